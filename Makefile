@@ -1,0 +1,64 @@
+# prompt-search: the table of contents. `make help` prints it.
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-all demo test check format bench lock clean
+
+PORT ?= 8000
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+BIN := .venv/bin
+INSTALL = $(BIN)/uv pip install --quiet --no-deps --require-hashes --python $(BIN)/python
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: .venv/.service ## .venv with the service and the torch-free builder
+setup-all: .venv/.all ## .venv completed with torch and the tests' tools
+
+demo: setup ## build the emoji collection if it is not there, and serve it (PORT=8000)
+	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji --if-changed
+	@exec $(BIN)/python -m service --port $(PORT)
+
+test: setup-all ## every test
+	$(BIN)/python -m pytest
+
+check: setup-all ## lint, format, types, imports, fast tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -m "not slow"
+
+format: setup-all ## rewrite the code in the project's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-all ## measure, and write the pages in bench/results/
+	$(BIN)/python -m bench.demo_quality
+
+lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*.txt
+	for set in dev builder service; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --override requirements/overrides.txt $$([ $$set = dev ] || echo -c requirements/dev.txt) \
+	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
+	done
+
+clean: ## remove what was built: .venv, caches, collections
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
+
+.venv/.python: requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12 or 3.13 with venv; \
+	found $$(python3 --version 2>&1). Install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@echo "creating .venv with $(PYTHON)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.service: .venv/.python requirements/builder.txt
+	@echo "installing the service and the builder (hash-locked)"
+	@$(INSTALL) -r requirements/builder.txt
+	@touch $@
+
+.venv/.all: .venv/.service requirements/dev.txt
+	@echo "installing torch and the tests' tools (hash-locked, about 6 GB)"
+	@$(INSTALL) -r requirements/dev.txt
+	@touch $@
