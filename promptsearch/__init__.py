@@ -1,0 +1,1 @@
+"""What builder and service share: encoders, the two on-disk formats, the search. Never imports torch."""

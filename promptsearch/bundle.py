@@ -1,0 +1,162 @@
+"""Model bundles: `models/<name>/`, what the exporter writes and the encoders read.
+
+`model.json` describes everything that decides a vector, as data: the preprocessing of pictures, the treatment of
+text, the source checkpoint. Two bundles with the same `identity` give interchangeable vectors, whatever their
+precision; a collection names the identity it was built with and is served with no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from promptsearch.errors import BundleError
+from promptsearch.files import replace_text, sha256_of, to_json
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class BundleFiles:
+    """The names in a bundle's folder."""
+
+    model: str = "model.json"
+    text: str = "text.onnx"
+    image: str = "image.onnx"
+    tokenizer: str = "tokenizer.json"
+    licences: str = "LICENSES"
+
+
+FILES = BundleFiles()
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """How a picture becomes the image encoder's input; carried out by `promptsearch.preprocessing`."""
+
+    size: int  # pixels, both sides of the encoder's input
+    mean: tuple[float, float, float]  # of RGB in 0..1
+    std: tuple[float, float, float]
+    resize: str = "shorter-side"
+    resample: str = "bicubic"
+    crop: str = "centre"
+    background: tuple[int, int, int] = (255, 255, 255)  # under transparency
+
+
+@dataclass(frozen=True)
+class TextSpec:
+    """How a text becomes the text encoder's input; carried out by `promptsearch.tokenizer`."""
+
+    context_length: int  # tokens, start and end included; longer texts are cut
+    vocabulary_size: int
+    start_id: int
+    end_id: int
+    padding_id: int
+    cleaning: str = "clip"
+    # "longest": a batch is padded to its longest text, so a lone text is encoded at its real length. Only where
+    # export has proved that padding does not reach the vector (a causal tower pooled at the end token).
+    padding: str = "longest"
+    mask: str = "causal"
+    pooling: str = "end-of-text"
+
+
+@dataclass(frozen=True)
+class Source:
+    """The checkpoint that a bundle was exported from."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Precision:
+    """One pair of encoders and how faithful it is to the checkpoint in PyTorch fp32 (cosine similarities)."""
+
+    text: str
+    image: str
+    fidelity: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A parsed `model.json` and the folder it lies in."""
+
+    folder: Path
+    name: str
+    architecture: str
+    embedding_dim: int
+    source: Source
+    logit_scale: float  # CLIP's learned temperature: similarity = exp(logit_scale) * cosine
+    image: ImageSpec
+    text: TextSpec
+    precisions: Mapping[str, Precision]
+    files: Mapping[str, str]  # name -> SHA-256
+    licence: str
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 over the source checkpoint's hash and all preprocessing: what decides a vector's meaning."""
+        decisive = {"checkpoint": self.source.sha256, "image": asdict(self.image), "text": asdict(self.text)}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    def path(self, file: str) -> Path:
+        return self.folder / file
+
+    @classmethod
+    def open(cls, folder: Path) -> Bundle:
+        """Read `folder/model.json`; raises BundleError where it is missing, damaged, of another schema or incomplete."""
+        path = folder / FILES.model
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise BundleError(f"{folder} is no model bundle: it has no {FILES.model}") from None
+        except (OSError, ValueError) as error:
+            raise BundleError(f"{path} cannot be read: {error}") from error
+        found = data.get("schema_version") if isinstance(data, dict) else None
+        if found != SCHEMA_VERSION:
+            raise BundleError(
+                f"{path} has schema version {found}, this program reads {SCHEMA_VERSION}: export it again"
+            )
+        try:
+            bundle = cls._parse(folder, data)
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(f"{path} is not a valid model description: {error!r}") from error
+        missing = [name for name in bundle.files if not bundle.path(name).is_file()]
+        if missing:
+            raise BundleError(f"{folder} is incomplete: {', '.join(missing)} missing; export it again")
+        return bundle
+
+    @classmethod
+    def _parse(cls, folder: Path, data: Mapping[str, Any]) -> Bundle:
+        image = dict(data["image"])
+        for key in ("mean", "std", "background"):
+            image[key] = tuple(image[key])
+        return cls(
+            folder=folder,
+            name=data["name"],
+            architecture=data["architecture"],
+            embedding_dim=data["embedding_dim"],
+            source=Source(**data["source"]),
+            logit_scale=data["logit_scale"],
+            image=ImageSpec(**image),
+            text=TextSpec(**data["text"]),
+            precisions={name: Precision(**value) for name, value in data["precisions"].items()},
+            files=data["files"],
+            licence=data["licence"],
+        )
+
+    def write(self) -> None:
+        """Write `model.json`, the last file of an export: a folder without it is no bundle."""
+        data = asdict(self)
+        del data["folder"]
+        replace_text(self.path(FILES.model), to_json({"schema_version": SCHEMA_VERSION, **data}))
+
+    def verify(self) -> None:
+        """Compare every file's SHA-256 with the one recorded; raises BundleError that names the first that differs."""
+        for name, expected in self.files.items():
+            if sha256_of(self.path(name)) != expected:
+                raise BundleError(f"{self.path(name)} is damaged: its SHA-256 is not the recorded one; export it again")

@@ -1,0 +1,111 @@
+"""Everything prompt-search raises on purpose.
+
+PromptSearchError
+├── QueryError              the request is wrong; it says what would be right
+│   ├── EmptyQuery          neither text nor picture nor cursor
+│   ├── ParameterError      a parameter that is out of range or malformed
+│   ├── CursorError         a cursor that this collection did not write
+│   └── PictureError        an upload or file that is no usable picture
+│       └── PictureTooLarge more bytes or pixels than allowed
+├── NotFound
+│   ├── UnknownCollection
+│   ├── UnknownItem
+│   ├── NoFile              an item that exists, but without what was asked for
+│   └── CursorGone          the version that a cursor names is no longer served
+├── NoVectors               the collection (or item) has no vectors of that kind
+├── ArtefactError           what lies on disk is damaged or does not belong together
+│   ├── BundleError         a model bundle
+│   ├── CollectionError     a collection
+│   └── ModelMismatch       a collection whose model is missing or another one
+└── BuildError              the builder cannot go on
+    ├── SourceError         a source that cannot be read at all
+    └── ExportError         an export that failed or is not faithful
+
+`slug` is the stable last part of a problem document's `type`; `service/problems.py` maps the tree to HTTP.
+"""
+
+from __future__ import annotations
+
+
+class PromptSearchError(Exception):
+    slug = "error"
+
+
+class QueryError(PromptSearchError):
+    slug = "bad-query"
+
+
+class EmptyQuery(QueryError):
+    slug = "empty-query"
+
+
+class ParameterError(QueryError):
+    slug = "bad-parameter"
+
+
+class CursorError(QueryError):
+    slug = "bad-cursor"
+
+
+class PictureError(QueryError):
+    slug = "not-a-picture"
+
+
+class PictureTooLarge(PictureError):
+    slug = "picture-too-large"
+
+
+class NotFound(PromptSearchError):
+    slug = "not-found"
+
+
+class UnknownCollection(NotFound):
+    slug = "unknown-collection"
+
+
+class UnknownItem(NotFound):
+    slug = "unknown-id"
+
+
+class NoFile(NotFound):
+    slug = "no-file"
+
+
+class CursorGone(NotFound):
+    slug = "cursor-gone"
+
+
+class NoVectors(PromptSearchError):
+    """`kind` is `images` or `prompts`."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.slug = f"no-{kind.removesuffix('s')}-index"
+
+
+class ArtefactError(PromptSearchError):
+    slug = "damaged-artefact"
+
+
+class BundleError(ArtefactError):
+    slug = "bad-bundle"
+
+
+class CollectionError(ArtefactError):
+    slug = "bad-collection"
+
+
+class ModelMismatch(ArtefactError):
+    slug = "model-mismatch"
+
+
+class BuildError(PromptSearchError):
+    slug = "build-failed"
+
+
+class SourceError(BuildError):
+    slug = "bad-source"
+
+
+class ExportError(BuildError):
+    slug = "export-failed"

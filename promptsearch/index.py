@@ -1,0 +1,69 @@
+"""Nearest neighbours: a memory-mapped FAISS index proposes, the half-precision vectors decide.
+
+Every score is the cosine of the query with the stored vector, whatever the index had to approximate, so scores
+compare between pages, indices and versions. Search parameters travel with each call; a shared index is never changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import faiss
+import numpy as np
+from numpy.typing import NDArray
+
+from promptsearch.errors import CollectionError
+from promptsearch.manifest import FILES, IndexInfo, Kind
+
+Rows = NDArray[np.int64]
+Scores = NDArray[np.float32]
+
+
+class VectorIndex:
+    """The index and the vectors of one kind of item. Row numbers are FAISS ids, `.npy` rows and SQLite rowids at once."""
+
+    def __init__(self, index: faiss.Index, vectors: NDArray[np.float16], info: IndexInfo) -> None:
+        self._index = index
+        self._vectors = vectors
+        self.info = info
+
+    @classmethod
+    def open(cls, folder: Path, kind: Kind, info: IndexInfo, embedding_dim: int) -> VectorIndex:
+        """Map both files; raises CollectionError where they are damaged or do not belong together."""
+        path = folder / FILES.index(kind)
+        try:
+            index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
+            vectors = np.load(folder / FILES.vectors(kind), mmap_mode="r")
+        except (RuntimeError, OSError, ValueError) as error:
+            raise CollectionError(f"the {kind} index in {folder} cannot be opened: {_first_line(error)}") from error
+        for name, shape in ((path.name, (index.ntotal, index.d)), (FILES.vectors(kind), vectors.shape)):
+            if shape != (info.vectors, embedding_dim):
+                raise CollectionError(
+                    f"{folder / name} holds {shape}, its manifest says {(info.vectors, embedding_dim)}: build it again"
+                )
+        return cls(index, vectors, info)
+
+    def __len__(self) -> int:
+        return self.info.vectors
+
+    def vector(self, row: int) -> NDArray[np.float32]:
+        """The stored vector of one row, float32 [embedding_dim]."""
+        return self._vectors[row].astype(np.float32)
+
+    def search(self, query: NDArray[np.float32], depth: int) -> tuple[Rows, Scores]:
+        """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first.
+
+        Equal scores are ordered by row, so the same question always has the same answer.
+        """
+        depth = min(depth, len(self))
+        parameters = faiss.SearchParametersIVF(nprobe=self.info.nprobe) if self.info.nprobe else None
+        _, found = self._index.search(query[np.newaxis], depth, params=parameters)
+        rows: Rows = found[0][found[0] >= 0]
+        rows.sort()  # reads the file in order, and a stable sort by score then breaks ties by row
+        scores: Scores = self._vectors[rows].astype(np.float32) @ query
+        order = np.argsort(-scores, kind="stable")
+        return rows[order], scores[order]
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

@@ -1,0 +1,85 @@
+"""Bytes or a file to an upright RGB picture, with limits that hold before anything is decoded.
+
+First frame, EXIF orientation applied, transparency over the model's background, 16-bit greys scaled to 8: every
+format that Pillow reads ends as the same kind of picture, in builder and service alike.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from promptsearch.errors import PictureError, PictureTooLarge
+
+# By content, never by name. What Pillow could also read (EPS, PDF, FITS, ...) is old, rare or runs other programs.
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+MAX_PIXELS = 64_000_000  # 8000 x 8000: 192 MB decoded
+
+
+def open_picture(
+    source: bytes | Path,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    background: tuple[int, int, int] = (255, 255, 255),
+) -> Image.Image:
+    """Decode to mode RGB.
+
+    Raises PictureError for what is no picture of FORMATS or is damaged, PictureTooLarge for more than `max_pixels`
+    (read from the header, before decoding).
+    """
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    try:
+        with warnings.catch_warnings():
+            # Our own limit stands in for Pillow's warning about large pictures; odd metadata is no one's concern here.
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=FORMATS) as picture:
+                if picture.width * picture.height > max_pixels:
+                    raise PictureTooLarge(
+                        f"the picture has {picture.width} x {picture.height} pixels, the limit is {max_pixels:,} in all: "
+                        "send a smaller one"
+                    )
+                picture.seek(0)
+                picture.load()
+                return _to_rgb(_upright(picture), background)
+    except UnidentifiedImageError:
+        raise PictureError(f"this is not a picture that can be read; readable are {', '.join(FORMATS)}") from None
+    except PictureError:
+        raise
+    except FileNotFoundError:
+        raise PictureError("no such file") from None
+    except MemoryError:
+        raise PictureTooLarge("the picture needs more memory than there is: send a smaller one") from None
+    # Pillow's decoders raise whatever the damage leads to.
+    except (OSError, ValueError, SyntaxError, struct.error, EOFError, IndexError, KeyError, TypeError, OverflowError,
+            ZeroDivisionError, AttributeError, AssertionError, RuntimeError, Image.DecompressionBombError) as error:  # fmt: skip
+        raise PictureError(f"the picture is damaged: {error}") from error
+
+
+def _upright(picture: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # damaged EXIF says nothing about the pixels, which were decoded
+        return picture
+
+
+def _to_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        picture = _to_8_bit(picture)
+    if picture.mode in ("LA", "La", "PA", "RGBa", "RGBA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        under = Image.new("RGBA", picture.size, (*background, 255))
+        return Image.alpha_composite(under, picture).convert("RGB")
+    return picture.convert("RGB")
+
+
+def _to_8_bit(picture: Image.Image) -> Image.Image:
+    """Greys of 16 bits or more as 8; Pillow's own conversion clips them instead of scaling."""
+    values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
+    # Integer modes hold 16-bit files; a float picture has no fixed white, so its brightest value is taken as one.
+    white = 65535.0 if picture.mode != "F" else max(float(values.max(initial=0.0)), 1e-12)
+    return Image.fromarray(np.clip(values * (255.0 / white) + 0.5, 0, 255).astype(np.uint8))

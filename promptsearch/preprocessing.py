@@ -1,0 +1,59 @@
+"""An RGB picture to the image encoder's input: clip/clip.py `_transform`, without torch.
+
+Resize the shorter side to `size` (Pillow, bicubic), crop the centre, scale to 0..1, normalise each channel.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from promptsearch.bundle import ImageSpec
+from promptsearch.errors import BundleError
+
+LONGEST_ASPECT = 16  # times the shorter side
+_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC}
+
+
+class Preprocessing:
+    """What one bundle's `ImageSpec` asks for."""
+
+    def __init__(self, spec: ImageSpec) -> None:
+        if spec.resample not in _RESAMPLING or spec.resize != "shorter-side" or spec.crop != "centre":
+            raise BundleError(f"image preprocessing {spec.resize}/{spec.resample}/{spec.crop} is not known")
+        self.spec = spec
+        self._resample = _RESAMPLING[spec.resample]
+        # (x / 255 - mean) / std as one multiplication and one addition
+        std = np.asarray(spec.std, dtype=np.float64)
+        self._scale = (1.0 / (255.0 * std)).astype(np.float32)
+        self._shift = (-np.asarray(spec.mean) / std).astype(np.float32)
+
+    def crop(self, picture: Image.Image) -> Image.Image:
+        """The part that the encoder sees, `size` x `size` RGB pixels."""
+        size = self.spec.size
+        picture = _middle(picture)
+        width, height = picture.size
+        # torchvision's Resize truncates the longer side, CenterCrop rounds half to even.
+        if width <= height:
+            scaled = (size, int(size * height / width))
+        else:
+            scaled = (int(size * width / height), size)
+        left, top = round((scaled[0] - size) / 2.0), round((scaled[1] - size) / 2.0)
+        return picture.resize(scaled, self._resample).crop((left, top, left + size, top + size))
+
+    def __call__(self, picture: Image.Image) -> NDArray[np.float32]:
+        """RGB picture -> float32 [3, size, size]."""
+        pixels = np.asarray(self.crop(picture), dtype=np.float32)
+        pixels = pixels * self._scale + self._shift
+        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+
+
+def _middle(picture: Image.Image) -> Image.Image:
+    """The middle of a picture longer than LONGEST_ASPECT: the crop keeps less, and resizing all of it could take GBs."""
+    width, height = picture.size
+    longest = LONGEST_ASPECT * min(width, height)
+    if max(width, height) <= longest:
+        return picture
+    left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
+    return picture.crop((left, top, min(width, left + longest), min(height, top + longest)))
