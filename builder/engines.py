@@ -1,0 +1,74 @@
+"""What computes embeddings: ONNX Runtime on the CPU, or PyTorch where there is a GPU. Both read the same bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptsearch.bundle import Bundle
+from promptsearch.encoders import Encoders, unit
+from promptsearch.errors import BuildError
+from promptsearch.preprocessing import Preprocessing
+from promptsearch.tokenizer import Tokenizer
+
+NAMES = ("onnx", "torch")
+
+
+class Engine(Protocol):
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, float32 [len(texts), embedding_dim]."""
+        ...
+
+    def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 [n, 3, size, size] -> unit vectors, float32 [n, embedding_dim]."""
+        ...
+
+
+class TorchEngine:
+    """PyTorch with the bundle's own weights: CUDA with half-precision autocast where there is a GPU, else the CPU."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        try:
+            import torch
+
+            from builder.checkpoint import Checkpoint
+        except ImportError as error:
+            raise BuildError("the torch engine needs torch: run `make setup-all`, or use --engine onnx") from error
+        self._torch = torch
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model = Checkpoint.of_bundle(bundle).model().to(self._device)
+        self.preprocessing = Preprocessing(bundle.image)
+        self._tokenizer = Tokenizer.load(bundle)
+        self._context = bundle.text.context_length
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        tokens = np.zeros((len(texts), self._context), dtype=np.int64)
+        for target, text in zip(tokens, texts, strict=True):
+            ids = self._tokenizer.ids(text)
+            target[: len(ids)] = ids
+        return self._encode(self._model.encode_text, tokens)
+
+    def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        return self._encode(self._model.encode_image, pixels)
+
+    def _encode(self, tower: object, batch: NDArray[np.generic]) -> NDArray[np.float32]:
+        torch = self._torch
+        assert callable(tower)
+        on_gpu = self._device == "cuda"
+        with torch.inference_mode(), torch.autocast(self._device, dtype=torch.float16, enabled=on_gpu):
+            vectors = tower(torch.from_numpy(batch).to(self._device))
+        return unit(vectors.float().cpu().numpy())
+
+
+def open_engine(name: str, bundle: Bundle) -> Engine:
+    if name == "onnx":
+        return Encoders(bundle)
+    if name == "torch":
+        return TorchEngine(bundle)
+    raise BuildError(f"{name!r} is no engine; there are {', '.join(NAMES)}")

@@ -1,0 +1,30 @@
+"""A staged version to the served one: everything durable on disk first, then one atomic rename."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from builder.staging import staged_manifest, staging_folder
+from promptsearch.errors import BuildError
+from promptsearch.files import replace_text, sync_folder
+from promptsearch.manifest import FILES, KINDS, Manifest
+
+
+def publish(collection: Path) -> Manifest:
+    """Make what is staged the collection's current version; a crash at any moment leaves the old one served."""
+    folder, manifest = staging_folder(collection), staged_manifest(collection)
+    for kind in KINDS:
+        if (folder / FILES.vectors(kind)).is_file() and manifest.index(kind) is None:
+            raise BuildError(f"the staged {kind} have no index yet: run `python -m builder index` first")
+    manifest = manifest.with_checksums(folder)
+    manifest.write(folder)
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    versions = collection / FILES.versions
+    versions.mkdir(exist_ok=True)
+    folder.rename(versions / manifest.version)
+    sync_folder(versions)
+    replace_text(collection / FILES.current, manifest.version + "\n")
+    return manifest

@@ -1,0 +1,66 @@
+"""What can be built from: one file a source, each yielding items lazily.
+
+To add one, write a class that satisfies `Source` and name it in `open_source`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from promptsearch.errors import SourceError
+
+
+@dataclass(frozen=True)
+class Item:
+    """One generation, as its source tells of it."""
+
+    key: str  # unique and stable within the source: the image's id is made from it
+    source: str  # the file or link that the picture came from, for people
+    prompt: str | None
+    picture: Path | None = None  # below the source's root; None: there is none here
+    width: int | None = None  # pixels, as the source says; a picture that is here says it better
+    height: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)  # seed, steps, cfg_scale, sampler, model, created
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row that is no item; goes to the quarantine file."""
+
+    where: str  # file and line, or path
+    reason: str
+
+
+class Source(Protocol):
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def root(self) -> Path:
+        """The folder that pictures lie below."""
+        ...
+
+    def items(self) -> Iterator[Item | Rejected]: ...
+
+
+def open_source(kind: str, path: Path, images: Path | None) -> Source:
+    """The source of that kind at `path`; raises SourceError where it cannot be read."""
+    from builder.sources.manifest import ManifestSource
+    from builder.sources.open_prompts import OpenPromptsSource
+
+    if not path.exists():
+        raise SourceError(f"there is no {path}")
+    if images is not None and not images.is_dir():
+        raise SourceError(f"--images {images} is no folder")
+    if kind == "manifest":
+        return ManifestSource(path, images)
+    if kind == "open-prompts":
+        return OpenPromptsSource(path, images)
+    raise SourceError(f"{kind!r} is no source; there are {', '.join(KINDS)}")
+
+
+KINDS = ("manifest", "open-prompts")

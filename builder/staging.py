@@ -1,0 +1,140 @@
+"""A version in the making: `indices/<collection>/staging/`, the files of a version as rows come in."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builder.sources import Item, Rejected
+from builder.vectors import VectorFile
+from promptsearch import items, thumbnails
+from promptsearch.errors import BuildError
+from promptsearch.items import item_id
+from promptsearch.manifest import FILES, Manifest
+
+
+def staging_folder(collection: Path) -> Path:
+    return collection / "staging"
+
+
+def staged_manifest(collection: Path) -> Manifest:
+    """What `embed` (and then `index`) left; raises BuildError where there is nothing."""
+    folder = staging_folder(collection)
+    if not (folder / FILES.manifest).is_file():
+        raise BuildError(f"nothing is staged for {collection.name}: run `python -m builder embed` first")
+    return Manifest.read(folder)
+
+
+class Staging:
+    """Collects items, vectors, thumbnails and rejections. Leave the `with` block without an error to keep them."""
+
+    def __init__(self, collection: Path, embedding_dim: int) -> None:
+        self.folder = staging_folder(collection)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(parents=True)
+        self.images = VectorFile(self.folder / FILES.vectors("images"), embedding_dim)
+        self.prompts = VectorFile(self.folder / FILES.vectors("prompts"), embedding_dim)
+        self.quarantined = 0
+        self._pending = 0  # stored items whose vectors are still to come
+        self._next_prompt = 0
+        self._without_vector = 0
+        self._items = _database(self.folder / FILES.items, items.SCHEMA)
+        self._thumbnails = _database(self.folder / FILES.thumbnails, thumbnails.SCHEMA)
+        self._quarantine_file = (self.folder / FILES.quarantine).open("w", newline="", encoding="utf-8")
+        self._quarantine = csv.writer(self._quarantine_file)
+        self._quarantine.writerow(("where", "reason"))
+
+    def reject(self, rejected: Rejected) -> None:
+        self._quarantine.writerow((rejected.where, rejected.reason))
+        self.quarantined += 1
+
+    def add(self, item: Item, root: Path, size: tuple[int, int] | None, thumbnail: bytes | None) -> None:
+        """Store an item. `size` is that of its decoded picture, whose vector the caller appends in the same order."""
+        prompt = self._prompt_row(item.prompt) if item.prompt else None
+        if size:
+            row = self.images.rows + self._pending
+            self._pending += 1
+        else:
+            self._without_vector += 1
+            row = -self._without_vector  # numbered after all that have a vector, when they are counted
+        file = item.picture.relative_to(root).as_posix() if item.picture and size else None
+        settings = [item.settings.get(name) for name in items.SETTINGS]
+        extra = json.dumps(item.extra, ensure_ascii=False) if item.extra else None
+        width, height = size or (item.width, item.height)
+        values = [prompt, file, item.source, width, height, *settings, extra]
+        repeat = 1
+        sql = f"INSERT OR IGNORE INTO images ({items.IMAGE_COLUMNS}) VALUES ({','.join('?' * (2 + len(values)))})"
+        while True:  # a key that occurs again (the same link on two rows) is another generation
+            id = item_id("image", item.key if repeat == 1 else f"{item.key}#{repeat}")
+            if self._items.execute(sql, (row, id, *values)).rowcount:
+                break
+            repeat += 1
+        if thumbnail:
+            self._thumbnails.execute("INSERT INTO thumbnails VALUES (?, ?)", (row, thumbnail))
+
+    def add_vectors(self, vectors: NDArray[np.float32]) -> None:
+        """The vectors of the pictures stored since the last call, float32 [n, dim], in that order."""
+        assert len(vectors) == self._pending, "every stored picture has one vector"
+        self.images.append(vectors)
+        self._pending = 0
+
+    def texts(self, size: int) -> Iterator[list[str]]:
+        """All prompts in the order of their rows, `size` at a time."""
+        cursor = self._items.execute("SELECT text FROM prompts ORDER BY row")
+        while batch := cursor.fetchmany(size):
+            yield [text for (text,) in batch]
+
+    def counts(self) -> dict[str, int]:
+        (prompts,) = self._items.execute("SELECT count(*) FROM prompts").fetchone()
+        return {
+            "prompts": prompts,
+            "images": self.images.rows + self._without_vector,
+            "image_vectors": self.images.rows,
+            "quarantined": self.quarantined,
+        }
+
+    def _prompt_row(self, text: str) -> int:
+        sql = (
+            "INSERT INTO prompts (row, id, text, image_count) VALUES (?, ?, ?, 1) "
+            "ON CONFLICT (id) DO UPDATE SET image_count = image_count + 1 RETURNING row"
+        )
+        (row,) = self._items.execute(sql, (self._next_prompt, item_id("prompt", text), text)).fetchone()
+        self._next_prompt += row == self._next_prompt
+        return int(row)
+
+    def __enter__(self) -> Staging:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            first = self.images.rows
+            self._items.execute("UPDATE images SET row = ? - row - 1 WHERE row < 0", (first,))
+            for database in (self._items, self._thumbnails):
+                database.commit()
+        self._items.close()
+        self._thumbnails.close()
+        self._quarantine_file.close()
+        for vectors in (self.images, self.prompts):
+            vectors.__exit__(kind, error, trace)
+        if kind is None and not self.images.rows:
+            for name in (FILES.vectors("images"), FILES.thumbnails):
+                (self.folder / name).unlink()
+        if kind is None and not self.prompts.rows:
+            (self.folder / FILES.vectors("prompts")).unlink()
+
+
+def _database(path: Path, schema: str) -> sqlite3.Connection:
+    """A database that is written once: without a journal, since a staging folder left by a crash is thrown away."""
+    database = sqlite3.connect(path, isolation_level=None)
+    database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {schema}; BEGIN")
+    return database
