@@ -11,7 +11,7 @@ from pathlib import Path
 from builder import engines
 from builder.sources import KINDS as SOURCES
 from promptsearch.bundle import Bundle
-from promptsearch.errors import PromptSearchError
+from promptsearch.errors import BuildError, PromptSearchError
 from promptsearch.manifest import Manifest, current_version
 
 
@@ -117,7 +117,10 @@ def run_verify(arguments: argparse.Namespace) -> None:
 
 
 def _collection(arguments: argparse.Namespace) -> Path:
-    folder: Path = arguments.indices / arguments.collection
+    name: str = arguments.collection
+    if not name or Path(name).name != name or name.startswith("."):
+        raise BuildError(f"{name!r} cannot be a collection's name: it is that of a folder in {arguments.indices}")
+    folder: Path = arguments.indices / name
     return folder
 
 
@@ -135,7 +138,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser().parse_args(arguments)
     try:
         parsed.run(parsed)
-    except PromptSearchError as error:
+    except (PromptSearchError, OSError) as error:  # OSError: a full disk, a folder that may not be written
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

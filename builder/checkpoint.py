@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,7 @@ class Checkpoint:
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Checkpoint:
-        """The checkpoint that a bundle was exported from, out of its fp32 ONNX files, which keep every weight by name."""
+        """The checkpoint that a bundle was exported from, out of its fp32 ONNX files, which keep the weights' names."""
         precision = bundle.precisions["fp32"]
         state: StateDict = {"logit_scale": torch.tensor(bundle.logit_scale)}
         for file in (precision.text, precision.image):
@@ -90,7 +91,9 @@ class Checkpoint:
 def _read(path: Path) -> StateDict:
     try:
         if _is_torchscript(path):
-            state = torch.jit.load(str(path), map_location="cpu").state_dict()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # deprecated, and what OpenAI's weights come in
+                state = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, OSError) as error:

@@ -86,7 +86,7 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
 
 
 def prepare(items: Iterable[Item | Rejected], preprocessing: Preprocessing) -> Iterator[Prepared]:
-    """Decode in threads (Pillow gives up the GIL), a bounded window ahead of whoever consumes, in the source's order."""
+    """Decode in threads (Pillow gives up the GIL), a bounded window ahead of the consumer, in the source's order."""
 
     def work(item: Item | Rejected) -> Prepared:
         if isinstance(item, Rejected) or item.picture is None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.bundle import Bundle
-from promptsearch.encoders import Encoders, unit
+from promptsearch.encoders import TEXT_BATCH, Encoders, unit
 from promptsearch.errors import BuildError
 from promptsearch.preprocessing import Preprocessing
 from promptsearch.tokenizer import Tokenizer
@@ -46,13 +46,18 @@ class TorchEngine:
         self.preprocessing = Preprocessing(bundle.image)
         self._tokenizer = Tokenizer.load(bundle)
         self._context = bundle.text.context_length
+        self._dim = bundle.embedding_dim
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        tokens = np.zeros((len(texts), self._context), dtype=np.int64)
-        for target, text in zip(tokens, texts, strict=True):
-            ids = self._tokenizer.ids(text)
-            target[: len(ids)] = ids
-        return self._encode(self._model.encode_text, tokens)
+        vectors = np.empty((len(texts), self._dim), dtype=np.float32)
+        for start in range(0, len(texts), TEXT_BATCH):
+            batch = texts[start : start + TEXT_BATCH]
+            tokens = np.zeros((len(batch), self._context), dtype=np.int64)
+            for target, text in zip(tokens, batch, strict=True):
+                ids = self._tokenizer.ids(text)
+                target[: len(ids)] = ids
+            vectors[start : start + len(batch)] = self._encode(self._model.encode_text, tokens)
+        return vectors
 
     def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         return self._encode(self._model.encode_image, pixels)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 import tempfile
 from collections.abc import Iterable
@@ -38,7 +37,7 @@ def export(
     Everything is written beside `out` and moved there once the encoders have proved equal to PyTorch's (cosine of at
     least `fidelity.FP32_COSINE` on every text and picture), so a failed export changes nothing. Raises ExportError.
     """
-    if out.exists() and not (out / FILES.model).is_file() and any(out.iterdir()):
+    if out.exists() and not (out / FILES.model).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"{out} is in use and no model bundle: choose another --out")
     model = checkpoint.model()
     out.parent.mkdir(parents=True, exist_ok=True)

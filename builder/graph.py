@@ -23,6 +23,8 @@ class TextTower(nn.Module):
     the tokens of a text alone give the same vector as 77 padded ones, for a fraction of the work.
     """
 
+    mask: torch.Tensor
+
     def __init__(self, model: clip.model.CLIP) -> None:
         super().__init__()
         self.clip = model
@@ -40,7 +42,8 @@ class TextTower(nn.Module):
             x = x + block.mlp(block.ln_2(x))
         x = model.ln_final(x.permute(1, 0, 2))
         ends = x[torch.arange(x.shape[0]), tokens.argmax(dim=-1)]
-        return ends @ model.text_projection
+        vectors: torch.Tensor = ends @ model.text_projection
+        return vectors
 
 
 class ImageTower(nn.Module):
@@ -48,12 +51,11 @@ class ImageTower(nn.Module):
 
     def __init__(self, model: clip.model.CLIP) -> None:
         super().__init__()
-        self.clip = nn.Module()
-        self.clip.visual = model.visual
+        self.clip = nn.ModuleDict({"visual": model.visual})
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
-        vectors: torch.Tensor = self.clip.visual(pixels)
+        vectors: torch.Tensor = self.clip["visual"](pixels)
         return vectors
 
 

@@ -46,6 +46,7 @@ class Staging:
         self._pending = 0  # stored items whose vectors are still to come
         self._next_prompt = 0
         self._without_vector = 0
+        self._repeats: dict[str, int] = {}  # how often a key has come, of those that came again
         self._items = _database(self.folder / FILES.items, items.SCHEMA)
         self._thumbnails = _database(self.folder / FILES.thumbnails, thumbnails.SCHEMA)
         self._quarantine_file = (self.folder / FILES.quarantine).open("w", newline="", encoding="utf-8")
@@ -70,13 +71,17 @@ class Staging:
         extra = json.dumps(item.extra, ensure_ascii=False) if item.extra else None
         width, height = size or (item.width, item.height)
         values = [prompt, file, item.source, width, height, *settings, extra]
-        repeat = 1
-        sql = f"INSERT OR IGNORE INTO images ({items.IMAGE_COLUMNS}) VALUES ({','.join('?' * (2 + len(values)))})"
+        sql = (
+            f"INSERT INTO images ({items.IMAGE_COLUMNS}) VALUES ({','.join('?' * (2 + len(values)))}) "
+            "ON CONFLICT (id) DO NOTHING"
+        )
+        repeat = self._repeats.get(item.key, 1)
         while True:  # a key that occurs again (the same link on two rows) is another generation
             id = item_id("image", item.key if repeat == 1 else f"{item.key}#{repeat}")
             if self._items.execute(sql, (row, id, *values)).rowcount:
                 break
             repeat += 1
+            self._repeats[item.key] = repeat
         if thumbnail:
             self._thumbnails.execute("INSERT INTO thumbnails VALUES (?, ?)", (row, thumbnail))
 

@@ -108,7 +108,7 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: Path) -> Bundle:
-        """Read `folder/model.json`; raises BundleError where it is missing, damaged, of another schema or incomplete."""
+        """Read `folder/model.json`; raises BundleError where it is missing, damaged or of another schema."""
         path = folder / FILES.model
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
@@ -123,7 +123,7 @@ class Bundle:
             )
         try:
             bundle = cls._parse(folder, data)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{path} is not a valid model description: {error!r}") from error
         missing = [name for name in bundle.files if not bundle.path(name).is_file()]
         if missing:

@@ -28,7 +28,8 @@ def cores() -> int:
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows scaled to length 1; float32 [n, d]. A zero row, which no encoder gives, stays zero."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return (vectors / np.maximum(lengths, np.float32(1e-12))).astype(np.float32, copy=False)
+    scaled: NDArray[np.float32] = (vectors / np.maximum(lengths, np.float32(1e-12))).astype(np.float32, copy=False)
+    return scaled
 
 
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:

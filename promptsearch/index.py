@@ -20,7 +20,7 @@ Scores = NDArray[np.float32]
 
 
 class VectorIndex:
-    """The index and the vectors of one kind of item. Row numbers are FAISS ids, `.npy` rows and SQLite rowids at once."""
+    """The index and the vectors of one kind of item. A row number is FAISS id, `.npy` row and SQLite rowid at once."""
 
     def __init__(self, index: faiss.Index, vectors: NDArray[np.float16], info: IndexInfo) -> None:
         self._index = index
@@ -34,7 +34,7 @@ class VectorIndex:
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
             vectors = np.load(folder / FILES.vectors(kind), mmap_mode="r")
-        except (RuntimeError, OSError, ValueError) as error:
+        except (RuntimeError, OSError, ValueError, EOFError) as error:
             raise CollectionError(f"the {kind} index in {folder} cannot be opened: {_first_line(error)}") from error
         for name, shape in ((path.name, (index.ntotal, index.d)), (FILES.vectors(kind), vectors.shape)):
             if shape != (info.vectors, embedding_dim):
@@ -48,7 +48,8 @@ class VectorIndex:
 
     def vector(self, row: int) -> NDArray[np.float32]:
         """The stored vector of one row, float32 [embedding_dim]."""
-        return self._vectors[row].astype(np.float32)
+        vector: NDArray[np.float32] = self._vectors[row].astype(np.float32)
+        return vector
 
     def search(self, query: NDArray[np.float32], depth: int) -> tuple[Rows, Scores]:
         """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first.
@@ -60,7 +61,9 @@ class VectorIndex:
         _, found = self._index.search(query[np.newaxis], depth, params=parameters)
         rows: Rows = found[0][found[0] >= 0]
         rows.sort()  # reads the file in order, and a stable sort by score then breaks ties by row
-        scores: Scores = self._vectors[rows].astype(np.float32) @ query
+        # Row by row: a matrix product adds up in an order that depends on where in the matrix a row stands, so that
+        # equal vectors would differ in the last bit.
+        scores: Scores = np.vecdot(self._vectors[rows].astype(np.float32), query)
         order = np.argsort(-scores, kind="stable")
         return rows[order], scores[order]
 

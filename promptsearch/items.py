@@ -88,6 +88,7 @@ class ItemStore:
         try:
             self._rows("SELECT (SELECT count(*) FROM prompts), (SELECT count(*) FROM images)")
         except sqlite3.Error as error:
+            self.close()
             raise CollectionError(f"{path} cannot be read: {error}") from error
 
     def prompts(self, rows: Sequence[int]) -> dict[int, Prompt]:
@@ -103,13 +104,13 @@ class ItemStore:
 
     def prompt(self, id: str) -> Prompt:
         """Raises UnknownItem."""
-        for found in self._rows("SELECT row, id, text, image_count FROM prompts WHERE id = ?", (id,)):
+        for found in self._with_id("SELECT row, id, text, image_count FROM prompts", id):
             return Prompt(*found)
         raise UnknownItem(f"there is no prompt with the id {id!r}")
 
     def image(self, id: str) -> Image:
         """Raises UnknownItem."""
-        for found in self._rows(f"SELECT {IMAGE_COLUMNS} FROM images WHERE id = ?", (id,)):
+        for found in self._with_id(f"SELECT {IMAGE_COLUMNS} FROM images", id):
             return _image(found)
         raise UnknownItem(f"there is no image with the id {id!r}")
 
@@ -123,6 +124,10 @@ class ItemStore:
             for connection in self._connections:
                 connection.close()
             self._connections.clear()
+
+    def _with_id(self, select: str, id: str) -> list[tuple[Any, ...]]:
+        # SQLite takes valid Unicode alone, but JSON can carry half a surrogate pair, which is no id of ours.
+        return self._rows(f"{select} WHERE id = ?", (id,)) if id.isascii() else []
 
     def _in(self, select: str, rows: Sequence[int]) -> Iterable[tuple[Any, ...]]:
         for start in range(0, len(rows), _BATCH):

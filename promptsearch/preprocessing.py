@@ -35,10 +35,8 @@ class Preprocessing:
         picture = _middle(picture)
         width, height = picture.size
         # torchvision's Resize truncates the longer side, CenterCrop rounds half to even.
-        if width <= height:
-            scaled = (size, int(size * height / width))
-        else:
-            scaled = (int(size * width / height), size)
+        upright = width <= height
+        scaled = (size, int(size * height / width)) if upright else (int(size * width / height), size)
         left, top = round((scaled[0] - size) / 2.0), round((scaled[1] - size) / 2.0)
         return picture.resize(scaled, self._resample).crop((left, top, left + size, top + size))
 
@@ -50,10 +48,10 @@ class Preprocessing:
 
 
 def _middle(picture: Image.Image) -> Image.Image:
-    """The middle of a picture longer than LONGEST_ASPECT: the crop keeps less, and resizing all of it could take GBs."""
+    """The middle of a picture longer than LONGEST_ASPECT: the crop keeps less, and resizing it all could take GBs."""
     width, height = picture.size
     longest = LONGEST_ASPECT * min(width, height)
     if max(width, height) <= longest:
         return picture
     left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
-    return picture.crop((left, top, min(width, left + longest), min(height, top + longest)))
+    return picture.crop((left, top, width - left, height - top))  # as much on either side: its centre stays where it is

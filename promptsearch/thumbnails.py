@@ -34,7 +34,11 @@ class Thumbnails:
         self._lock = threading.Lock()
         try:
             self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-            self.get(0)
+            try:
+                self.get(0)
+            except sqlite3.Error:
+                self._connection.close()
+                raise
         except sqlite3.Error as error:
             raise CollectionError(f"{path} cannot be read: {error}") from error
 

@@ -29,7 +29,8 @@ _SPACES = regex.compile(r"\s+")
 def clean(text: str) -> str:
     """clip/simple_tokenizer.py: basic_clean, whitespace_clean and lower-casing."""
     text = html.unescape(html.unescape(ftfy.fix_text(text)))
-    return _SPACES.sub(" ", text.strip()).strip().lower()
+    cleaned: str = _SPACES.sub(" ", text.strip()).strip().lower()
+    return cleaned
 
 
 class Tokenizer:
@@ -53,7 +54,7 @@ class Tokenizer:
         return cls(byte_pairs, bundle.text)
 
     def ids(self, text: str) -> list[int]:
-        """The text's ids between start and end token, at most `context_length`: what is longer is cut before the end."""
+        """The text's ids between start and end token, at most `context_length`: more is cut before the end."""
         words = _WORDS.findall(clean(text))
         ids = self._byte_pairs.encode(words, is_pretokenized=True, add_special_tokens=False).ids if words else []
         return [self.spec.start_id, *ids[: self.spec.context_length - 2], self.spec.end_id]

@@ -6,6 +6,7 @@ width, height. Every other column is kept as it is, among an image's `extra`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -27,21 +28,22 @@ class ManifestSource:
         self.root = (images or self.csv.parent).resolve()
 
     def items(self) -> Iterator[Item | Rejected]:
-        for line, row in read_csv(self.csv, {"prompt"}):
+        for line, row in read_csv(self.csv, any_of=("image", "prompt")):
             try:
                 yield self._item(line, row)
             except ValueError as error:
                 yield Rejected(f"{self.csv.name}:{line}", str(error))
 
     def _item(self, line: int, row: Row) -> Item:
-        prompt, image = row["prompt"].strip(), row.get("image", "").strip()
+        prompt, image = row.get("prompt", "").strip(), row.get("image", "").strip()
         if not prompt and not image:
             raise ValueError("neither image nor prompt")
         place = PurePosixPath(image)
         if place.is_absolute() or ".." in place.parts:
             raise ValueError(f"image {image!r} leaves the pictures' folder")
         return Item(
-            key=image or f"line {line}",
+            # Not the line, which changes when another is added above.
+            key=place.as_posix() if image else f"row {json.dumps(row, sort_keys=True)}",
             source=image or f"{self.csv.name}:{line}",
             prompt=prompt or None,
             picture=self.root / place if image else None,

@@ -28,7 +28,7 @@ class OpenPromptsSource:
         self._pictures = {file.stem: file for file in sorted(self.root.rglob("*")) if file.is_file()} if images else {}
 
     def items(self) -> Iterator[Item | Rejected]:
-        for number, (line, row) in enumerate(read_csv(self.csv, {"prompt", "raw_data"})):
+        for number, (line, row) in enumerate(read_csv(self.csv, all_of=("prompt", "raw_data"))):
             try:
                 yield self._item(number, row)
             except ValueError as error:
@@ -40,25 +40,31 @@ class OpenPromptsSource:
             raise ValueError("no prompt")
         generation = _generation(row["raw_data"])
         link = str(generation.get("image_uri") or "")
+        link.encode()  # JSON can carry half a surrogate pair, which no database takes: a ValueError
+        generations = _whole(generation, "num_generations")
         stem = PurePosixPath(unquote(urlsplit(link).path)).stem
         return Item(
             key=link or f"row {number}",
             source=link or f"{self.csv.name}#{number}",
             prompt=prompt,
             picture=self._pictures.get(stem) or self._pictures.get(str(number)),
-            width=typed("width", generation["width"], whole) if generation.get("width") else None,
-            height=typed("height", generation["height"], whole) if generation.get("height") else None,
+            width=_whole(generation, "width"),
+            height=_whole(generation, "height"),
             settings=settings_of({ours: generation.get(theirs) for theirs, ours in _NAMES.items()}),
-            extra={"num_generations": generation["num_generations"]} if generation.get("num_generations") else {},
+            extra={} if generations is None else {"num_generations": generations},
         )
 
 
 def _generation(raw: str) -> dict[str, Any]:
     try:
         data = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"raw_data is no JSON: {error}") from None
     generation = data.get("raw_discord_data") if isinstance(data, dict) else None
     if not isinstance(generation, dict):
-        raise ValueError("raw_data has no raw_discord_data")
+        raise ValueError("raw_data has no raw_discord_data")  # noqa: TRY004 - the data is wrong, not the program
     return generation
+
+
+def _whole(generation: dict[str, Any], name: str) -> int | None:
+    return typed(name, generation[name], whole) if generation.get(name) else None

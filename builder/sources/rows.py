@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,16 @@ csv.field_size_limit(2**24)  # a prompt's raw data may be long; the default limi
 Row = Mapping[str, str]
 
 
-def read_csv(path: Path, required: set[str]) -> Iterator[tuple[int, Row]]:
+def read_csv(path: Path, *, all_of: Sequence[str] = (), any_of: Sequence[str] = ()) -> Iterator[tuple[int, Row]]:
     """Line number (of the row's last line) and cells of each row; raises SourceError where columns are missing."""
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             reader = csv.DictReader(file, restkey="", restval="")
-            if missing := required - set(reader.fieldnames or ()):
-                raise SourceError(
-                    f"{path} has no column {', '.join(sorted(missing))}; it needs {', '.join(sorted(required))}"
-                )
+            columns = set(reader.fieldnames or ())
+            if missing := set(all_of) - columns:
+                raise SourceError(f"{path} has no column {', '.join(sorted(missing))}; it needs {', '.join(all_of)}")
+            if any_of and not columns.intersection(any_of):
+                raise SourceError(f"{path} has none of the columns {', '.join(any_of)}")
             for row in reader:
                 yield reader.line_num, row
     except (OSError, csv.Error) as error:
