@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -59,22 +59,32 @@ def _index(folder: Path, kind: Kind, dim: int) -> IndexInfo:
 
 
 def _autofaiss(vectors: Path, path: Path, key: str) -> None:
-    memory = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_AVPHYS_PAGES') // 2**20}MB"
-    # autofaiss returns (None, None) for what it cannot build, instead of raising.
-    built, _ = build_index(
-        embeddings=[str(vectors)],
-        index_path=str(path),
-        index_infos_path=str(path.with_suffix(".json")),
-        index_key=key,
-        metric_type="ip",
-        max_index_memory_usage=memory,
-        current_memory_available=memory,
-        should_be_memory_mappable=True,
-        verbose=logging.ERROR,
-    )
-    path.with_suffix(".json").unlink(missing_ok=True)
-    if built is None or not path.is_file():
+    memory = _available_memory()
+    # autofaiss reads every .npy below a folder, whose path it takes as a glob pattern.
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "vectors.npy").symlink_to(vectors.absolute())
+        # It returns (None, None) for what it cannot build, instead of raising.
+        built, _ = build_index(
+            embeddings=folder,
+            save_on_disk=False,  # saving ends in a json.dump of numpy 2's float32
+            index_key=key,
+            index_param="" if key == "Flat" else "nprobe=1",  # tuned below, to a recall instead of a time
+            metric_type="ip",
+            # It refuses to start where the index may take more than nine tenths of the memory.
+            max_index_memory_usage=f"{memory * 8 // 10}KB",
+            current_memory_available=f"{memory}KB",
+            should_be_memory_mappable=True,
+            verbose=logging.ERROR,
+        )
+    if built is None:
         raise BuildError(f"autofaiss could not build {key} of {vectors}: too little memory, or no vectors")
+    faiss.write_index(built, str(path))
+
+
+def _available_memory() -> int:
+    """KB that can be had without swapping: free memory, and what holds nothing but copies of files."""
+    [line] = [line for line in Path("/proc/meminfo").read_text().splitlines() if line.startswith("MemAvailable:")]
+    return int(line.split()[1])
 
 
 def _lists(vectors: int) -> int:
