@@ -52,6 +52,11 @@ class Collection:
         """The current version of the collection in `path`."""
         return cls(current_version(path))
 
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What can be searched: those of "images" and "prompts" that have vectors."""
+        return tuple(self._indices)
+
     def require_model(self, bundle: Bundle | None) -> Bundle:
         """`bundle` if its vectors are this collection's; raises ModelMismatch, which says what to do, if not."""
         wanted = self.manifest.model

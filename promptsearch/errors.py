@@ -17,6 +17,7 @@ PromptSearchError
 │   ├── BundleError         a model bundle
 │   ├── CollectionError     a collection
 │   └── ModelMismatch       a collection whose model is missing or another one
+├── StartError              the service has nothing to serve, or cannot listen
 └── BuildError              the builder cannot go on
     ├── SourceError         a source that cannot be read at all
     └── ExportError         an export that failed or is not faithful
@@ -97,6 +98,10 @@ class CollectionError(ArtefactError):
 
 class ModelMismatch(ArtefactError):
     slug = "model-mismatch"
+
+
+class StartError(PromptSearchError):
+    slug = "cannot-start"
 
 
 class BuildError(PromptSearchError):

@@ -1,0 +1,65 @@
+"""How the demo's pictures and model were made: `python -m builder.demo` does all of it, or one step that is named."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from builder.demo.errors import DemoError
+from promptsearch.errors import PromptSearchError
+
+PICTURES = Path(__file__).parent / "emoji"
+BUNDLE = Path("models/emoji")
+STEPS = ("fetch", "pictures", "text", "held-out", "shipped", "bundle")
+MINUTES = {"text": 12.0, "held-out": 60.0, "shipped": 25.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m builder.demo", description=__doc__)
+    parser.add_argument("step", nargs="?", choices=STEPS, help="one step; without it, all of them in this order")
+    parser.add_argument("--work", type=Path, default=Path("work"), metavar="DIR", help="downloads and runs: work")
+    parser.add_argument("--minutes", type=float, help="how long a training step takes, where one is named")
+    parser.add_argument("--run", choices=("held-out", "shipped"), default="shipped", help="which run `bundle` exports")
+    parser.add_argument("--out", type=Path, default=BUNDLE, metavar="DIR", help=f"where `bundle` goes: {BUNDLE}")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    try:
+        for step in [arguments.step] if arguments.step else STEPS:
+            run(step, arguments)
+    except (DemoError, PromptSearchError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def run(step: str, arguments: argparse.Namespace) -> None:
+    work: Path = arguments.work
+    if step == "fetch":
+        from builder.demo.sources import fetch
+
+        fetch(work)
+        return
+    if step == "pictures":
+        from builder.demo.pictures import write_pictures
+
+        print(f"{write_pictures(work, PICTURES)} pictures in {PICTURES}")
+        return
+    from builder.demo import training
+
+    minutes = arguments.minutes or MINUTES.get(step, 0.0)
+    match step:
+        case "text":
+            training.train_text(work, minutes)
+        case "held-out":
+            training.train_held_out(work, minutes)
+        case "shipped":
+            training.train_shipped(work, minutes)
+        case "bundle":
+            licences = sorted((PICTURES.parent / "licences").iterdir())
+            bundle = training.write_bundle(work, arguments.run, arguments.out, licences)
+            print(f"wrote {bundle.folder}: {dict(bundle.precisions['fp32'].fidelity)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The service's command line: `python -m service --help`."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+import uvicorn
+from pydantic import ValidationError
+from pydantic_settings import CliApp
+
+from promptsearch.errors import PromptSearchError, StartError
+from service.app import create_app
+from service.catalogue import Catalogue
+from service.problems import describe
+from service.settings import Settings
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says where to go once it listens."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and sockets:
+            print(greeting(*sockets[0].getsockname()[:2]), flush=True)
+
+
+def greeting(host: str, port: int) -> str:
+    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    return f"""
+prompt-search is serving at {address}
+
+  curl '{address}/search/images?q=happy+dog'
+  curl '{address}/search/prompts?q=happy+dog'
+  curl -F image=@cat.png {address}/search/images
+  curl -F image=@cat.png -F q=angry {address}/search/images
+
+The API is described at {address}/docs; Ctrl-C ends the service.
+"""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises StartError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        raise StartError(f"cannot listen on {host} port {port}: {error}; choose another with --port") from error
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what is in flight."""
+    listening = listen(settings.host, settings.port)
+    app = create_app(settings, Catalogue.open(settings))
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+    # uvicorn stops gracefully and then raises the signal once more: that one ends the process without an error.
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    Server(config).run(sockets=[listening])
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        serve(CliApp.run(Settings, cli_args=list(sys.argv[1:] if arguments is None else arguments)))
+    except ValidationError as error:
+        print(f"error: {describe(error.errors())}", file=sys.stderr)
+        sys.exit(2)
+    except PromptSearchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""The application: routes, limits and errors over an opened catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
+from fastapi.staticfiles import StaticFiles
+
+from promptsearch import __version__
+from service import problems
+from service.catalogue import Catalogue
+from service.dependencies import Workers
+from service.limits import BodyLimit
+from service.routes import collections, items, search
+from service.settings import Settings
+
+PAGE = Path(__file__).parent / "page"
+
+DESCRIPTION = """Which generated images, and which prompts, mean this? Ask in words, with a picture, or both.
+
+Errors are problem documents (RFC 9457) whose `type` is stable."""
+
+
+def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
+    """The service over `catalogue`, which it closes when it ends."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.settings, app.state.catalogue, app.state.workers = settings, catalogue, Workers()
+        yield
+        app.state.workers.close()
+        catalogue.close()
+
+    app = FastAPI(title="prompt-search", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    problems.install(app)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"])
+    for routes in (search, items, collections):
+        app.include_router(routes.router)
+    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    return app

@@ -1,0 +1,35 @@
+"""The largest request body, counted as it comes in, whatever its headers claim."""
+
+from __future__ import annotations
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from promptsearch.errors import PictureTooLarge
+
+
+class BodyLimit:
+    """ASGI middleware that raises PictureTooLarge inside the handler that reads too large a body."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app = app
+        self._max = max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        received = 0
+
+        async def limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._max:
+                # As much again is read and dropped: many clients only listen for an answer once they have sent all.
+                while message.get("more_body") and received <= 2 * self._max:
+                    message = await receive()
+                    received += len(message.get("body", b""))
+                raise PictureTooLarge(f"the request is larger than {self._max:,} bytes: send a smaller picture")
+            return message
+
+        await self._app(scope, limited, send)

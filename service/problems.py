@@ -1,0 +1,78 @@
+"""Errors as problem documents (RFC 9457): the one place where the error tree meets HTTP."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from promptsearch import errors
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+PREFIX = "urn:prompt-search:"  # of `type`; what follows is the error's slug and never changes
+
+# The first class that an error is one of decides.
+_STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
+    (errors.PictureTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (errors.PictureError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (errors.QueryError, HTTPStatus.BAD_REQUEST),
+    (errors.CursorGone, HTTPStatus.GONE),
+    (errors.NotFound, HTTPStatus.NOT_FOUND),
+    (errors.NoVectors, HTTPStatus.CONFLICT),
+)
+
+
+def problem(status: int, slug: str, detail: str) -> JSONResponse:
+    content = {"type": PREFIX + slug, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return JSONResponse(content, status, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error with a problem document."""
+    app.add_exception_handler(errors.PromptSearchError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(Exception, _of_a_bug)
+
+
+def _of_ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.PromptSearchError)
+    for kind, status in _STATUS:
+        if isinstance(error, kind):
+            return problem(status, error.slug, str(error))
+    log.error("%s %s failed: %s", request.method, request.url.path, error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, error.slug, str(error))
+
+
+def _of_validation(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    return problem(HTTPStatus.BAD_REQUEST, errors.ParameterError.slug, describe(error.errors()))
+
+
+def describe(found: object) -> str:
+    """Pydantic's findings as one line: which parameter, and what is wrong with it."""
+    assert isinstance(found, list | tuple)
+    lines = []
+    for one in found:
+        names = [str(part) for part in one["loc"] if part not in ("query", "body", "path", "form")]
+        lines.append(f"{'.'.join(names) or 'request'}: {one['msg'][:1].lower()}{one['msg'][1:]}")
+    return "; ".join(lines)
+
+
+def _of_http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+    answer = problem(error.status_code, slug, str(error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+def _of_a_bug(request: Request, error: Exception) -> JSONResponse:
+    log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the service failed on this request; its log says why")

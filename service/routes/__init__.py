@@ -1,0 +1,1 @@
+"""The HTTP routes. A handler validates, calls one function and returns a schema."""

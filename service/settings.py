@@ -1,0 +1,62 @@
+"""Every setting of the service, from `PROMPT_SEARCH_*` variables and command-line flags of the same names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+MEBIBYTE = 2**20
+
+
+class Settings(BaseSettings):
+    """Search images and prompts by meaning, over HTTP. Each flag is also an environment variable: --port is
+    PROMPT_SEARCH_PORT. Lists are written with commas, or the flag is repeated."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="PROMPT_SEARCH_",
+        cli_prog_name="python -m service",
+        cli_kebab_case=True,
+        cli_avoid_json=True,
+        cli_hide_none_type=True,
+        frozen=True,
+    )
+
+    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every network")
+    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
+    models: Annotated[list[Path], NoDecode] = Field([Path("models")], description="folders of model bundles")
+    indices: Annotated[list[Path], NoDecode] = Field([Path("indices")], description="folders of collections")
+    collection: str | None = Field(None, description="the collection that is meant where a request names none")
+    precision: str = Field("fp32", description="which encoders of a bundle are loaded: fp32 or int8")
+    files: Annotated[dict[str, Path], NoDecode] = Field(
+        {}, description="NAME=DIR: the folder of a collection's original pictures, if they may be served"
+    )
+    cors_origins: Annotated[list[str], NoDecode] = Field(
+        [], description="web origins whose pages may call this service, such as https://example.org, or *"
+    )
+    max_upload_bytes: int = Field(20 * MEBIBYTE, ge=1, description="largest request body")
+    max_pixels: int = Field(50_000_000, ge=1, description="largest uploaded picture, width times height")
+
+    @field_validator("models", "indices", "cors_origins", mode="before")
+    @classmethod
+    def _split_list(cls, value: Any) -> Any:
+        return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _split_pairs(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
+        if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
+            raise ValueError("write NAME=DIR, such as emoji=/data/emoji")
+        return {name.strip(): folder.strip() for name, _, folder in pairs}
+
+    @field_validator("models", "indices", mode="after")
+    @classmethod
+    def _not_empty(cls, value: list[Path]) -> list[Path]:
+        if not value:
+            raise ValueError("name at least one folder")
+        return value
