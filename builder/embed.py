@@ -128,7 +128,7 @@ def _store(batch: list[Prepared], source: Source, engine: Engine, staging: Stagi
             continue
         if one.problem:
             staging.reject(Rejected(one.item.source, one.problem))
-            if not one.item.prompt:
+            if one.item.prompt is None:
                 continue
         staging.add(one.item, source.root, one.size, one.thumbnail)
     pixels = [one.pixels for one in batch if one.pixels is not None]

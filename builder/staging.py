@@ -59,7 +59,7 @@ class Staging:
 
     def add(self, item: Item, root: Path, size: tuple[int, int] | None, thumbnail: bytes | None) -> None:
         """Store an item. `size` is that of its decoded picture, whose vector the caller appends in the same order."""
-        prompt = self._prompt_row(item.prompt) if item.prompt else None
+        prompt = None if item.prompt is None else self._prompt_row(item.prompt)
         if size:
             row = self.images.rows + self._pending
             self._pending += 1

@@ -35,9 +35,6 @@ class OpenPromptsSource:
                 yield Rejected(f"{self.csv.name}:{line}", str(error))
 
     def _item(self, number: int, row: Row) -> Item:
-        prompt = row["prompt"].strip()
-        if not prompt:
-            raise ValueError("no prompt")
         generation = _generation(row["raw_data"])
         link = str(generation.get("image_uri") or "")
         link.encode()  # JSON can carry half a surrogate pair, which no database takes: a ValueError
@@ -46,7 +43,7 @@ class OpenPromptsSource:
         return Item(
             key=link or f"row {number}",
             source=link or f"{self.csv.name}#{number}",
-            prompt=prompt,
+            prompt=row["prompt"].strip(),  # an empty one is what was asked for, too
             picture=self._pictures.get(stem) or self._pictures.get(str(number)),
             width=_whole(generation, "width"),
             height=_whole(generation, "height"),
