@@ -1,0 +1,1 @@
+"""The rooms of the project, file for file."""

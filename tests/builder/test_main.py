@@ -1,0 +1,178 @@
+"""The command line: what it prints where, and how it exits. In this process, and as users run it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from builder.__main__ import main
+from builder.checkpoint import StateDict
+from promptsearch.bundle import Bundle
+from promptsearch.collection import Collection
+from tests import checkpoints, source
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "builder", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+
+
+def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What stands on stderr after `error: `, in its one line."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    assert caught.value.code == 1
+    assert out == ""
+    assert err.startswith("error: ")
+    assert err.endswith("\n")
+    assert err.count("\n") == 1
+    return err.removeprefix("error: ")
+
+
+def test_build_embeds_indexes_and_publishes(
+    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
+) -> None:
+    main(["build", "manifest", str(source_folder), "--model", str(vit_bundle.folder), "--collection", "c",
+          "--indices", str(tmp_path)])  # fmt: skip
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("embedded 4 prompts, 6 images (3 with a vector) in ")
+    assert lines[1] == "  5 rows or pictures could not be read; quarantine.csv says why"
+    assert lines[2] == "indexed 3 images as Flat: recall@10 1.000 for images, 1.000 for texts"
+    assert lines[3] == "indexed 4 prompts as Flat: recall@10 1.000 for images, 1.000 for texts"
+    assert lines[4].startswith("published c version 2")
+    collection = Collection.open(tmp_path / "c")
+    assert collection.manifest.counts == source.COUNTS
+    collection.close()
+
+    main(["verify", "c", "--indices", str(tmp_path)])
+    assert "all 7 files are as they were built" in capsys.readouterr().out
+    (collection.folder / "prompts.faiss").write_bytes(b"x")
+    assert "prompts.faiss is damaged" in fails(capsys, "verify", "c", "--indices", tmp_path)
+
+
+def test_the_steps_can_be_taken_one_by_one_and_in_order_only(
+    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
+) -> None:
+    where = ["--collection", "c", "--indices", str(tmp_path)]
+    assert "nothing is staged for c" in fails(capsys, "index", *where)
+    assert "nothing is staged for c" in fails(capsys, "publish", *where)
+    main(["embed", "manifest", str(source_folder), "--model", str(vit_bundle.folder), *where, "--engine", "torch"])
+    capsys.readouterr()
+    assert "run `python -m builder index` first" in fails(capsys, "publish", *where)
+    main(["index", *where])
+    main(["publish", *where])
+    collection = Collection.open(tmp_path / "c")
+    assert collection.manifest.build["engine"] == "torch"
+    collection.close()
+
+
+def test_what_is_wrong_is_said_in_one_line(
+    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
+) -> None:
+    model = ["--model", vit_bundle.folder]
+    where = ["--collection", "c", "--indices", tmp_path]
+    assert "is no model bundle" in fails(capsys, "build", "manifest", source_folder, "--model", tmp_path, *where)
+    assert "there is no" in fails(capsys, "build", "manifest", tmp_path / "missing", *model, *where)
+    assert "has no manifest.csv" in fails(capsys, "build", "manifest", tmp_path, *model, *where)
+    assert "is no folder" in fails(
+        capsys, "build", "manifest", source_folder, *model, *where, "--images", source_folder / "a.png"
+    )
+    assert "has no column raw_data" in fails(
+        capsys, "build", "open-prompts", source_folder / "manifest.csv", *model, *where
+    )
+    assert "is no published collection" in fails(capsys, "verify", "c", "--indices", tmp_path)
+    (tmp_path / "file").touch()
+    under_a_file = ["--collection", "c", "--indices", tmp_path / "file"]
+    assert "Not a directory" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../c", "a/b", "/c", ".hidden"])
+def test_a_collections_name_is_that_of_a_folder(
+    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path, name: str
+) -> None:
+    where = ["--collection", name, "--indices", tmp_path / "indices"]
+    error = fails(capsys, "build", "manifest", source_folder, "--model", vit_bundle.folder, *where)
+    assert "cannot be a collection's name" in error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_model_says_to_use_a_checkpoint(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert "for any other pass --checkpoint FILE" in fails(capsys, "export", "ViT-L/14", "--out", tmp_path / "m")
+    assert "there is no checkpoint" in fails(capsys, "export", "--checkpoint", tmp_path / "x", "--out", tmp_path / "m")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["unknown"],
+        ["build", "album", "."],
+        ["export", "--out", "m"],
+        ["export", "RN50", "--checkpoint", "x", "--out", "m"],
+        ["build", "manifest", ".", "--model", "m", "--collection", "c", "--engine", "jax"],
+    ],
+)
+def test_wrong_usage_exits_with_2_and_says_how_it_is_used(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: python -m builder" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_as_a_process_it_builds_and_fails_without_traceback(
+    vit_bundle: Bundle, source_folder: Path, tmp_path: Path
+) -> None:
+    arguments = ["manifest", source_folder, "--collection", "c", "--indices", tmp_path, "--model"]
+    built = run("build", *arguments, vit_bundle.folder)
+    assert built.returncode == 0, built.stderr
+    assert "published c version" in built.stdout
+    assert "Traceback" not in built.stderr
+    assert run("verify", "c", "--indices", tmp_path).returncode == 0
+
+    failed = run("build", *arguments, tmp_path)
+    assert failed.returncode == 1
+    assert failed.stdout == ""
+    assert failed.stderr == f"error: {tmp_path} is no model bundle: it has no model.json\n"
+    assert run("build").returncode == 2
+    assert run("--help").returncode == 0
+
+
+@pytest.mark.slow
+def test_as_a_process_it_exports_a_checkpoint(vit_state: StateDict, tmp_path: Path) -> None:
+    checkpoint = checkpoints.save(vit_state, tmp_path / "tiny.pt")
+    done = run("export", "--checkpoint", checkpoint, "--out", tmp_path / "models" / "tiny", "--licence", "CC0-1.0")
+    assert done.returncode == 0, done.stderr
+    first, second = done.stdout.splitlines()
+    assert first.startswith("exported tiny.pt to ")
+    assert second.startswith("  fp32 against PyTorch: text_cosine_min ")
+    assert Bundle.open(tmp_path / "models" / "tiny").licence == "CC0-1.0"
+
+
+@pytest.mark.slow
+def test_a_user_may_stop_a_build(vit_bundle: Bundle, tmp_path: Path) -> None:
+    rows = "\n".join(f"prompt number {number} of very many" for number in range(500_000))
+    (tmp_path / "manifest.csv").write_text(f"prompt\n{rows}\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "builder", "build", "manifest", tmp_path, "--model", vit_bundle.folder,
+         "--collection", "c", "--indices", tmp_path],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TQDM_DISABLE": "1"},
+    )  # fmt: skip
+    while not (tmp_path / "c" / "staging" / "items.sqlite").exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out, err) == (130, "", "stopped; nothing was published\n")
+    assert not (tmp_path / "c" / "current").exists()

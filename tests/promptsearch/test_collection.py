@@ -1,0 +1,178 @@
+"""The reference is brute force over the vectors that a collection was built from."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptsearch.bundle import Bundle
+from promptsearch.collection import DEPTH, Collection, Page
+from promptsearch.cursor import Cursor
+from promptsearch.errors import CollectionError, CursorError, CursorGone, ModelMismatch, NoVectors
+from promptsearch.manifest import Kind
+from tests.vectors import Vectors, build, nearest, random_vectors
+
+IMAGES, PROMPTS, DIM = 151, 60, 16
+
+
+@pytest.fixture(scope="module")
+def images() -> Vectors:
+    """With some vectors that are there four times."""
+    vectors = random_vectors(IMAGES, DIM)
+    vectors[40:80] = np.tile(vectors[:10], (4, 1))
+    return vectors
+
+
+@pytest.fixture(scope="module")
+def prompts() -> Vectors:
+    return random_vectors(PROMPTS, DIM, seed=1)
+
+
+@pytest.fixture(scope="module")
+def folder(images: Vectors, prompts: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("indices") / "small", images, prompts, without_vector=2)
+
+
+@pytest.fixture(scope="module")
+def collection(folder: Path) -> Iterator[Collection]:
+    collection = Collection.open(folder)
+    yield collection
+    collection.close()
+
+
+def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:
+    """Each cursor as the text that a client would send back."""
+    pages = [first]
+    while (following := pages[-1].next) is not None:
+        pages.append(collection.page(Cursor.decode(following.encode()), limit))
+    return pages
+
+
+@pytest.mark.parametrize("kind", ["images", "prompts"])
+def test_a_search_finds_what_brute_force_finds(
+    collection: Collection, images: Vectors, prompts: Vectors, kind: Kind
+) -> None:
+    vectors = images if kind == "images" else prompts
+    for query in (*random_vectors(10, DIM, seed=5), *vectors[:12]):
+        page = collection.search(kind, 3 * query, 25)  # a query may have any length
+        rows, scores = nearest(vectors, query / np.linalg.norm(query), 25)
+        np.testing.assert_allclose(page.scores, scores, atol=1e-6)
+        assert [vectors[row].tolist() for row in page.rows] == [vectors[row].tolist() for row in rows]
+
+
+def test_equal_vectors_come_in_the_order_of_their_rows(collection: Collection, images: Vectors) -> None:
+    page = collection.search("images", images[3], 5)
+    assert page.rows == [3, 43, 53, 63, 73]
+    assert len(set(page.scores)) == 1
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 20), limit=st.integers(1, IMAGES + 5), kind=st.sampled_from(["images", "prompts"]))
+def test_pages_are_one_big_page_in_parts(collection: Collection, seed: int, limit: int, kind: Kind) -> None:
+    query = random_vectors(1, DIM, seed=seed)[0]
+    whole = collection.search(kind, query, 1000)
+    pages = all_pages(collection, collection.search(kind, query, limit), limit)
+    assert whole.next is None
+    assert [row for page in pages for row in page.rows] == list(whole.rows)
+    assert [score for page in pages for score in page.scores] == list(whole.scores)
+    assert sorted(whole.rows) == list(range(IMAGES if kind == "images" else PROMPTS))
+    assert all(page.rows for page in pages)
+
+
+def test_similar_items_are_all_but_the_item_itself(collection: Collection, images: Vectors) -> None:
+    page = collection.similar("images", 43, 4)
+    assert page.rows[:4] == [3, 53, 63, 73]
+    pages = all_pages(collection, page, 4)
+    rows = [row for page in pages for row in page.rows]
+    assert sorted(rows) == [row for row in range(IMAGES) if row != 43]
+    expected = [row for row in nearest(images, images[43], IMAGES)[0] if row != 43]
+    assert [images[row].tolist() for row in rows] == [images[row].tolist() for row in expected]
+
+
+def test_an_item_without_vector_is_similar_to_nothing(collection: Collection) -> None:
+    with pytest.raises(NoVectors, match="this item has no vector"):
+        collection.similar("images", IMAGES, 10)
+
+
+def test_pages_go_as_deep_as_a_query_scores(tmp_path: Path) -> None:
+    vectors = random_vectors(DEPTH + 50, 4)
+    collection = Collection.open(build(tmp_path / "deep", vectors, None))
+    pages = all_pages(collection, collection.search("images", vectors[0], 300), 300)
+    assert [len(page.rows) for page in pages] == [300, 300, 300, 100]
+    assert [row for page in pages for row in page.rows] == nearest(vectors, vectors[0], DEPTH)[0]
+    with pytest.raises(NoVectors, match="has no vectors of prompts; /search/images answers") as caught:
+        collection.search("prompts", vectors[0], 10)
+    assert caught.value.slug == "no-prompt-index"
+
+
+def test_threads_search_at_once(collection: Collection) -> None:
+    queries = random_vectors(40, DIM, seed=9)
+
+    def found(query: Vectors) -> tuple[list[int], list[float]]:
+        page = collection.search("images", query, 20)
+        return list(page.rows), list(page.scores)
+
+    expected = [found(query) for query in queries]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(found, queries)) == expected
+
+
+def test_prompts_of_images_are_found_by_their_rows(collection: Collection) -> None:
+    images = collection.items.images([0, 5, IMAGES])
+    found = collection.prompts_of(list(images.values()))
+    assert {row: prompt.text for row, prompt in found.items()} == {0: "prompt 0", 5: "prompt 5", 59: "prompt 59"}
+    assert found[59].image_count == IMAGES + 2 - 59
+
+
+def test_thumbnails_are_there(collection: Collection) -> None:
+    assert collection.thumbnails is not None
+    assert (collection.thumbnails.get(0) or b"").startswith(b"RIFF")
+    assert collection.thumbnails.get(IMAGES) is None
+
+
+def test_a_cursor_of_another_version_is_gone(collection: Collection) -> None:
+    cursor = Cursor("images", "20000101T000000.000000Z", random_vectors(1, DIM)[0], 0, -1)
+    with pytest.raises(CursorGone, match=r"belongs to version 20000101T000000\.000000Z"):
+        collection.page(cursor, 10)
+
+
+def test_a_cursor_of_another_model_is_an_error(collection: Collection) -> None:
+    with pytest.raises(CursorError, match="not of this collection's model"):
+        collection.page(Cursor("images", collection.version, random_vectors(1, DIM + 1)[0], 0, -1), 10)
+
+
+def test_a_cursor_past_the_end_is_an_empty_last_page(collection: Collection) -> None:
+    page = collection.page(Cursor("images", collection.version, random_vectors(1, DIM)[0], 2**32 - 1, -1), 10)
+    assert page == Page([], [], None)
+
+
+def test_a_collection_is_served_with_its_own_model_alone(collection: Collection, vit_bundle: Bundle) -> None:
+    reference = replace(collection.manifest.model, name="tiny", identity=vit_bundle.identity)
+    collection = Collection(collection.folder)
+    collection.manifest = replace(collection.manifest, model=reference)
+    assert collection.require_model(vit_bundle) is vit_bundle
+    other = replace(vit_bundle, source=replace(vit_bundle.source, sha256="0" * 64))
+    with pytest.raises(ModelMismatch, match="another model called tiny"):
+        collection.require_model(other)
+    with pytest.raises(ModelMismatch, match="the model tiny, which is not there"):
+        collection.require_model(None)
+
+
+@pytest.mark.parametrize(
+    "name", ["manifest.json", "items.sqlite", "thumbnails.sqlite", "images.faiss", "images.f16.npy", "prompts.faiss"]
+)
+@pytest.mark.parametrize("damage", ["empty", "garbage"])
+def test_a_damaged_file_is_a_collection_error(folder: Path, tmp_path: Path, name: str, damage: str) -> None:
+    copy = Path(shutil.copytree(folder, tmp_path / "copy"))
+    [version] = (copy / "versions").iterdir()
+    (version / name).write_bytes(b"" if damage == "empty" else b"garbage " * 1000)
+    with pytest.raises(CollectionError):
+        Collection.open(copy)

@@ -1,0 +1,77 @@
+"""Collections of given vectors, built by the builder's own steps, and the brute force to compare a search with."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builder.index import index
+from builder.publish import publish
+from builder.sources import Item
+from builder.staging import Staging
+from promptsearch.encoders import unit
+from promptsearch.manifest import Manifest, ModelReference
+from promptsearch.thumbnails import make_thumbnail
+from tests.drawing import picture
+
+Vectors = NDArray[np.float32]
+
+
+def random_vectors(count: int, dim: int, seed: int = 0, clusters: int = 0) -> Vectors:
+    """Unit vectors as half precision holds them; around so many centres, if any."""
+    random = np.random.default_rng(seed)
+    vectors = random.standard_normal((count, dim)).astype(np.float32)
+    if clusters:
+        centres = random.standard_normal((clusters, dim)).astype(np.float32)
+        vectors = centres[random.integers(clusters, size=count)] + 0.5 * vectors
+    return unit(vectors).astype(np.float16).astype(np.float32)
+
+
+def stage(collection: Path, images: Vectors | None, prompts: Vectors | None, *, without_vector: int = 0) -> None:
+    """A staged version: picture n is `n.png` of prompt n (of the last, where there are fewer prompts)."""
+    given = images if images is not None else prompts
+    assert given is not None
+    thumbnail = make_thumbnail(picture(0, 8, 8))
+    count = 0 if images is None else len(images)
+    with Staging(collection, given.shape[1]) as staging:
+        for number in range(max(count + without_vector, 0 if prompts is None else len(prompts))):
+            text = None if prompts is None else f"prompt {min(number, len(prompts) - 1)}"
+            here = number < count
+            item = Item(f"{number}.png", f"{number}.png", text, Path(f"/root/{number}.png"), settings={"seed": number})
+            staging.add(item, Path("/root"), (8, 8) if here else None, thumbnail if here else None)
+        if images is not None:
+            staging.add_vectors(images)
+        if prompts is not None:
+            staging.prompts.append(prompts)
+        counts = staging.counts()
+    now = datetime.now(UTC)
+    Manifest(
+        collection=collection.name,
+        version=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+        created=now.isoformat(timespec="seconds"),
+        model=ModelReference("given", "0" * 64, given.shape[1]),
+        source={"kind": "manifest", "root": collection.name},
+        counts=counts,
+        images=None,
+        prompts=None,
+        build={"engine": "none", "seconds": {}},
+        files={},
+    ).write(staging.folder)
+
+
+def build(collection: Path, images: Vectors | None, prompts: Vectors | None, *, without_vector: int = 0) -> Path:
+    """The same, indexed and published; returns the collection's folder."""
+    stage(collection, images, prompts, without_vector=without_vector)
+    index(collection)
+    publish(collection)
+    return collection
+
+
+def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], list[float]]:
+    """Brute force: rows and cosines, best first and equal ones by row."""
+    scores = [float(np.dot(vector, query)) for vector in vectors]
+    order = sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:count]
+    return order, [scores[row] for row in order]
