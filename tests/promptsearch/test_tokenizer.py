@@ -26,6 +26,7 @@ NASTY = (
     "\x00\x01\x7f\x80\x9f control \u200b\u200d\u2060\ufeff zero width",
     "\u2028\u2029\u0085 separators \u3000 ideographic space",
     "&amp;amp;lt; &#x1F600; &#0; &#xD800; &nbsp; &notanentity;",
+    "<br> &amp;amp;lt; &amp;quot;",  # where there is a <, ftfy leaves entities to CLIP, which resolves them twice
     "mojibake: âœ” No problems, schÃ¶n",
     "İstanbul ǅ ſ ß ﬁ Å K Ω ⅷ ① ² ½ ٣ ७",  # odd lower-casing, compatibility letters, digits that are no ASCII
     "\U0001e900\U0001e943 \U00010400 \U00016e40 ᲀ Ა \U0001df00 ꟊ Ꟶ 𞤢",  # scripts of recent Unicode versions
