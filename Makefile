@@ -14,9 +14,8 @@ help: ## this list
 setup: .venv/.service ## .venv with the service and the torch-free builder
 setup-all: .venv/.all ## .venv completed with torch and the tests' tools
 
-demo: setup ## build the emoji collection if it is not there, and serve it (PORT=8000)
-	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji --if-changed
-	@exec $(BIN)/python -m service --port $(PORT)
+demo: indices/emoji/current ## build the emoji collection if it is not there, and serve it (PORT=8000)
+	@exec $(BIN)/python -m service --port $(PORT) --collection emoji --files emoji=builder/demo/emoji
 
 test: setup-all ## every test
 	$(BIN)/python -m pytest
@@ -32,8 +31,9 @@ format: setup-all ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-all ## measure, and write the pages in bench/results/
-	$(BIN)/python -m bench.demo_quality
+bench: setup-all indices/emoji/current ## measure, and write the pages in bench/results/ and docs/
+	$(BIN)/python -m bench.demo_quality --out bench/results/demo-quality.md
+	$(BIN)/python -m bench.demo_answers --out docs/demo-answers.md
 
 lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*.txt
 	for set in dev builder service; do \
@@ -41,6 +41,9 @@ lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*
 	    --override requirements/overrides.txt $$([ $$set = dev ] || echo -c requirements/dev.txt) \
 	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
 	done
+
+indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji/manifest.csv promptsearch/manifest.py
+	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/

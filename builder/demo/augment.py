@@ -14,17 +14,20 @@ STD = (0.26862954, 0.26130258, 0.27577711)
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
-def augment(pictures: Tensor, mirror: Tensor, size: int) -> Tensor:
+def augment(pictures: Tensor, mirror: Tensor, size: int, strength: float) -> Tensor:
     """uint8 [n, s, s, 4] -> normalised float32 [n, 3, size, size], channels last.
 
-    `mirror` says for each picture whether it may be flipped: an arrow pointing left may not.
+    `mirror` says for each picture whether it may be flipped: an arrow pointing left may not. `strength` from 0 to 1
+    says how many pictures change their colours (from half to all), lose detail or are painted over (from none to a
+    quarter): what a young tower is shown at full strength, it does not learn in the time there is.
     """
     x = pictures.permute(0, 3, 1, 2).float().div_(255)
     colours, alpha = x[:, :3], x[:, 3:]
-    premultiplied = torch.cat([vary_colours(colours) * alpha, alpha], 1)
+    recoloured = torch.rand(len(x), 1, 1, 1) < 0.5 + 0.5 * strength
+    premultiplied = torch.cat([torch.where(recoloured, vary_colours(colours), colours) * alpha, alpha], 1)
     moved = F.grid_sample(premultiplied, placements(len(x), mirror, size), align_corners=False)
     x = moved[:, :3] + (1 - moved[:, 3:]) * backgrounds(len(x), size)
-    x = erase(coarsen(x))
+    x = erase(coarsen(x, 0.25 * strength), 0.25 * strength)
     return normalise(x).contiguous(memory_format=torch.channels_last)
 
 
@@ -68,9 +71,9 @@ def backgrounds(n: int, size: int) -> Tensor:
     return torch.where(choice < 0.5, torch.ones(n, 3, 1, 1), plain).expand(n, 3, size, size)
 
 
-def coarsen(x: Tensor) -> Tensor:
-    """A quarter of the pictures lose detail: drawn at 40 to 75 % of their size and enlarged again."""
-    chosen = torch.rand(len(x)) < 0.25
+def coarsen(x: Tensor, share: float) -> Tensor:
+    """That share of the pictures lose detail: drawn at 40 to 75 % of their size and enlarged again."""
+    chosen = torch.rand(len(x)) < share
     if not chosen.any():
         return x
     small = F.interpolate(x[chosen], scale_factor=float(_uniform(1, 0.4, 0.75)), mode="area")
@@ -78,8 +81,8 @@ def coarsen(x: Tensor) -> Tensor:
     return x
 
 
-def erase(x: Tensor) -> Tensor:
-    """A quarter of the pictures have a rectangle of 10 to 40 % of each side painted over in one colour."""
+def erase(x: Tensor, share: float) -> Tensor:
+    """That share of the pictures have a rectangle of 10 to 40 % of each side painted over in one colour."""
     n, size = len(x), x.shape[-1]
     place = torch.arange(size).view(1, size)
     spans = []
@@ -87,7 +90,7 @@ def erase(x: Tensor) -> Tensor:
         length = _uniform(n, 0.1, 0.4).view(n, 1) * size
         start = torch.rand(n, 1) * (size - length)
         spans.append((place >= start) & (place < start + length))
-    hit = spans[0][:, None, :, None] & spans[1][:, None, None, :] & (torch.rand(n, 1, 1, 1) < 0.25)
+    hit = spans[0][:, None, :, None] & spans[1][:, None, None, :] & (torch.rand(n, 1, 1, 1) < share)
     return torch.where(hit, torch.rand(n, 3, 1, 1), x)
 
 

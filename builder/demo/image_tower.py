@@ -18,7 +18,6 @@ from builder.demo.emojis import Emoji
 from builder.demo.gallery import Gallery
 from builder.demo.sampling import Sampler
 from builder.demo.schedule import rate
-from builder.demo.style_mixing import StyleMixing
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +30,9 @@ SOFTNESS = 0.15  # share of the target that goes to classes of like meaning
 LIKENESS_SCALE = 30.0  # how fast that share falls with the cosine
 CONTRAST = 0.3  # weight of picture against picture
 CONTRAST_SCALE = 10.0
+CLASSIFY = 1.0  # weight of a plain classifier on the last feature map, which learns shapes sooner than the vectors do
+FEATURES = WIDTH * 32  # channels of that map
+STRENGTH = 0.8  # of the augmentation at a run's end; it grows from the run's first strength
 AVERAGE = 0.999  # of the weights, a step
 DECAY = 0.05
 SAVE_EVERY = 240.0  # seconds
@@ -38,9 +40,11 @@ SAVE_EVERY = 240.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class ImageRun:
-    """How a run goes: `peak` learning rate, wall time in seconds, seed, and how often each style is drawn."""
+    """How a run goes: `peak` learning rate, first augmentation strength, wall time in seconds, seed, and how often each
+    style is drawn."""
 
     peak: float
+    strength: float
     seconds: float
     seed: int
     style_weights: dict[str, float]
@@ -72,12 +76,14 @@ def train_image_tower(
     sampler = Sampler(gallery, emojis, run.style_weights, BATCH_CLASSES)
     targets = class_targets(prototypes)
     scale = nn.Parameter(torch.tensor(3.0))
+    classifier = nn.Linear(FEATURES, len(emojis))
+    maps: list[Tensor] = []
+    hook = tower.layer4.register_forward_hook(lambda _layer, _inputs, output: maps.append(output))
     optimiser = torch.optim.AdamW(
-        [{"params": [p for p in tower.parameters() if p.ndim > 1], "weight_decay": DECAY},
+        [{"params": [*classifier.parameters(), *(p for p in tower.parameters() if p.ndim > 1)], "weight_decay": DECAY},
          {"params": [scale, *(p for p in tower.parameters() if p.ndim < 2)], "weight_decay": 0.0}],
         run.peak, (0.9, 0.99), fused=True,
     )  # fmt: skip
-    mixing = StyleMixing([tower.layer1, tower.layer2])
     curve: list[dict[str, float]] = []
     started, saved, step = time.monotonic(), 0.0, 0
     tower.train()
@@ -86,25 +92,37 @@ def train_image_tower(
             group["lr"] = rate(run.peak, elapsed / run.seconds)
         rows = sampler.draw()
         classes = gallery.classes[rows]
-        seen = augment(gallery.pixels[rows], sampler.mirror[classes], SIZE)
+        strength = run.strength + (STRENGTH - run.strength) * elapsed / run.seconds
+        seen = augment(gallery.pixels[rows], sampler.mirror[classes], SIZE, strength)
         with torch.autocast("cpu", torch.bfloat16):
             features = tower(seen)
         found = F.normalize(features.float(), dim=1)
         named = F.cross_entropy(scale.exp().clamp(max=100) * found @ prototypes.T, targets[classes])
         alike = contrast(found, classes)
+        told = F.cross_entropy(classifier(maps.pop().float().mean((2, 3))), classes)
         optimiser.zero_grad()
-        (named + CONTRAST * alike).backward()  # type: ignore[no-untyped-call]
+        (named + CONTRAST * alike + CLASSIFY * told).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         follow(average, tower, min(AVERAGE, (step + 1) / (step + 10)))
         if step % 100 == 0:
-            curve.append({"step": step, "seconds": elapsed, "named": named.item(), "alike": alike.item()})
-            log.info("image step %d, %.0f s: named %.3f, alike %.3f", step, elapsed, named.item(), alike.item())
+            curve.append(
+                {"step": step, "seconds": elapsed, "named": named.item(), "alike": alike.item(), "told": told.item()}
+            )
+            log.info("image step %d, %.0f s: named %.3f, alike %.3f, told %.3f", step, elapsed, named, alike, told)
         if elapsed - saved > SAVE_EVERY:
             saved = elapsed
             save(average, scale.detach(), curve)
         step += 1
-    mixing.remove()
-    curve.append({"step": step, "seconds": time.monotonic() - started, "named": named.item(), "alike": alike.item()})
+    hook.remove()
+    curve.append(
+        {
+            "step": step,
+            "seconds": time.monotonic() - started,
+            "named": named.item(),
+            "alike": alike.item(),
+            "told": told.item(),
+        }
+    )
     save(average, scale.detach(), curve)
 
 

@@ -36,6 +36,11 @@ def _draw_svg(document: str, size: int) -> Image.Image:
     """Rendered so that the longer side is `size` pixels (resvg keeps the aspect ratio)."""
     header = document[: document.index(">")]
     width, height = (float(header.split(f'{side}="')[1].split('"')[0]) for side in ("width", "height"))
-    scale = {"width": size} if width >= height else {"height": size}
-    png = resvg_py.svg_to_bytes(svg_string=document, skip_system_fonts=True, **scale)
+    wide = width >= height
+    png = resvg_py.svg_to_bytes(
+        svg_string=document,
+        skip_system_fonts=True,
+        width=size if wide else None,
+        height=None if wide else size,
+    )
     return Image.open(io.BytesIO(bytes(png))).convert("RGBA")

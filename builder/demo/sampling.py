@@ -11,7 +11,7 @@ from torch import Tensor
 from builder.demo.emojis import Emoji
 from builder.demo.gallery import Gallery
 
-OWN_SHARE = 0.5  # of a style's draws that show the picture as the artist drew it; the rest are tones and restyled ones
+OWN_SHARE = 0.7  # of a style's draws that show the picture as the artist drew it; the rest are tones and restyled ones
 # What a mirror would make false, by group, subgroup or label.
 _HANDED_GROUPS = {"symbols", "flags"}
 _HANDED_SUBGROUPS = {"time", "finger pointing", "hand signs"}
@@ -36,7 +36,7 @@ class Sampler:
             shown = (gallery.classes == row).nonzero().flatten()
             styles = gallery.styles[shown]
             self._pool.append(
-                {style: _split(shown[styles == style], gallery.own) for style in styles.unique().tolist()}
+                {style: _split(shown[styles == style], gallery.own) for style in sorted(set(styles.tolist()))}
             )
         self._drawable = torch.tensor([row for row, styles in enumerate(self._pool) if styles])
 

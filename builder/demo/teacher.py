@@ -79,7 +79,7 @@ class Teacher:
 
     def _block(self, x: Tensor, mask: Tensor, name: str) -> Tensor:
         q, k, v = (
-            self._linear(x, f"{name}attention.self.{part}").unflatten(-1, (HEADS, -1)).transpose(1, 2)
+            self._linear(x, f"{name}attention.self.{part}").view(*x.shape[:2], HEADS, -1).transpose(1, 2)
             for part in ("query", "key", "value")
         )
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask[:, None, None, :])

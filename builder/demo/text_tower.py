@@ -1,4 +1,4 @@
-"""The text tower: CLIP's causal transformer, distilled from the teacher and taught which emojis a caption is true of."""
+"""The text tower: CLIP's causal transformer, distilled from the teacher, taught which emojis a caption is true of."""
 
 from __future__ import annotations
 
@@ -43,6 +43,10 @@ class TextTower(nn.Module):
     nothing. `trained` are the token ids whose rows are learned; every other row stays as it was given.
     """
 
+    table: Tensor
+    trained: Tensor
+    place: Tensor
+
     def __init__(self, table: Tensor, trained: Tensor) -> None:
         super().__init__()
         mask = torch.full((LONGEST, LONGEST), -math.inf).triu(1)
@@ -67,7 +71,7 @@ class TextTower(nn.Module):
     @torch.inference_mode()
     def encode(self, tokens: Tensor) -> Tensor:
         """`forward` in batches, without gradients."""
-        return torch.cat([self(chunk) for chunk in tokens.split(1024)])
+        return torch.cat([self(chunk) for chunk in torch.split(tokens, 1024)])
 
     def clip_state(self) -> dict[str, Tensor]:
         """The parameters as CLIP names them, the learned token rows back in the full table."""
@@ -126,7 +130,7 @@ def train_text_tower(
         apart = F.cross_entropy(scores, target)
         away = (1 - (found * goals[batch]).sum(1)).mean()
         optimiser.zero_grad()
-        (apart + DISTILLATION * away).backward()  # type: ignore[no-untyped-call]
+        (apart + DISTILLATION * away).backward()
         optimiser.step()
         if step % 100 == 0:
             curve.append({"step": step, "seconds": elapsed, "classes": apart.item(), "distance": away.item()})
@@ -157,4 +161,5 @@ def token_table(teacher: Teacher) -> Tensor:
     words = words - words.mean(0)
     _, axes = torch.linalg.eigh(words.T @ words)
     table = words @ axes[:, -WIDTH:]
-    return table / table.std() * 0.05
+    scaled: Tensor = table / table.std() * 0.05
+    return scaled

@@ -1,0 +1,145 @@
+"""How well the demo model finds emoji: `python -m bench.demo_quality --model models/emoji --out FILE`.
+
+The queries in `demo_queries.json` were written before the model was trained. Vectors come from the bundle's ONNX
+encoders and pictures go through the ordinary preprocessing, so this measures what is shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptsearch.bundle import Bundle
+from promptsearch.encoders import Encoders
+from promptsearch.picture import open_picture
+
+PICTURES = Path("builder/demo/emoji")
+QUERIES = Path(__file__).parent / "demo_queries.json"
+HELD_OUT = "twemoji"
+DEPTHS = (1, 5, 10)
+CHUNK = 256  # pictures decoded at a time
+
+Vectors = NDArray[np.float32]
+Classes = NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Set:
+    """Vectors [n, d] with what each shows: the emoji's key and, for pictures, the style."""
+
+    vectors: Vectors
+    classes: Classes
+    styles: Classes
+
+    def where(self, chosen: NDArray[np.bool_]) -> Set:
+        return Set(self.vectors[chosen], self.classes[chosen], self.styles[chosen])
+
+
+@dataclass(frozen=True)
+class Measure:
+    """The shares of queries with a right answer among the first 1, 5 and 10, and what was asked for."""
+
+    name: str
+    shares: Sequence[float]
+    asked: dict[int, float]  # depth -> the share that was the goal
+
+    def row(self) -> str:
+        cells = [
+            f"{share:.3f}" + (f" (goal {self.asked[depth]:.2f})" if depth in self.asked else "")
+            for depth, share in zip(DEPTHS, self.shares, strict=True)
+        ]
+        return f"| {self.name} | {' | '.join(cells)} |"
+
+
+def pictures(encoders: Encoders) -> Set:
+    """Every picture of the demo, encoded."""
+    with (PICTURES / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        paths = [Path(row["image"]) for row in csv.DictReader(file)]
+    vectors = [
+        encoders.encode_images([open_picture(PICTURES / path) for path in paths[start : start + CHUNK]])
+        for start in range(0, len(paths), CHUNK)
+    ]
+    return Set(
+        np.concatenate(vectors), np.array([path.stem for path in paths]), np.array([path.parent.name for path in paths])
+    )
+
+
+def labels(encoders: Encoders) -> Set:
+    """Every emoji's prompt, encoded once."""
+    with (PICTURES / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        prompts = {Path(row["image"]).stem: row["prompt"] for row in csv.DictReader(file)}
+    classes = np.array(list(prompts))
+    return Set(encoders.encode_texts(list(prompts.values())), classes, np.full(len(classes), "text"))
+
+
+def found_at(queries: Vectors, right: Iterable[set[str]], among: Set) -> list[float]:
+    """The share of queries with a right class among the first `DEPTHS` of an exact scan."""
+    best = np.argsort(-(queries @ among.vectors.T), axis=1, kind="stable")[:, : max(DEPTHS)]
+    hits = [[name in wanted for name in among.classes[row]] for row, wanted in zip(best, right, strict=True)]
+    return [float(np.mean([any(row[:depth]) for row in hits])) for depth in DEPTHS]
+
+
+def measure(encoders: Encoders) -> list[Measure]:
+    shown, named = pictures(encoders), labels(encoders)
+    own, others = shown.where(shown.styles == HELD_OUT), shown.where(shown.styles != HELD_OUT)
+    shared = own.where(np.isin(own.classes, others.classes))
+    asked = json.loads(QUERIES.read_text(encoding="utf-8"))["queries"]
+    phrases = encoders.encode_texts([entry["query"] for entry in asked])
+    answers = [set(entry["answers"]) for entry in asked]
+
+    def same(queries: Set) -> list[set[str]]:
+        return [{name} for name in queries.classes.tolist()]
+
+    return [
+        Measure(f"label → {HELD_OUT} picture", found_at(named.vectors, same(named), own), {1: 0.35, 5: 0.62, 10: 0.74}),
+        Measure(f"{HELD_OUT} picture → label", found_at(own.vectors, same(own), named), {5: 0.70}),
+        Measure(
+            f"{HELD_OUT} picture → picture of another style",
+            found_at(shared.vectors, same(shared), others),
+            {1: 0.65},
+        ),
+        Measure(f"{len(asked)} paraphrases → {HELD_OUT} picture", found_at(phrases, answers, own), {5: 0.62, 10: 0.78}),
+        Measure("label → any picture of the demo", found_at(named.vectors, same(named), shown), {5: 0.92}),
+        Measure(f"{len(asked)} paraphrases → any picture of the demo", found_at(phrases, answers, shown), {5: 0.80}),
+    ]
+
+
+def page(bundle: Bundle, measures: Sequence[Measure]) -> str:
+    training = json.loads(bundle.path("training.json").read_text(encoding="utf-8"))["image"]
+    seen = "saw" if HELD_OUT in training["styles"] else "never saw"
+    lines = [
+        f"# Quality of the demo model, run `{training['run']}`",
+        "",
+        f"Made by `python -m bench.demo_quality` with checkpoint {bundle.source.sha256[:12]}.",
+        f"This run {seen} the style {HELD_OUT} in training.",
+        "Each figure is the share of queries that have a right answer among the first 1, 5 and 10 of an exact scan.",
+        "",
+        "| query → what is ranked | first 1 | first 5 | first 10 |",
+        "|---|---|---|---|",
+        *(measure.row() for measure in measures),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=Path("models/emoji"))
+    parser.add_argument("--out", type=Path, help="a file; else it is printed")
+    arguments = parser.parse_args()
+    bundle = Bundle.open(arguments.model)
+    text = page(bundle, measure(Encoders(bundle)))
+    if arguments.out:
+        arguments.out.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
