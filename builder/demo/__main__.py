@@ -56,8 +56,7 @@ def run(step: str, arguments: argparse.Namespace) -> None:
         case "shipped":
             training.train_shipped(work, minutes)
         case "bundle":
-            licences = sorted((PICTURES.parent / "licences").iterdir())
-            bundle = training.write_bundle(work, arguments.run, arguments.out, licences)
+            bundle = training.write_bundle(work, arguments.run, arguments.out)
             print(f"wrote {bundle.folder}: {dict(bundle.precisions['fp32'].fidelity)}")
 
 

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from builder.checkpoint import Checkpoint
+from builder.demo.attribution import LICENCES, write_attribution
 from builder.demo.captions import make_captions
 from builder.demo.emojis import Emoji, load_emojis
 from builder.demo.errors import RunError
@@ -90,7 +91,7 @@ def train_shipped(work: Path, minutes: float) -> None:
     _train_image(work, "shipped", (*TRAINING_STYLES, HELD_OUT), run, start="held-out")
 
 
-def write_bundle(work: Path, run: str, out: Path, licences: Sequence[Path]) -> Bundle:
+def write_bundle(work: Path, run: str, out: Path) -> Bundle:
     """Export the text tower and the image tower of `run` as a model bundle, with `training.json` in it."""
     text, image = _load(work, "text"), _load(work, run)
     state = {**text["state"], **{f"visual.{name}": value for name, value in image["state"].items()}}
@@ -99,7 +100,8 @@ def write_bundle(work: Path, run: str, out: Path, licences: Sequence[Path]) -> B
     state["logit_scale"] = image["scale"].float()
     path = work / "runs" / f"{run}-clip.pt"
     torch.save(state, path)
-    bundle = export(Checkpoint.file(path), out, licence=LICENCE, licence_files=licences)
+    attribution = write_attribution(PACKAGES, work / "runs" / "ATTRIBUTION.md")
+    bundle = export(Checkpoint.file(path), out, licence=LICENCE, licence_files=(attribution, *LICENCES))
     record = {
         "text": text["record"],
         "image": image["record"],
