@@ -1,0 +1,110 @@
+"""Every command in the README runs, and its table of settings is the code's."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from service.settings import Settings
+from tests import source
+from tests.workspace import ROOT, Running, free_port, make_workspace, running
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PICTURES = ROOT / "builder" / "demo" / "emoji" / "images"
+
+
+def commands() -> list[str]:
+    """The lines of the README's shell blocks, without comments."""
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```$", README, re.DOTALL | re.MULTILINE)
+    lines = [line.partition("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+MAKE = [line for line in commands() if line.startswith("make ")]
+CURL = [line for line in commands() if line.startswith("curl ")]
+BUILD = [line for line in commands() if line.startswith(".venv/bin/python -m builder ") and " export " not in line]
+EXPORT = [line for line in commands() if line.startswith(".venv/bin/python -m builder export ")]
+SERVE = [line for line in commands() if line.startswith(".venv/bin/python -m service ")]
+
+
+@pytest.fixture(scope="module")
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with what the README takes for granted: a picture, a folder of one's own, a CSV, an exported model."""
+    folder = make_workspace(tmp_path_factory.mktemp("readme") / "checkout")
+    (folder / "models" / "ViT-B-32").symlink_to(ROOT / "models" / "emoji")  # stands in for a download
+    Image.open(PICTURES / "noto" / "1f431.webp").save(folder / "cat.png")
+    source.write(folder / "my-pictures")
+    shutil.copy(ROOT / "tests" / "data" / "open_prompts.csv", folder / "open-prompts.csv")
+    (folder / "pictures").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def demo(workspace: Path) -> Iterator[Running]:
+    with running(["make", "demo", f"PORT={free_port()}"], workspace, workspace.parent / "demo.log") as process:
+        yield process
+
+
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False, timeout=250)
+
+
+def test_every_command_is_of_a_kind_that_is_run_here() -> None:
+    assert sorted(commands()) == sorted([*MAKE, *CURL, *BUILD, *EXPORT, *SERVE])
+    assert all((MAKE, CURL, BUILD, EXPORT, SERVE))
+
+
+@pytest.mark.parametrize("command", MAKE)
+def test_make_targets_exist(command: str) -> None:
+    """`make demo` is run by tests/test_demo.py; `make test` is what runs this."""
+    assert run(f"{command} --dry-run", ROOT).returncode == 0
+
+
+def test_settings_are_the_services() -> None:
+    flags = {name.replace("-", "_") for name in re.findall(r"^\| `--([a-z-]+)` \|", README, re.MULTILINE)}
+    assert flags == set(Settings.model_fields)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", CURL)
+def test_curl_is_answered(command: str, demo: Running, workspace: Path) -> None:
+    address = demo.wait_for(r"serving at http://(\S+)")
+    done = run(command.replace("curl ", "curl -sS --fail-with-body ").replace("localhost:8000", address), workspace)
+    assert done.returncode == 0, done.stdout + done.stderr
+    if "-o " not in command:
+        assert done.stdout.startswith("{")
+
+
+@pytest.mark.slow
+def test_a_collection_of_ones_own_is_built_and_served(workspace: Path) -> None:
+    for command in BUILD:
+        done = run(command, workspace)
+        assert done.returncode == 0, done.stdout + done.stderr
+    for command in SERVE:
+        with running(["bash", "-c", f"exec {command} --port 0"], workspace, workspace.parent / "own.log") as serving:
+            url = serving.wait_for(r"serving at (http://\S+)")
+            answer = httpx.get(f"{url}/search/prompts", params={"q": "fox"}).raise_for_status().json()
+            assert answer["collection"] == "mine"
+            assert {one["text"] for one in answer["results"]} == set(source.PROMPTS)
+            assert serving.interrupt() == 0
+
+
+@pytest.mark.slow
+@pytest.mark.network
+@pytest.mark.parametrize("command", EXPORT)
+def test_the_real_model_is_exported_or_the_error_says_how(command: str, tmp_path: Path) -> None:
+    """Where OpenAI's server cannot be reached, the command fails with a line that says what to do instead."""
+    done = run(command, make_workspace(tmp_path / "checkout"))
+    if done.returncode:
+        assert "cannot be downloaded" in done.stderr
+        assert "--checkpoint FILE" in done.stderr
+        assert "Traceback" not in done.stderr
+    else:
+        assert "text_cosine_min" in done.stdout
