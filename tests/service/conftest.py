@@ -1,0 +1,39 @@
+"""One running service for the whole session, and what it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from promptsearch.bundle import Bundle
+from promptsearch.collection import Collection
+from tests.service.serving import Service, serving
+
+
+@pytest.fixture(scope="session")
+def models(vit_bundle: Bundle) -> Path:
+    """The folder of the one model bundle, `tiny`."""
+    return vit_bundle.folder.parent
+
+
+@pytest.fixture(scope="session")
+def server(
+    indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """`python -m service` over the collection `tiny` with its original pictures; ended as a process manager would."""
+    flags = ("--indices", str(indices), "--models", str(models), "--files", f"tiny={source_folder}")
+    with serving(tmp_path_factory.mktemp("server"), flags) as service:
+        yield service
+        assert service.end() == 0
+        # Neither a traceback nor a warning in all that the session asked.
+        assert service.stderr.read_text(encoding="utf-8") == ""
+
+
+@pytest.fixture(scope="session")
+def tiny(indices: Path) -> Iterator[Collection]:
+    """What `server` serves, read beside it."""
+    collection = Collection.open(indices / "tiny")
+    yield collection
+    collection.close()
