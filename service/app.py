@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.staticfiles import StaticFiles
 
 from promptsearch import __version__
 from service import problems
@@ -16,9 +14,8 @@ from service.catalogue import Catalogue
 from service.dependencies import Workers
 from service.limits import BodyLimit
 from service.routes import collections, items, search
+from service.routes.page import Page
 from service.settings import Settings
-
-PAGE = Path(__file__).parent / "page"
 
 DESCRIPTION = """Which generated images, and which prompts, mean this? Ask in words, with a picture, or both.
 
@@ -42,5 +39,5 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"])
     for routes in (search, items, collections):
         app.include_router(routes.router)
-    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
+    app.mount("/", Page(), name="page")
     return app
