@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import tempfile
 import time
@@ -61,7 +63,8 @@ def _index(folder: Path, kind: Kind, dim: int) -> IndexInfo:
 def _autofaiss(vectors: Path, path: Path, key: str) -> None:
     memory = _available_memory()
     # autofaiss reads every .npy below a folder, whose path it takes as a glob pattern.
-    with tempfile.TemporaryDirectory() as folder:
+    # Its progress bars, one a step of less than a second each, tell nobody anything.
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
         (Path(folder) / "vectors.npy").symlink_to(vectors.absolute())
         # It returns (None, None) for what it cannot build, instead of raising.
         built, _ = build_index(
