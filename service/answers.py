@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import urlencode
 
 from promptsearch.collection import Collection, Page
@@ -18,9 +19,10 @@ class Answers:
     """Answers about one collection. `named` puts the collection into item URLs, for where more than one is served."""
 
     def __init__(self, served: Served, *, named: bool) -> None:
+        self._name = served.name
         self._collection = served.collection
         self._has_files = served.files is not None
-        self._suffix = f"?{urlencode({'collection': served.collection.name})}" if named else ""
+        self._suffix = f"?{urlencode({'collection': served.name})}" if named else ""
 
     def images(self, page: Page, took_ms: float) -> schemas.ImageResults:
         found = self._collection.items.images(page.rows)
@@ -44,15 +46,15 @@ class Answers:
     def image(self, image: Image) -> schemas.ImageItem:
         return schemas.ImageItem(
             **self._generation(image),
-            collection=self._collection.name,
+            collection=self._name,
             prompt=_reference(image, self._collection.prompts_of([image])),
             extra=dict(image.extra),
         )
 
     def prompt(self, prompt: Prompt) -> schemas.PromptItem:
-        return schemas.PromptItem(**self._prompt(prompt, IMAGES_OF_PROMPT_ALONE), collection=self._collection.name)
+        return schemas.PromptItem(**self._prompt(prompt, IMAGES_OF_PROMPT_ALONE), collection=self._name)
 
-    def _prompt(self, prompt: Prompt, images: int) -> dict[str, object]:
+    def _prompt(self, prompt: Prompt, images: int) -> dict[str, Any]:
         shown = self._collection.items.images_of(prompt.row, images)
         return {
             "id": prompt.id,
@@ -61,7 +63,7 @@ class Answers:
             "images": [schemas.Generation(**self._generation(image)) for image in shown],
         }
 
-    def _generation(self, image: Image) -> dict[str, object]:
+    def _generation(self, image: Image) -> dict[str, Any]:
         def link(part: str, *, there: bool) -> str | None:
             return f"/images/{image.id}/{part}{self._suffix}" if there else None
 
@@ -75,9 +77,9 @@ class Answers:
         )
         return {"id": image.id, "image": picture, "settings": dict(image.settings)}
 
-    def _frame(self, page: Page, took_ms: float) -> dict[str, object]:
+    def _frame(self, page: Page, took_ms: float) -> dict[str, Any]:
         return {
-            "collection": self._collection.name,
+            "collection": self._name,
             "version": self._collection.version,
             "took_ms": round(took_ms, 2),
             "next": page.next.encode() if page.next else None,
@@ -96,7 +98,7 @@ def collection_summary(served: Served) -> schemas.CollectionSummary:
     collection: Collection = served.collection
     manifest, bundle, precision = collection.manifest, served.encoders.bundle, served.encoders.precision
     return schemas.CollectionSummary(
-        name=collection.name,
+        name=served.name,
         version=collection.version,
         created=manifest.created,
         counts=dict(manifest.counts),

@@ -20,8 +20,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Served:
-    """One collection, the encoders of its model and, where originals may be served, their folder."""
+    """One collection, the encoders of its model and, where originals may be served, their folder.
 
+    `name` is that of the collection's folder: it holds where someone copied or renamed what was built under another.
+    """
+
+    name: str
     collection: Collection
     encoders: Encoders
     files: Path | None
@@ -37,7 +41,7 @@ class Catalogue:
 
     @classmethod
     def open(cls, settings: Settings) -> Catalogue:
-        """Open everything that the settings name; raises StartError where nothing, or not the default, can be served."""
+        """Open what the settings name; raises StartError where nothing, or not the default, can be served."""
         bundles = _bundles(settings.models)
         loaded: dict[str, Encoders] = {}
         served: dict[str, Served] = {}
@@ -47,33 +51,27 @@ class Catalogue:
                 log.warning("%s is left out: a collection of that name is served already", folder)
                 continue
             try:
-                collection = Collection.open(folder)
-                bundle = collection.require_model(_bundle_for(collection, bundles))
-                if bundle.identity not in loaded:
-                    loaded[bundle.identity] = Encoders(bundle, precision=settings.precision)
-            except ArtefactError as error:
-                refused[folder.name] = str(error)
-                log.error("collection %s is not served: %s", folder.name, error)
-                continue
-            root = settings.files.get(collection.manifest.source["root"])
-            served[folder.name] = Served(collection, loaded[bundle.identity], root.resolve() if root else None)
+                served[folder.name] = _open(folder, bundles, loaded, settings)
+            except (ArtefactError, UnknownCollection) as error:
+                refused[folder.name] = _one_line(error)
+                log.error("collection %s is not served: %s", folder.name, refused[folder.name])  # noqa: TRY400  expected, and said in full
         default = _default(settings, served, refused)
         catalogue = cls(served, refused, default)
         catalogue.check()
         return catalogue
 
     def __getitem__(self, name: str | None) -> Served:
-        """The collection of that name, or the default one; raises UnknownCollection, or ParameterError without either."""
-        if name is None and self.default is None:
+        """The collection of that name, or the default; raises UnknownCollection, or ParameterError without either."""
+        name = name if name is not None else self.default
+        if name is None:
             raise ParameterError(
                 f"several collections are served: name one with `collection` ({', '.join(self.served)})"
             )
-        name = name if name is not None else self.default
+        if name in self.served:
+            return self.served[name]
         if name in self.refused:
             raise UnknownCollection(f"collection {name} is not served: {self.refused[name]}")
-        if name not in self.served:
-            raise UnknownCollection(f"there is no collection {name!r}; served: {', '.join(self.served)}")
-        return self.served[name]
+        raise UnknownCollection(f"there is no collection {name!r}; served: {', '.join(self.served)}")
 
     def check(self) -> None:
         """Encode and search once in each collection; raises what a first request would have met."""
@@ -87,8 +85,22 @@ class Catalogue:
             served.collection.close()
 
 
+def _open(folder: Path, bundles: Iterable[Bundle], loaded: dict[str, Encoders], settings: Settings) -> Served:
+    """Raises ArtefactError or UnknownCollection; a model's encoders are loaded once, for all of its collections."""
+    collection = Collection.open(folder)
+    try:
+        bundle = collection.require_model(_bundle_for(collection, bundles))
+        if bundle.identity not in loaded:
+            loaded[bundle.identity] = Encoders(bundle, precision=settings.precision)
+    except ArtefactError:
+        collection.close()
+        raise
+    root = settings.files.get(collection.manifest.source["root"])
+    return Served(folder.name, collection, loaded[bundle.identity], root.resolve() if root else None)
+
+
 def _bundles(folders: Iterable[Path]) -> list[Bundle]:
-    """Every readable bundle below the folders; damaged ones are logged, and missed only where a collection needs them."""
+    """Every readable bundle below the folders; a damaged one is logged, and missed only by collections that need it."""
     found = []
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -96,7 +108,7 @@ def _bundles(folders: Iterable[Path]) -> list[Bundle]:
                 try:
                     found.append(Bundle.open(path))
                 except ArtefactError as error:
-                    log.error("model %s is not loaded: %s", path.name, error)
+                    log.error("model %s is not loaded: %s", path.name, _one_line(error))  # noqa: TRY400  expected
     return found
 
 
@@ -113,9 +125,10 @@ def _bundle_for(collection: Collection, bundles: Iterable[Bundle]) -> Bundle | N
 
 
 def _collection_folders(folders: Iterable[Path]) -> Iterable[Path]:
+    """Those that hold a finished version, served or not; one whose first version is still being built has none."""
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if (path / FILES.current).is_file():
+            if (path / FILES.current).exists() or (path / FILES.versions).is_dir():
                 yield path
 
 
@@ -127,8 +140,15 @@ def _default(settings: Settings, served: Mapping[str, Served], refused: Mapping[
         raise StartError(
             f"there is no collection to serve in {places}: build one with `python -m builder build`{reasons}"
         )
+    if name is None:
+        return next(iter(served)) if len(served) == 1 else None
+    if name in served:
+        return name
     if name in refused:
         raise StartError(f"the default collection cannot be served: {refused[name]}")
-    if name is not None and name not in served:
-        raise StartError(f"the default collection {name!r} is not there; there are: {', '.join(served)}")
-    return name if name is not None else next(iter(served)) if len(served) == 1 else None
+    raise StartError(f"the default collection {name!r} is not there; there are: {', '.join(served)}")
+
+
+def _one_line(error: Exception) -> str:
+    """What other libraries said may be part of it, in as many lines as they like."""
+    return " ".join(str(error).split())

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -11,6 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from promptsearch import errors
+from service.schemas import Problem
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +42,46 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(Exception, _of_a_bug)
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if not app.openapi_schema:
+            app.openapi_schema = _declared(generate())
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+
+
+def _declared(document: dict[str, Any]) -> dict[str, Any]:
+    """The OpenAPI document with the problems of each route, which follow from what it takes."""
+    schemas = document["components"]["schemas"]
+    schemas["Problem"] = Problem.model_json_schema()
+    for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's, which `_of_validation` replaces
+        schemas.pop(name, None)
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        operation["responses"].pop("422", None)
+        for status in _possible(operation):
+            operation["responses"][str(int(status))] = {
+                "description": status.phrase,
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+            }
+    return document
+
+
+def _possible(operation: Mapping[str, Any]) -> Iterator[HTTPStatus]:
+    takes = {parameter["name"] for parameter in operation.get("parameters", ())}
+    if "requestBody" in operation:
+        takes |= {"body", "collection", "cursor"}
+    if "collection" in takes:
+        yield HTTPStatus.BAD_REQUEST
+    if takes:
+        yield HTTPStatus.NOT_FOUND
+    if "cursor" in takes:
+        yield HTTPStatus.CONFLICT
+        yield HTTPStatus.GONE
+    if "body" in takes:
+        yield HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+        yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 def _of_ours(request: Request, error: Exception) -> JSONResponse:
@@ -52,7 +95,8 @@ def _of_ours(request: Request, error: Exception) -> JSONResponse:
 
 def _of_validation(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    return problem(HTTPStatus.BAD_REQUEST, errors.ParameterError.slug, describe(error.errors()))
+    found = [{**one, "loc": one["loc"][1:]} for one in error.errors()]  # the first part is where it stood: "query"
+    return problem(HTTPStatus.BAD_REQUEST, errors.ParameterError.slug, describe(found))
 
 
 def describe(found: object) -> str:
@@ -60,8 +104,8 @@ def describe(found: object) -> str:
     assert isinstance(found, list | tuple)
     lines = []
     for one in found:
-        names = [str(part) for part in one["loc"] if part not in ("query", "body", "path", "form")]
-        lines.append(f"{'.'.join(names) or 'request'}: {one['msg'][:1].lower()}{one['msg'][1:]}")
+        name = ".".join(str(part) for part in one["loc"]) or "request"
+        lines.append(f"{name}: {one['msg'][:1].lower()}{one['msg'][1:]}")
     return "; ".join(lines)
 
 

@@ -67,7 +67,7 @@ async def from_body(request: Request) -> Query:
         fields = _read_json(await request.body())
         return _checked(fields, None)
     raise ParameterError(
-        f"the content type {kind!r} is not known: send multipart/form-data (curl -F image=@cat.png), or application/json"
+        f"the content type {kind!r} is not known: send multipart/form-data (curl -F image=@cat.png) or application/json"
     )
 
 
@@ -98,16 +98,19 @@ BODY_SCHEMA: dict[str, Any] = {
 async def _read_form(form: FormData) -> tuple[dict[str, str], bytes | None]:
     fields: dict[str, str] = {}
     picture: bytes | None = None
-    for name, value in form.multi_items():
+    for name, value in form.multi_items():  # a browser also sends the fields that nobody filled in: they are left out
         if name in fields or (name == "image" and picture is not None):
             raise ParameterError(f"{name} was sent twice")
         if isinstance(value, UploadFile):
             if name != "image":
                 raise ParameterError(f"a file was sent as {name!r}: a picture belongs into the field `image`")
-            picture = await value.read()
-            if not picture:
+            content = await value.read()
+            if not content and not value.filename:
+                continue
+            if not content:
                 raise PictureError("the uploaded file is empty")
-        elif value:  # a browser sends the fields that nobody filled in
+            picture = content
+        elif value:
             fields[name] = value
     if "image" in fields:
         raise ParameterError("image was sent as text, not as a file: with curl, write -F image=@FILE with the @")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -45,19 +45,23 @@ class PromptResult(BaseModel):
     images: list[Generation] = Field(description="a few of them")
 
 
-class _Answer(BaseModel):
+Result = TypeVar("Result")
+
+
+class _Answer(BaseModel, Generic[Result]):
     collection: str
     version: str
     took_ms: float
+    results: list[Result] = Field(description="best first")
     next: str | None = Field(description="the `cursor` of the next page; null at the end")
 
 
-class ImageResults(_Answer):
-    results: list[ImageResult] = Field(description="best first")
+class ImageResults(_Answer[ImageResult]):
+    pass
 
 
-class PromptResults(_Answer):
-    results: list[PromptResult] = Field(description="best first")
+class PromptResults(_Answer[PromptResult]):
+    pass
 
 
 class ImageItem(Generation):
@@ -119,3 +123,12 @@ class JsonQuery(BaseModel):
 
 class Health(BaseModel):
     status: str
+
+
+class Problem(BaseModel):
+    """What every error is answered with (RFC 9457), as application/problem+json."""
+
+    type: str = Field(description="stable: `urn:prompt-search:` and the name of what went wrong")
+    title: str
+    status: int
+    detail: str = Field(description="what was wrong, and what would be right")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from pathlib import Path
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
+from starlette.types import Receive, Scope, Send
 
 from promptsearch.errors import NoFile
 from service import schemas
@@ -16,7 +18,8 @@ from service.searching import similar
 
 router = APIRouter(tags=["items"])
 
-_FOR_EVER = "public, max-age=31536000, immutable"  # an id's picture never changes while its version is served
+# An id stays the same over rebuilds and its picture need not: after an hour a client asks again, by ETag.
+_HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
 # What a browser may be told; any other file is given as a download of unknown type.
 _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp",
                 ".gif": "image/gif", ".bmp": "image/bmp", ".avif": "image/avif", ".tif": "image/tiff",
@@ -39,22 +42,26 @@ async def similar_images(
 
 
 @router.get("/images/{id}/thumbnail", summary="A small WebP of the picture", response_class=Response)
-async def thumbnail(id: str, served: NamedCollection, workers: WorkersState) -> Response:
-    def work() -> bytes:
+async def thumbnail(id: str, served: NamedCollection, workers: WorkersState, request: Request) -> Response:
+    def work() -> Response:
         row = served.collection.items.image(id).row
         found = served.collection.thumbnails.get(row) if served.collection.thumbnails else None
         if found is None:
             raise NoFile(f"image {id} has no thumbnail: its picture was not there when the collection was built")
-        return found
+        headers = {"ETag": f'"{served.collection.version}-{row}"', **_HEADERS}
+        return _unless_known(request, Response(found, media_type="image/webp", headers=headers))
 
-    return Response(await workers.run(work), media_type="image/webp", headers={"Cache-Control": _FOR_EVER})
+    return await workers.run(work)
 
 
-@router.get("/images/{id}/file", summary="The original picture", response_class=FileResponse)
-async def file(id: str, served: NamedCollection, workers: WorkersState) -> FileResponse:
-    path = await workers.run(lambda: _file_of(served, id))
-    kind = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
-    return FileResponse(path, media_type=kind, headers={"Cache-Control": _FOR_EVER})
+@router.get("/images/{id}/file", summary="The original picture", response_class=Response)
+async def file(id: str, served: NamedCollection, workers: WorkersState, request: Request) -> Response:
+    def work() -> Response:
+        path = _file_of(served, id)
+        kind = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
+        return _unless_known(request, _Original(path, media_type=kind, headers=_HEADERS, stat_result=path.stat()))
+
+    return await workers.run(work)
 
 
 @router.get("/prompts/{id}", summary="One prompt and its images")
@@ -72,6 +79,25 @@ async def similar_prompts(
     return await workers.run(lambda: answers(catalogue, served).prompts(*similar(served, "prompts", id, cursor, limit)))
 
 
+class _Original(FileResponse):
+    """A file that is always sent whole: pictures need no ranges, and a range that is wrong would not be answered with
+    a problem document."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.headers["Accept-Ranges"] = "none"
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+def _unless_known(request: Request, response: Response) -> Response:
+    """`response`, or 304 where the client has it already: If-None-Match names its ETag (RFC 9110, 13.1.2)."""
+    known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+    if known.isdisjoint((response.headers["etag"], "*")):
+        return response
+    headers = {name: response.headers[name] for name in ("etag", "cache-control")}
+    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+
+
 def _file_of(served: Served, id: str) -> Path:
     """The path of an image's original, which must lie below the collection's folder; raises NoFile."""
     image = served.collection.items.image(id)
@@ -80,7 +106,10 @@ def _file_of(served: Served, id: str) -> Path:
     if served.files is None:
         root = served.collection.manifest.source["root"]
         raise NoFile(f"originals of this collection are not served; --files {root}=DIR would allow it")
-    path = (served.files / image.file).resolve()
-    if not path.is_relative_to(served.files) or not path.is_file():
-        raise NoFile(f"the file of image {id} is no longer there")
-    return path
+    try:
+        path = (served.files / image.file).resolve()
+        if path.is_relative_to(served.files) and path.is_file():
+            return path
+    except (OSError, ValueError):  # a name that no file can have
+        pass
+    raise NoFile(f"the file of image {id} is no longer there")
