@@ -97,7 +97,8 @@ class Collection:
         """The page that a cursor of this version begins."""
         if cursor.version != self.version:
             raise CursorGone(f"this cursor belongs to version {cursor.version}, served is {self.version}: ask again")
-        if cursor.query.shape != (self.manifest.model.embedding_dim,):
+        length = np.linalg.norm(cursor.query.astype(np.float64))
+        if cursor.query.shape != (self.manifest.model.embedding_dim,) or not 0.99 < length < 1.01:
             raise CursorError("this cursor's vector is not of this collection's model; pass `next` unchanged")
         rows, scores = self.index(cursor.kind).search(cursor.query, DEPTH)
         if cursor.exclude >= 0:
