@@ -9,6 +9,7 @@ import pytest
 
 from promptsearch.bundle import Bundle
 from promptsearch.collection import Collection
+from tests.service import several
 from tests.service.serving import Service, serving
 
 
@@ -37,3 +38,25 @@ def tiny(indices: Path) -> Iterator[Collection]:
     collection = Collection.open(indices / "tiny")
     yield collection
     collection.close()
+
+
+@pytest.fixture(scope="session")
+def several_indices(
+    indices: Path, source_folder: Path, vit_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Collections that are served and that are refused; see tests/service/several.py."""
+    return several.write(tmp_path_factory.mktemp("several"), indices / "tiny", source_folder, vit_bundle)
+
+
+@pytest.fixture(scope="session")
+def several_server(several_indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service of more than one collection, none of them the default."""
+    files = f"tiny={several_indices.parent / 'files'}"
+    flags = ("--indices", str(several_indices), "--models", str(models), "--files", files)
+    with serving(tmp_path_factory.mktemp("several-server"), flags) as service:
+        yield service
+        assert service.end() == 0
+        refusals = service.stderr.read_text(encoding="utf-8").splitlines()
+        assert [line.partition(" is not served")[0] for line in refusals] == [
+            f"ERROR service.catalogue: collection {name}" for name in sorted(several.REFUSED)
+        ]

@@ -33,6 +33,11 @@ class Service:
     def get(self, path: str, **parameters: str | int) -> httpx.Response:
         return httpx.get(self.url + path, params=parameters or None, timeout=START)
 
+    def raw(self, target: str) -> httpx.Response:
+        """GET with a target as it is; httpx would resolve its dots and quote what should be quoted."""
+        with httpx.Client() as client:
+            return client.get(self.url, extensions={"target": target.encode()}, timeout=START)
+
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
         """The exit status."""
         self.process.send_signal(by)

@@ -1,0 +1,52 @@
+"""What clients may rely on: the keys of answers, and problem documents for every error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+ANSWER = ["collection", "version", "took_ms", "results", "next"]  # in this order
+PICTURE = {"width", "height", "source", "file", "thumbnail"}
+GENERATION = {"id", "image", "settings"}
+IMAGE_RESULT = {*GENERATION, "score", "prompt"}
+PROMPT_RESULT = {"id", "score", "text", "image_count", "images"}
+IMAGE_ITEM = {*GENERATION, "collection", "prompt", "extra"}
+PROMPT_ITEM = {"id", "collection", "text", "image_count", "images"}
+PROBLEM = ["type", "title", "status", "detail"]
+
+
+def check_generation(found: dict[str, Any], keys: set[str] = GENERATION) -> None:
+    assert set(found) == keys
+    assert set(found["image"]) == PICTURE
+    if "prompt" in keys:
+        assert found["prompt"] is None or set(found["prompt"]) == {"id", "text"}
+
+
+def check_answer(response: httpx.Response, kind: str) -> dict[str, Any]:
+    """The JSON of a search's answer, whose every part has the keys that it must have."""
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    answer: dict[str, Any] = response.json()
+    assert list(answer) == ANSWER
+    for result in answer["results"]:
+        if kind == "images":
+            check_generation(result, IMAGE_RESULT)
+        else:
+            assert set(result) == PROMPT_RESULT
+            for image in result["images"]:
+                check_generation(image)
+    return answer
+
+
+def check_problem(response: httpx.Response, status: int, slug: str) -> str:
+    """The detail of the problem document that the response must be."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "cache-control" not in response.headers
+    document = response.json()
+    assert list(document) == PROBLEM
+    assert (document["type"], document["status"]) == (f"urn:prompt-search:{slug}", status)
+    detail: str = document["detail"]
+    assert detail
+    return detail
