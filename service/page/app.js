@@ -9,7 +9,8 @@ const ONE = { images: "picture", prompts: "prompt" };
 const OTHER = { images: "prompts", prompts: "images" };
 
 const $ = (id) => document.getElementById(id);
-const [form, q, file, results, status, more, remedy] = ["form", "q", "file", "results", "status", "more", "remedy"].map($);
+const [form, q, file] = ["form", "q", "file"].map($);
+const [results, status, more, remedy] = ["results", "status", "more", "remedy"].map($);
 const chip = { box: $("chip"), img: $("chip").querySelector("img"), label: $("chip").querySelector("span") };
 
 // A picture cannot be written into an address: the history entry has the key of one that this visit remembers.
@@ -44,6 +45,7 @@ function go(change, { asDraft = false } = {}) {
   if (changed) {
     const key = state.picture && [...pictures].find(([, picture]) => picture === state.picture)[0];
     history[asDraft && draft ? "replaceState" : "pushState"](key, "", address(state));
+    scrollTo(0, 0); // to where the best results will be
   }
   draft = asDraft && (changed || draft);
   show();
@@ -99,7 +101,8 @@ function search(kind) {
 }
 
 function similar(kind, id, given) {
-  return get(`/${kind}/${encodeURIComponent(id)}/similar`, { collection: state.collection, limit: LIMIT[kind], ...given });
+  given = { collection: state.collection, limit: LIMIT[kind], ...given };
+  return get(`/${kind}/${encodeURIComponent(id)}/similar`, given);
 }
 
 function get(path, given = {}) {
@@ -130,7 +133,8 @@ function showControls(signal) {
   if (q.value.trim() !== state.q.trim()) q.value = state.q; // not under the hands of someone who types
   form.elements.kind.value = state.kind;
   $("collection").value = state.collection;
-  document.title = [state.q.trim() || (state.like && "similar") || (state.picture && "picture"), "prompt-search"].filter(Boolean).join(" · ");
+  const subject = state.q.trim() || (state.like && "similar") || (state.picture && "picture");
+  document.title = subject ? `${subject} · prompt-search` : "prompt-search";
   chip.box.hidden = state.picture === null && !state.like;
   URL.revokeObjectURL(chip.img.src);
   if (state.picture) {
@@ -166,16 +170,18 @@ function showAnswer(kind, answer) {
   };
   if (last) results.children[before]?.querySelector("button").focus({ preventScroll: true });
   status.textContent = count
-    ? `${count} ${ONE[kind]}${count === 1 ? "" : "s"}${answer.next ? ", best first" : ""} · ${Math.max(1, Math.round(answer.took_ms))} ms`
+    ? `${counted(count, ONE[kind])}, best first · ${Math.max(1, Math.round(answer.took_ms))} ms`
     : `No ${ONE[kind]} was found.`;
 }
 
 function showProblem(kind, error) {
-  $("problem").firstElementChild.textContent = error.message;
+  const noIndex = error.type === `urn:prompt-search:no-${kind.slice(0, -1)}-index`;
+  const message = noIndex && !state.like ? `This collection has no ${ONE[kind]}s to search.` : error.message;
+  $("problem").firstElementChild.textContent = message;
   $("problem").hidden = remedy.hidden = false;
   more.hidden = true;
   status.textContent = "";
-  if (error.type?.startsWith("urn:prompt-search:no-") && error.type.endsWith("-index")) {
+  if (noIndex) {
     remedy.textContent = `Search the ${ONE[OTHER[kind]]}s instead`;
     remedy.onclick = () => switchKind(OTHER[kind]);
   } else {
@@ -188,6 +194,7 @@ function switchKind(kind) {
   go(state.like ? { kind, like: "", q: chip.text } : { kind, q: q.value }); // an id is of one kind, its text of both
 }
 
+const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 const textOf = (item) => item.text ?? item.prompt?.text ?? "";
 
 function result(kind, item) {
@@ -199,10 +206,7 @@ function result(kind, item) {
   node.querySelector(".score").textContent = item.score.toFixed(3);
   const button = node.querySelector("button");
   button.setAttribute("aria-label", `Similar to ${text || `this ${ONE[kind]}`}`);
-  button.onclick = () => {
-    scrollTo(0, 0);
-    go({ kind, like: item.id, q: "", picture: null });
-  };
+  button.onclick = () => go({ kind, like: item.id, q: "", picture: null });
   return node;
 }
 
@@ -214,7 +218,7 @@ function imageResult(item) {
 
 function promptResult(item) {
   const node = result("prompts", item);
-  node.querySelector(".count").textContent = `${item.image_count} picture${item.image_count === 1 ? "" : "s"}`;
+  node.querySelector(".count").textContent = counted(item.image_count, "picture");
   const shown = item.images.filter(({ image }) => image.thumbnail);
   node.querySelector(".strip").append(
     ...shown.map(({ image }) => {
@@ -237,14 +241,15 @@ function fill(frame, image, text, onMissing) {
     onMissing();
   };
   if (!image.thumbnail) return missing();
-  const img = Object.assign(document.createElement("img"), { alt: text || "Picture without a prompt", loading: "lazy" });
+  const img = document.createElement("img");
+  Object.assign(img, { alt: text || "Picture without a prompt", loading: "lazy" });
   img.onerror = missing;
   img.src = image.thumbnail;
   frame.append(img);
 }
 
 async function listCollections() {
-  const { collections, default: preferred } = await answered(fetch("/collections")); // whatever is searched for meanwhile
+  const { collections, default: preferred } = await answered(fetch("/collections"));
   if (collections.length < 2) return;
   $("collection").replaceChildren(...collections.map(({ name }) => new Option(name)));
   $("choice").hidden = false;
