@@ -69,6 +69,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a client's malformed form is no news here
     try:
         serve(CliApp.run(Settings, cli_args=list(sys.argv[1:] if arguments is None else arguments)))
     except ValidationError as error:

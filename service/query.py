@@ -141,9 +141,12 @@ def _decode(image: str) -> bytes:
     if image.startswith("data:"):
         image = image.partition(",")[2]
     try:
-        return base64.b64decode(image, validate=True)
+        picture = base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError):
         raise QueryError("image is no base64; send a file as multipart/form-data instead") from None
+    if not picture:
+        raise PictureError("image is empty")
+    return picture
 
 
 def _text(value: str | None) -> str | None:
