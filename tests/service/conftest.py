@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from promptsearch.bundle import Bundle
 from promptsearch.collection import Collection
+from promptsearch.manifest import KINDS, Kind
 from tests.service import several
-from tests.service.serving import Service, serving
+from tests.service.serving import START, Service, serving
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +62,23 @@ def several_server(several_indices: Path, models: Path, tmp_path_factory: pytest
         assert [line.partition(" is not served")[0] for line in refusals] == [
             f"ERROR service.catalogue: collection {name}" for name in sorted(several.REFUSED)
         ]
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """What is searched for."""
+    found: Kind = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def url(server: Service, kind: Kind) -> str:
+    """The address of `server` that searches for `kind`."""
+    return f"{server.url}/search/{kind}"
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator[httpx.Client]:
+    """Keeps its connections, for tests that ask a hundred times."""
+    with httpx.Client(timeout=START) as client:
+        yield client
