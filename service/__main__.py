@@ -54,13 +54,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is in flight."""
-    listening = listen(settings.host, settings.port)
-    app = create_app(settings, Catalogue.open(settings))
-    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
-    # uvicorn stops gracefully and then raises the signal once more: that one ends the process without an error.
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
-    Server(config).run(sockets=[listening])
+    with listen(settings.host, settings.port) as listening:
+        app = create_app(settings, Catalogue.open(settings))
+        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+        # uvicorn stops gracefully and then raises the signal once more: that one ends the process without an error.
+        signal.signal(signal.SIGTERM, _leave)
+        signal.signal(signal.SIGINT, _leave)
+        Server(config).run(sockets=[listening])
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

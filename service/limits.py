@@ -25,10 +25,7 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self._max:
-                # As much again is read and dropped: many clients only listen for an answer once they have sent all.
-                while message.get("more_body") and received <= 2 * self._max:
-                    message = await receive()
-                    received += len(message.get("body", b""))
+                # What is still to come is dropped by uvicorn, so that a client which sends all before it listens hears.
                 raise PictureTooLarge(f"the request is larger than {self._max:,} bytes: send a smaller picture")
             return message
 

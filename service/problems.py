@@ -105,7 +105,8 @@ def describe(found: object) -> str:
     lines = []
     for one in found:
         name = ".".join(str(part) for part in one["loc"]) or "request"
-        lines.append(f"{name}: {one['msg'][:1].lower()}{one['msg'][1:]}")
+        message = one["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message[:1].lower()}{message[1:]}")
     return "; ".join(lines)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -24,20 +24,20 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    host: str = Field("127.0.0.1", description="address to listen on; 0.0.0.0 for every network")
-    port: int = Field(8000, ge=0, le=65535, description="0 takes a free one")
-    models: Annotated[list[Path], NoDecode] = Field([Path("models")], description="folders of model bundles")
-    indices: Annotated[list[Path], NoDecode] = Field([Path("indices")], description="folders of collections")
-    collection: str | None = Field(None, description="the collection that is meant where a request names none")
-    precision: str = Field("fp32", description="which encoders of a bundle are loaded: fp32 or int8")
+    host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for every network")
+    port: int = Field(default=8000, ge=0, le=65535, description="0 takes a free one")
+    models: Annotated[list[Path], NoDecode] = Field(default=[Path("models")], description="folders of model bundles")
+    indices: Annotated[list[Path], NoDecode] = Field(default=[Path("indices")], description="folders of collections")
+    collection: str | None = Field(default=None, description="the collection that is meant where a request names none")
+    precision: Literal["fp32", "int8"] = Field(default="fp32", description="which encoders of a bundle are loaded")
     files: Annotated[dict[str, Path], NoDecode] = Field(
-        {}, description="NAME=DIR: the folder of a collection's original pictures, if they may be served"
+        default={}, description="NAME=DIR: the folder of a collection's original pictures, if they may be served"
     )
     cors_origins: Annotated[list[str], NoDecode] = Field(
-        [], description="web origins whose pages may call this service, such as https://example.org, or *"
+        default=[], description="web origins whose pages may call this service, such as https://example.org, or *"
     )
-    max_upload_bytes: int = Field(20 * MEBIBYTE, ge=1, description="largest request body")
-    max_pixels: int = Field(50_000_000, ge=1, description="largest uploaded picture, width times height")
+    max_upload_bytes: int = Field(default=20 * MEBIBYTE, ge=1, description="largest request body")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="largest uploaded picture, width times height")
 
     @field_validator("models", "indices", "cors_origins", mode="before")
     @classmethod
