@@ -11,6 +11,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from promptsearch import errors
 from service.schemas import Problem
@@ -41,6 +42,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(errors.PromptSearchError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
+    app.add_exception_handler(ClientDisconnect, _of_a_departure)
     app.add_exception_handler(Exception, _of_a_bug)
     generate = app.openapi
 
@@ -116,6 +118,11 @@ def _of_http(_request: Request, error: Exception) -> JSONResponse:
     answer = problem(error.status_code, slug, str(error.detail))
     answer.headers.update(error.headers or {})
     return answer
+
+
+def _of_a_departure(_request: Request, _error: Exception) -> JSONResponse:
+    """For no one to read; but a client that hangs up while it sends is no failure of ours, which the log would tell."""
+    return problem(HTTPStatus.BAD_REQUEST, "bad-request", "the connection was closed before the request was complete")
 
 
 def _of_a_bug(request: Request, error: Exception) -> JSONResponse:
