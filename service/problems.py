@@ -112,10 +112,12 @@ def describe(found: object) -> str:
     return "; ".join(lines)
 
 
-def _of_http(_request: Request, error: Exception) -> JSONResponse:
+def _of_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    slug = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
-    answer = problem(error.status_code, slug, str(error.detail))
+    phrase, detail = HTTPStatus(error.status_code).phrase, str(error.detail)
+    if detail == phrase:  # the router's own, which knows no more
+        detail = f"{request.method} {request.url.path} is not offered; /docs lists what is"
+    answer = problem(error.status_code, phrase.lower().replace(" ", "-"), detail)
     answer.headers.update(error.headers or {})
     return answer
 

@@ -96,7 +96,9 @@ def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     "path", ["/other", "/search", "/search/", "/search/other", "/images", "/images/", "/images/x/y", "/%00", "/../x"]
 )
 def test_an_unknown_route(server: Service, path: str) -> None:
-    check_problem(server.raw(path), 404, "not-found")
+    detail = check_problem(server.raw(path), 404, "not-found")
+    assert detail.startswith("GET /")
+    assert detail.endswith(" is not offered; /docs lists what is")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,8 @@ def test_an_unknown_route(server: Service, path: str) -> None:
     ],
 )
 def test_another_method(server: Service, method: str, path: str) -> None:
-    check_problem(httpx.request(method, server.url + path), 405, "method-not-allowed")
+    detail = check_problem(httpx.request(method, server.url + path), 405, "method-not-allowed")
+    assert detail == f"{method} {path} is not offered; /docs lists what is"
 
 
 @pytest.fixture(scope="module")
