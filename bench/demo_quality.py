@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from builder.demo.styles import HELD_OUT
 from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders
 from promptsearch.picture import open_picture
 
 PICTURES = Path("builder/demo/emoji")
 QUERIES = Path(__file__).parent / "demo_queries.json"
-HELD_OUT = "twemoji"
 DEPTHS = (1, 5, 10)
 CHUNK = 256  # pictures decoded at a time
 
@@ -115,10 +115,10 @@ def page(bundle: Bundle, measures: Sequence[Measure]) -> str:
     training = json.loads(bundle.path("training.json").read_text(encoding="utf-8"))["image"]
     seen = "saw" if HELD_OUT in training["styles"] else "never saw"
     lines = [
-        f"# Quality of the demo model, run `{training['run']}`",
+        "# Quality of the demo model",
         "",
         f"Made by `python -m bench.demo_quality` with checkpoint {bundle.source.sha256[:12]}.",
-        f"This run {seen} the style {HELD_OUT} in training.",
+        f"The model {seen} the style {HELD_OUT} in training.",
         "Each figure is the share of queries that have a right answer among the first 1, 5 and 10 of an exact scan.",
         "",
         "| query → what is ranked | first 1 | first 5 | first 10 |",

@@ -32,7 +32,8 @@ CONTRAST = 0.3  # weight of picture against picture
 CONTRAST_SCALE = 10.0
 CLASSIFY = 1.0  # weight of a plain classifier on the last feature map, which learns shapes sooner than the vectors do
 FEATURES = WIDTH * 32  # channels of that map
-STRENGTH = 0.8  # of the augmentation at a run's end; it grows from the run's first strength
+STRENGTH = 0.8  # of the augmentation at the end; it grows from nothing
+PEAK_RATE = 1e-3
 AVERAGE = 0.999  # of the weights, a step
 DECAY = 0.05
 SAVE_EVERY = 240.0  # seconds
@@ -40,11 +41,8 @@ SAVE_EVERY = 240.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class ImageRun:
-    """How a run goes: `peak` learning rate, first augmentation strength, wall time in seconds, seed, and how often each
-    style is drawn."""
+    """How a run goes: wall time in seconds, seed, and how often each style is drawn."""
 
-    peak: float
-    strength: float
     seconds: float
     seed: int
     style_weights: dict[str, float]
@@ -82,17 +80,17 @@ def train_image_tower(
     optimiser = torch.optim.AdamW(
         [{"params": [*classifier.parameters(), *(p for p in tower.parameters() if p.ndim > 1)], "weight_decay": DECAY},
          {"params": [scale, *(p for p in tower.parameters() if p.ndim < 2)], "weight_decay": 0.0}],
-        run.peak, (0.9, 0.99), fused=True,
+        PEAK_RATE, (0.9, 0.99), fused=True,
     )  # fmt: skip
     curve: list[dict[str, float]] = []
     started, saved, step = time.monotonic(), 0.0, 0
     tower.train()
     while (elapsed := time.monotonic() - started) < run.seconds:
         for group in optimiser.param_groups:
-            group["lr"] = rate(run.peak, elapsed / run.seconds)
+            group["lr"] = rate(PEAK_RATE, elapsed / run.seconds)
         rows = sampler.draw()
         classes = gallery.classes[rows]
-        strength = run.strength + (STRENGTH - run.strength) * elapsed / run.seconds
+        strength = STRENGTH * elapsed / run.seconds
         seen = augment(gallery.pixels[rows], sampler.mirror[classes], SIZE, strength)
         with torch.autocast("cpu", torch.bfloat16):
             features = tower(seen)
@@ -105,24 +103,14 @@ def train_image_tower(
         optimiser.step()
         follow(average, tower, min(AVERAGE, (step + 1) / (step + 10)))
         if step % 100 == 0:
-            curve.append(
-                {"step": step, "seconds": elapsed, "named": named.item(), "alike": alike.item(), "told": told.item()}
-            )
-            log.info("image step %d, %.0f s: named %.3f, alike %.3f, told %.3f", step, elapsed, named, alike, told)
+            losses = {"named": named.item(), "alike": alike.item(), "told": told.item()}
+            curve.append({"step": step, "seconds": round(elapsed), **losses})
+            log.info("image %s", curve[-1])
         if elapsed - saved > SAVE_EVERY:
             saved = elapsed
             save(average, scale.detach(), curve)
         step += 1
     hook.remove()
-    curve.append(
-        {
-            "step": step,
-            "seconds": time.monotonic() - started,
-            "named": named.item(),
-            "alike": alike.item(),
-            "told": told.item(),
-        }
-    )
     save(average, scale.detach(), curve)
 
 

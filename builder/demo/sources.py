@@ -62,7 +62,7 @@ WORDNET = Package(
     "WordNet-3.0", "Princeton University",
 )  # fmt: skip
 
-# Every set's licence is permissive (no share-alike). fxemoji is fetched to judge with and is never trained on.
+# Every set's licence is permissive (no share-alike).
 ICONIFY = {
     package.name.removeprefix("@iconify-json/"): package
     for package in (
@@ -130,11 +130,6 @@ ICONIFY = {
             "cif", "1.2.7",
             "sha512-MUDOUt7xWMsWw9QW312wlCxblqaR+sRfQRokO6ZH7Xp+53HgzHA7K+ejrite+ULpV/bBVe6XZIrxSShXEpdpNg==",
             "CC0-1.0", "creativeLabs Łukasz Holeczek",
-        ),
-        _iconify(
-            "fxemoji", "1.2.2",
-            "sha512-UAasRaxzFUKfIGSmLwnoarsssA4LX0VLLuEmplIqM6ZNQqIQRtav8tZ4H1neTlBreXuMQyAifr5jP4kn78DpiQ==",
-            "Apache-2.0", "Mozilla",
         ),
     )
 }  # fmt: skip

@@ -11,10 +11,9 @@ from typing import Any
 
 from builder.demo.emojis import Emoji, join_key
 from builder.demo.errors import SourceError
-from builder.demo.sources import FLUENT_3D, ICONIFY
+from builder.demo.sources import FLUENT_3D, ICONIFY, Package
 
 HELD_OUT = "twemoji"
-JUDGING_ONLY = "fxemoji"
 DEMO_STYLES = ("noto", "fluent-emoji", "twemoji")
 FLAG_STYLES = ("flag", "circle-flags", "flagpack", "cif")
 FLUENT_3D_STYLE = "fluent-emoji-3d"
@@ -24,6 +23,11 @@ TRAINING_STYLES = (
 )  # fmt: skip
 # The sets whose names come with hexcodes; their names serve to join the sets that have names only.
 _NAMING_SETS = ("twemoji", "noto", "fluent-emoji-flat")
+
+
+def package_of(style: str) -> Package:
+    """Where the pictures of a style come from."""
+    return FLUENT_3D if style == FLUENT_3D_STYLE else ICONIFY[style]
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ CONTEXT = 77  # CLIP, clip/clip.py: tokenize
 VOCABULARY = 49408
 LONGEST = 16  # tokens of a training text, start and end included; longer ones are left out
 PEAK_RATE = 2e-3
+ALIGN_RATE = 1e-3
 SHARES = {"label": 160, "tag": 64, "composed": 96, "phrase": 192}  # texts of each kind in a batch
 CLASS_SCALE = 30.0  # sharpness of the softmax over classes
 TEACHER_SCALE = 25.0  # the same for the teacher's opinion
@@ -103,18 +104,15 @@ def train_text_tower(
     `classes` are the teacher's unit vectors of the classes, float32 [m, 384].
     """
     torch.manual_seed(seed)
-    known = [*captions, *(Caption(phrase, (), "phrase") for phrase in phrases)]
-    tokens = clip.tokenize([caption.text for caption in known]).long()
-    fits = [row for row, length in enumerate((tokens != 0).sum(1).tolist()) if length <= LONGEST]
-    known, tokens = [known[row] for row in fits], tokens[fits]
+    known, tokens = _fitting(captions, phrases)
     started = time.monotonic()
     vectors = teacher.encode([caption.text for caption in known])
     log.info("teacher: %d texts in %.0f s", len(known), time.monotonic() - started)
     goals = projection(vectors)
     opinions = vectors @ classes.T
-    tower = TextTower(token_table(teacher), tokens.unique())
+    tower = TextTower(token_table(teacher), tokens.unique())  # type: ignore[no-untyped-call]
     prototypes = nn.Parameter(projection(classes))
-    groups = {kind: torch.tensor([r for r, c in enumerate(known) if c.kind == kind]) for kind in SHARES}
+    groups = _by_kind(known)
     optimiser = torch.optim.AdamW(
         [*tower.parameters(), prototypes], PEAK_RATE, (0.9, 0.98), weight_decay=0.01, fused=True
     )
@@ -123,7 +121,7 @@ def train_text_tower(
     while (elapsed := time.monotonic() - started) < seconds:
         for group in optimiser.param_groups:
             group["lr"] = rate(PEAK_RATE, elapsed / seconds)
-        batch = torch.cat([groups[kind][torch.randint(len(groups[kind]), (n,))] for kind, n in SHARES.items()])
+        batch = _draw(groups)
         found = tower(tokens[batch])
         target = class_targets([known[row] for row in batch.tolist()], opinions[batch])
         scores = CLASS_SCALE * found @ F.normalize(prototypes, dim=1).T
@@ -137,6 +135,66 @@ def train_text_tower(
             log.info("text step %d, %.0f s: classes %.3f, distance %.3f", step, elapsed, apart.item(), away.item())
         step += 1
     return TextResult(tower.eval(), F.normalize(prototypes.detach(), dim=1), step, curve)
+
+
+def align_text_tower(
+    state: dict[str, Tensor], captions: Sequence[Caption], phrases: Sequence[str], classes: Tensor,
+    prototypes: Tensor, *, teacher: Teacher, seconds: float, seed: int,
+) -> TextResult:  # fmt: skip
+    """Train a tower on until a text's vector lies where its classes' prototypes do, for `seconds` of wall time.
+
+    The first training leaves texts between their classes' prototypes and the teacher's own vectors (labels at a cosine
+    of 0.6 to the former), but the image tower only knows the prototypes. Here each text's goal is the mean of all
+    prototypes, weighted by how true the text is of each class: known for a caption, the teacher's opinion for a phrase.
+    """
+    torch.manual_seed(seed)
+    known, tokens = _fitting(captions, phrases)
+    opinions = teacher.encode([caption.text for caption in known if not caption.classes]) @ classes.T
+    place = {row: number for number, row in enumerate(row for row, c in enumerate(known) if not c.classes)}
+    tower = TextTower(state["token_embedding.weight"], tokens.unique())  # type: ignore[no-untyped-call]
+    tower.load_state_dict({name: value for name, value in state.items() if name in tower.state_dict()}, strict=False)
+    groups = _by_kind(known)
+    optimiser = torch.optim.AdamW(tower.parameters(), ALIGN_RATE, (0.9, 0.98), weight_decay=0.01, fused=True)
+    curve: list[dict[str, float]] = []
+    started, step = time.monotonic(), 0
+    while (elapsed := time.monotonic() - started) < seconds:
+        for group in optimiser.param_groups:
+            group["lr"] = rate(ALIGN_RATE, elapsed / seconds)
+        batch = _draw(groups)
+        found = tower(tokens[batch])
+        target = torch.zeros(len(batch), len(prototypes))
+        for row, one in enumerate(batch.tolist()):
+            if one in place:
+                target[row] = (TEACHER_SCALE * opinions[place[one]]).softmax(0)
+            else:
+                target[row, list(known[one].classes)] = 1 / len(known[one].classes)
+        apart = F.cross_entropy(CLASS_SCALE * found @ prototypes.T, target)
+        away = (1 - (found * F.normalize(target @ prototypes, dim=1)).sum(1)).mean()
+        optimiser.zero_grad()
+        (apart + DISTILLATION * away).backward()
+        optimiser.step()
+        if step % 100 == 0:
+            curve.append({"step": step, "seconds": elapsed, "classes": apart.item(), "distance": away.item()})
+            log.info("align step %d, %.0f s: classes %.3f, distance %.3f", step, elapsed, apart.item(), away.item())
+        step += 1
+    return TextResult(tower.eval(), prototypes, step, curve)
+
+
+def _fitting(captions: Sequence[Caption], phrases: Sequence[str]) -> tuple[list[Caption], Tensor]:
+    """Every text of at most LONGEST tokens, and their tokens, int64 [n, 77]."""
+    known = [*captions, *(Caption(phrase, (), "phrase") for phrase in phrases)]
+    tokens = clip.tokenize([caption.text for caption in known]).long()
+    fits = [row for row, length in enumerate((tokens != 0).sum(1).tolist()) if length <= LONGEST]
+    return [known[row] for row in fits], tokens[fits]
+
+
+def _by_kind(known: Sequence[Caption]) -> dict[str, Tensor]:
+    return {kind: torch.tensor([row for row, one in enumerate(known) if one.kind == kind]) for kind in SHARES}
+
+
+def _draw(groups: dict[str, Tensor]) -> Tensor:
+    """The rows of a batch: SHARES of each kind, at random."""
+    return torch.cat([groups[kind][torch.randint(len(groups[kind]), (n,))] for kind, n in SHARES.items()])
 
 
 def class_targets(captions: Sequence[Caption], opinions: Tensor) -> Tensor:

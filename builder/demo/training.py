@@ -1,8 +1,8 @@
 """The demo model's training, step by step. Each step leaves its file in `work/runs/`, with how it was made.
 
 text      the text tower, and each class's prototype vector, from words alone
-held-out  the image tower, without one whole style: what the published figures are measured on
-shipped   the held-out tower, trained on with every style: what `models/emoji/` holds
+align     the text tower again, until its vectors lie where the prototypes are
+image     the image tower, without one whole style, which the published figures are measured on
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from torch import Tensor, nn
 
 from builder.checkpoint import Checkpoint
 from builder.demo.attribution import LICENCES, write_attribution
-from builder.demo.captions import make_captions
+from builder.demo.captions import Caption, make_captions
 from builder.demo.emojis import Emoji, load_emojis
 from builder.demo.errors import RunError
 from builder.demo.gallery import make_gallery
 from builder.demo.image_tower import ImageRun, new_tower, train_image_tower
 from builder.demo.projection import class_vectors, fit_projection
-from builder.demo.sources import PACKAGES
-from builder.demo.styles import DEMO_STYLES, HELD_OUT, TRAINING_STYLES
+from builder.demo.sources import EMOJIBASE, WORDNET
+from builder.demo.styles import TRAINING_STYLES, package_of
 from builder.demo.teacher import SHA256 as TEACHER_SHA256
 from builder.demo.teacher import Teacher
-from builder.demo.text_tower import DIMENSION, train_text_tower
+from builder.demo.text_tower import DIMENSION, align_text_tower, train_text_tower
 from builder.demo.wordnet import load_adjectives, load_phrases
 from builder.export import export
 from promptsearch.bundle import Bundle
@@ -41,12 +41,11 @@ log = logging.getLogger(__name__)
 
 SEED = 0
 PHRASES = 90_000  # of WordNet's, drawn at random: more teach nothing in the time there is
+ALIGNED_PHRASES = 45_000
 AXES_FROM = 6000  # captions that the projection's axes are fitted to
 # Sets of nothing but flags are drawn less, and those in one colour, which teach little of how others look.
 STYLE_WEIGHTS = {"flag": 0.5, "circle-flags": 0.5, "flagpack": 0.5, "cif": 0.5, "streamline-emojis": 0.5,
                  "emojione-monotone": 0.25, "fluent-emoji-high-contrast": 0.25}  # fmt: skip
-HELD_OUT_PEAK = 1e-3
-SHIPPED_PEAK = 4e-4  # a tower that is already trained is disturbed less
 LICENCE = "Apache-2.0"
 
 Record = dict[str, Any]
@@ -56,9 +55,7 @@ def train_text(work: Path, minutes: float) -> None:
     """Train the text tower for that long and keep it in `work/runs/text.pt`."""
     emojis = load_emojis(work)
     teacher = Teacher()
-    captions = make_captions(emojis, load_adjectives(work), SEED)
-    phrases = load_phrases(work)
-    phrases = random.Random(SEED).sample(phrases, min(PHRASES, len(phrases)))
+    captions, phrases = _texts(work, emojis)
     classes = class_vectors(emojis, teacher)
     chosen = random.Random(SEED).sample(captions, AXES_FROM)
     projection = fit_projection(teacher.encode([caption.text for caption in chosen]), classes, DIMENSION)
@@ -75,69 +72,79 @@ def train_text(work: Path, minutes: float) -> None:
     _keep(work, "text", {"state": result.tower.clip_state(), "prototypes": result.prototypes, "record": record})
 
 
-def train_held_out(work: Path, minutes: float) -> None:
-    """Train the image tower on every style but the held-out one and keep it in `work/runs/held-out.pt`."""
-    run = ImageRun(HELD_OUT_PEAK, 0.0, 60 * minutes, SEED, STYLE_WEIGHTS)
-    _train_image(work, "held-out", TRAINING_STYLES, run, start=None)
-
-
-def train_shipped(work: Path, minutes: float) -> None:
-    """Train the held-out tower on with every style and keep it in `work/runs/shipped.pt`.
-
-    The demo's own styles are drawn twice as often as the others.
-    """
-    weights = {**STYLE_WEIGHTS, **dict.fromkeys(DEMO_STYLES, 2.0)}
-    run = ImageRun(SHIPPED_PEAK, 0.5, 60 * minutes, SEED + 1, weights)
-    _train_image(work, "shipped", (*TRAINING_STYLES, HELD_OUT), run, start="held-out")
-
-
-def write_bundle(work: Path, run: str, out: Path) -> Bundle:
-    """Export the text tower and the image tower of `run` as a model bundle, with `training.json` in it."""
-    text, image = _load(work, "text"), _load(work, run)
-    state = {**text["state"], **{f"visual.{name}": value for name, value in image["state"].items()}}
-    # In half precision, as OpenAI's checkpoints are: the export then stores it in half the bytes, exactly.
-    state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    state["logit_scale"] = image["scale"].float()
-    path = work / "runs" / f"{run}-clip.pt"
-    torch.save(state, path)
-    attribution = write_attribution(PACKAGES, work / "runs" / "ATTRIBUTION.md")
-    bundle = export(Checkpoint.file(path), out, licence=LICENCE, licence_files=(attribution, *LICENCES))
+def align_text(work: Path, minutes: float) -> None:
+    """Train the text tower on towards the prototypes and keep it in `work/runs/aligned.pt`."""
+    emojis = load_emojis(work)
+    teacher = Teacher()
+    captions, phrases = _texts(work, emojis)
+    phrases = phrases[:ALIGNED_PHRASES]
+    kept = _load(work, "text")
+    result = align_text_tower(
+        kept["state"], captions, phrases, class_vectors(emojis, teacher), kept["prototypes"],
+        teacher=teacher, seconds=60 * minutes, seed=SEED,
+    )  # fmt: skip
     record = {
-        "text": text["record"],
-        "image": image["record"],
-        "packages": [f"{package.name} {package.version} ({package.licence}, {package.author})" for package in PACKAGES],
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}",
+        "minutes": minutes,
+        "seed": SEED,
+        "steps": result.steps,
+        "captions": len(captions),
+        "phrases": len(phrases),
+        "curve": result.curve,
+        "before": kept["record"],
     }
-    (out / "training.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return bundle
+    _keep(work, "aligned", {"state": result.tower.clip_state(), "prototypes": result.prototypes, "record": record})
 
 
-def _train_image(work: Path, name: str, styles: Sequence[str], run: ImageRun, start: str | None) -> None:
-    emojis: list[Emoji] = load_emojis(work)
+def _texts(work: Path, emojis: Sequence[Emoji]) -> tuple[list[Caption], list[str]]:
+    phrases = load_phrases(work)
+    chosen = random.Random(SEED).sample(phrases, min(PHRASES, len(phrases)))
+    return make_captions(emojis, load_adjectives(work), SEED), chosen
+
+
+def train_image(work: Path, minutes: float) -> None:
+    """Train the image tower on every style but the held-out one and keep it in `work/runs/image.pt`."""
+    emojis = load_emojis(work)
     prototypes = _load(work, "text")["prototypes"]
-    tower = new_tower()
-    before: list[Record] = []
-    if start:
-        kept = _load(work, start)
-        tower.load_state_dict(kept["state"])
-        before = [*kept["record"]["before"], {**kept["record"], "before": []}]
-    gallery = make_gallery(styles, emojis, work, SEED)
-    log.info("%s: %d pictures in %d styles", name, len(gallery.classes), len(styles))
+    gallery = make_gallery(TRAINING_STYLES, emojis, work, SEED)
+    log.info("%d pictures in %d styles", len(gallery.classes), len(gallery.names))
+    run = ImageRun(60 * minutes, SEED, STYLE_WEIGHTS)
     started = time.time()
 
     def save(average: nn.Module, scale: Tensor, curve: list[dict[str, float]]) -> None:
         record = {
-            "run": name,
             **asdict(run),
-            "styles": list(styles),
+            "styles": list(gallery.names),
             "pictures": len(gallery.classes),
             "wall_seconds": round(time.time() - started),
             "curve": curve,
-            "before": before,
         }
-        _keep(work, name, {"state": average.state_dict(), "scale": scale, "record": record})
+        _keep(work, "image", {"state": average.state_dict(), "scale": scale, "record": record})
 
-    train_image_tower(tower, gallery, emojis, prototypes, run, save)
+    train_image_tower(new_tower(), gallery, emojis, prototypes, run, save)
+
+
+def write_bundle(work: Path, out: Path) -> Bundle:
+    """Export both towers as a model bundle, with `training.json` in it."""
+    text, image = _load(work, "aligned"), _load(work, "image")
+    state = {**text["state"], **{f"visual.{name}": value for name, value in image["state"].items()}}
+    # In half precision, as OpenAI's checkpoints are: the export then stores it in half the bytes, exactly.
+    state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    state["logit_scale"] = image["scale"].float()
+    path = work / "runs" / "emoji-clip.pt"
+    torch.save(state, path)
+    trained_on = [EMOJIBASE, WORDNET, *(package_of(style) for style in TRAINING_STYLES)]
+    attribution = write_attribution(trained_on, work / "runs" / "ATTRIBUTION.md")
+    bundle = export(Checkpoint.file(path), out, licence=LICENCE, licence_files=(attribution, *LICENCES))
+    record = {
+        "text": text["record"],
+        "image": image["record"],
+        "packages": [
+            f"{package.name} {package.version} ({package.licence}, {package.author})" for package in trained_on
+        ],
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, PyTorch {torch.__version__}",
+    }
+    (out / "training.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return bundle
 
 
 def _keep(work: Path, name: str, content: Record) -> None:
