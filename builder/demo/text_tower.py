@@ -34,6 +34,7 @@ SHARES = {"label": 160, "tag": 64, "composed": 96, "phrase": 192}  # texts of ea
 CLASS_SCALE = 30.0  # sharpness of the softmax over classes
 TEACHER_SCALE = 25.0  # the same for the teacher's opinion
 TRUTH = 0.8  # weight of what a caption is known to be true of, beside the teacher's opinion
+ALIGNMENT = 20.0  # weight of the distance to the goal among the prototypes
 DISTILLATION = 4.0  # weight of the distance to the teacher's vector
 
 
@@ -171,7 +172,7 @@ def align_text_tower(
         apart = F.cross_entropy(CLASS_SCALE * found @ prototypes.T, target)
         away = (1 - (found * F.normalize(target @ prototypes, dim=1)).sum(1)).mean()
         optimiser.zero_grad()
-        (apart + DISTILLATION * away).backward()
+        (apart + ALIGNMENT * away).backward()
         optimiser.step()
         if step % 100 == 0:
             curve.append({"step": step, "seconds": elapsed, "classes": apart.item(), "distance": away.item()})

@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 SEED = 0
 PHRASES = 90_000  # of WordNet's, drawn at random: more teach nothing in the time there is
-ALIGNED_PHRASES = 45_000
+ALIGNED_PHRASES = 20_000
 AXES_FROM = 6000  # captions that the projection's axes are fitted to
 # Sets of nothing but flags are drawn less, and those in one colour, which teach little of how others look.
 STYLE_WEIGHTS = {"flag": 0.5, "circle-flags": 0.5, "flagpack": 0.5, "cif": 0.5, "streamline-emojis": 0.5,
@@ -73,12 +73,12 @@ def train_text(work: Path, minutes: float) -> None:
 
 
 def align_text(work: Path, minutes: float) -> None:
-    """Train the text tower on towards the prototypes and keep it in `work/runs/aligned.pt`."""
+    """Train the text tower on towards the prototypes and keep it in `work/runs/aligned.pt`; again, it goes on there."""
     emojis = load_emojis(work)
     teacher = Teacher()
     captions, phrases = _texts(work, emojis)
     phrases = phrases[:ALIGNED_PHRASES]
-    kept = _load(work, "text")
+    kept = _load(work, "aligned" if (work / "runs" / "aligned.pt").is_file() else "text")
     result = align_text_tower(
         kept["state"], captions, phrases, class_vectors(emojis, teacher), kept["prototypes"],
         teacher=teacher, seconds=60 * minutes, seed=SEED,
