@@ -310,5 +310,7 @@ addEventListener("popstate", () => {
   show();
 });
 
+q.value = state.q;
 await listCollections().catch(() => {}); // a search will say that the service is not there
-show();
+if (q.value === state.q) show();
+else go(typed(), { asDraft: true }); // someone was faster

@@ -118,6 +118,7 @@ class Visit:
 
     def open(self, address: str = "/") -> None:
         self.page.goto(self.service.url + address)
+        expect(self.page.get_by_label("Collection")).to_be_visible()  # the page has asked what there is
 
     def search(self, text: str) -> None:
         self.page.get_by_role("searchbox").fill(text)
@@ -207,6 +208,18 @@ def test_what_is_typed_is_one_step_of_history(visit: Visit) -> None:
     visit.page.go_back()
     expect(visit.page.get_by_role("heading")).to_be_visible()
     expect(visit.page.get_by_role("searchbox")).to_have_value("")
+
+
+def test_what_is_typed_before_the_page_is_ready_is_kept(visit: Visit) -> None:
+    waiting: list[Route] = []
+    visit.page.route("**/collections", lambda route: waiting.append(route))
+    visit.page.goto(visit.service.url)
+    visit.page.get_by_role("searchbox").fill("red fox")
+    waiting[0].continue_()
+    expect(visit.page.get_by_label("Collection")).to_be_visible()
+    expect(visit.page.locator(".card")).to_have_count(30)
+    expect(visit.page.get_by_role("searchbox")).to_have_value("red fox")
+    assert visit.shown() == visit.expected("images", "red fox", 30)
 
 
 def test_examples_are_queries(visit: Visit) -> None:
