@@ -41,6 +41,8 @@ lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*
 	    --override requirements/overrides.txt $$([ $$set = dev ] || echo -c requirements/dev.txt) \
 	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
 	done
+	$(BIN)/uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  -o requirements/demo.txt requirements/demo.in
 
 indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji/manifest.csv promptsearch/manifest.py
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
