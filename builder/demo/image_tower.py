@@ -32,8 +32,7 @@ CONTRAST = 0.3  # weight of picture against picture
 CONTRAST_SCALE = 10.0
 CLASSIFY = 1.0  # weight of a plain classifier on the last feature map, which learns shapes sooner than the vectors do
 FEATURES = WIDTH * 32  # channels of that map
-STRENGTH = 0.8  # of the augmentation at the end; it grows from nothing
-PEAK_RATE = 1e-3
+STRENGTH = 0.8  # of the augmentation at the end of a run
 AVERAGE = 0.999  # of the weights, a step
 DECAY = 0.05
 SAVE_EVERY = 240.0  # seconds
@@ -41,11 +40,13 @@ SAVE_EVERY = 240.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class ImageRun:
-    """How a run goes: wall time in seconds, seed, and how often each style is drawn."""
+    """How a run goes: wall time, seed, how often each style is drawn, peak learning rate, first strength."""
 
     seconds: float
     seed: int
     style_weights: dict[str, float]
+    peak: float
+    strength: float
 
 
 def new_tower() -> ModifiedResNet:
@@ -80,17 +81,17 @@ def train_image_tower(
     optimiser = torch.optim.AdamW(
         [{"params": [*classifier.parameters(), *(p for p in tower.parameters() if p.ndim > 1)], "weight_decay": DECAY},
          {"params": [scale, *(p for p in tower.parameters() if p.ndim < 2)], "weight_decay": 0.0}],
-        PEAK_RATE, (0.9, 0.99), fused=True,
+        run.peak, (0.9, 0.99), fused=True,
     )  # fmt: skip
     curve: list[dict[str, float]] = []
     started, saved, step = time.monotonic(), 0.0, 0
     tower.train()
     while (elapsed := time.monotonic() - started) < run.seconds:
         for group in optimiser.param_groups:
-            group["lr"] = rate(PEAK_RATE, elapsed / run.seconds)
+            group["lr"] = rate(run.peak, elapsed / run.seconds)
         rows = sampler.draw()
         classes = gallery.classes[rows]
-        strength = STRENGTH * elapsed / run.seconds
+        strength = run.strength + (STRENGTH - run.strength) * elapsed / run.seconds
         seen = augment(gallery.pixels[rows], sampler.mirror[classes], SIZE, strength)
         with torch.autocast("cpu", torch.bfloat16):
             features = tower(seen)

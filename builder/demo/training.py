@@ -2,7 +2,8 @@
 
 text      the text tower, and each class's prototype vector, from words alone
 align     the text tower again, until its vectors lie where the prototypes are
-image     the image tower, without one whole style, which the published figures are measured on
+held-out  the image tower, without one whole style, which the figures for unseen styles are measured on
+shipped   the same tower, trained on with every style: what `models/emoji/` holds
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from builder.demo.gallery import make_gallery
 from builder.demo.image_tower import ImageRun, new_tower, train_image_tower
 from builder.demo.projection import class_vectors, fit_projection
 from builder.demo.sources import EMOJIBASE, WORDNET
-from builder.demo.styles import TRAINING_STYLES, package_of
+from builder.demo.styles import DEMO_STYLES, HELD_OUT, TRAINING_STYLES, package_of
 from builder.demo.teacher import SHA256 as TEACHER_SHA256
 from builder.demo.teacher import Teacher
 from builder.demo.text_tower import DIMENSION, align_text_tower, train_text_tower
@@ -101,38 +102,56 @@ def _texts(work: Path, emojis: Sequence[Emoji]) -> tuple[list[Caption], list[str
     return make_captions(emojis, load_adjectives(work), SEED), chosen
 
 
-def train_image(work: Path, minutes: float) -> None:
-    """Train the image tower on every style but the held-out one and keep it in `work/runs/image.pt`."""
+def train_held_out(work: Path, minutes: float) -> None:
+    """Train the image tower on every style but the held-out one and keep it in `work/runs/held-out.pt`."""
+    run = ImageRun(60 * minutes, SEED, STYLE_WEIGHTS, peak=1e-3, strength=0.0)
+    _train_image(work, "held-out", TRAINING_STYLES, run, start=None)
+
+
+def train_shipped(work: Path, minutes: float) -> None:
+    """Train the held-out tower on with every style, the demo's own oftener, and keep it in `work/runs/shipped.pt`."""
+    weights = {**STYLE_WEIGHTS, **dict.fromkeys(DEMO_STYLES, 2.0), HELD_OUT: 4.0}
+    run = ImageRun(60 * minutes, SEED + 1, weights, peak=5e-4, strength=0.4)
+    _train_image(work, "shipped", (*TRAINING_STYLES, HELD_OUT), run, start="held-out")
+
+
+def _train_image(work: Path, name: str, styles: Sequence[str], run: ImageRun, start: str | None) -> None:
     emojis = load_emojis(work)
     prototypes = _load(work, "text")["prototypes"]
-    gallery = make_gallery(TRAINING_STYLES, emojis, work, SEED)
-    log.info("%d pictures in %d styles", len(gallery.classes), len(gallery.names))
-    run = ImageRun(60 * minutes, SEED, STYLE_WEIGHTS)
+    gallery = make_gallery(styles, emojis, work, SEED)
+    log.info("%s: %d pictures in %d styles", name, len(gallery.classes), len(gallery.names))
+    tower, before = new_tower(), None
+    if start:
+        kept = _load(work, start)
+        tower.load_state_dict(kept["state"])
+        before = kept["record"]
     started = time.time()
 
     def save(average: nn.Module, scale: Tensor, curve: list[dict[str, float]]) -> None:
         record = {
+            "run": name,
             **asdict(run),
-            "styles": list(gallery.names),
+            "styles": list(styles),
             "pictures": len(gallery.classes),
             "wall_seconds": round(time.time() - started),
             "curve": curve,
+            "before": before,
         }
-        _keep(work, "image", {"state": average.state_dict(), "scale": scale, "record": record})
+        _keep(work, name, {"state": average.state_dict(), "scale": scale, "record": record})
 
-    train_image_tower(new_tower(), gallery, emojis, prototypes, run, save)
+    train_image_tower(tower, gallery, emojis, prototypes, run, save)
 
 
-def write_bundle(work: Path, out: Path) -> Bundle:
-    """Export both towers as a model bundle, with `training.json` in it."""
-    text, image = _load(work, "aligned"), _load(work, "image")
+def write_bundle(work: Path, run: str, out: Path) -> Bundle:
+    """Export the text tower and the image tower of `run` as a model bundle, with `training.json` in it."""
+    text, image = _load(work, "aligned"), _load(work, run)
     state = {**text["state"], **{f"visual.{name}": value for name, value in image["state"].items()}}
     # In half precision, as OpenAI's checkpoints are: the export then stores it in half the bytes, exactly.
     state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
     state["logit_scale"] = image["scale"].float()
     path = work / "runs" / "emoji-clip.pt"
     torch.save(state, path)
-    trained_on = [EMOJIBASE, WORDNET, *(package_of(style) for style in TRAINING_STYLES)]
+    trained_on = [EMOJIBASE, WORDNET, *(package_of(style) for style in image["record"]["styles"])]
     attribution = write_attribution(trained_on, work / "runs" / "ATTRIBUTION.md")
     bundle = export(Checkpoint.file(path), out, licence=LICENCE, licence_files=(attribution, *LICENCES))
     record = {
