@@ -49,7 +49,7 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
     with Staging(collection, bundle.embedding_dim) as staging:
         progress = tqdm(prepare(source.items(), engine.preprocessing), desc="items", unit=" items", disable=None)
         for batch in _batches(progress):
-            _store(batch, source, engine, staging)
+            _store(batch, engine, staging)
         pictures_done = time.monotonic()
         total = staging.counts()["prompts"]
         with tqdm(total=total, desc="prompts", unit=" prompts", disable=None) as progress:
@@ -92,7 +92,7 @@ def prepare(items: Iterable[Item | Rejected], preprocessing: Preprocessing) -> I
         if isinstance(item, Rejected) or item.picture is None:
             return Prepared(item)
         try:
-            picture = open_picture(item.picture, background=preprocessing.spec.background)
+            picture = open_picture(item.picture.read(), background=preprocessing.spec.background)
             return Prepared(item, preprocessing(picture), picture.size, make_thumbnail(picture))
         except PictureError as error:
             return Prepared(item, problem=str(error))
@@ -121,7 +121,7 @@ def _batches(prepared: Iterable[Prepared]) -> Iterator[list[Prepared]]:
         yield batch
 
 
-def _store(batch: list[Prepared], source: Source, engine: Engine, staging: Staging) -> None:
+def _store(batch: list[Prepared], engine: Engine, staging: Staging) -> None:
     for one in batch:
         if isinstance(one.item, Rejected):
             staging.reject(one.item)
@@ -130,7 +130,7 @@ def _store(batch: list[Prepared], source: Source, engine: Engine, staging: Stagi
             staging.reject(Rejected(one.item.source, one.problem))
             if one.item.prompt is None:
                 continue
-        staging.add(one.item, source.root, one.size, one.thumbnail)
+        staging.add(one.item, one.size, one.thumbnail)
     pixels = [one.pixels for one in batch if one.pixels is not None]
     if pixels:
         staging.add_vectors(engine.encode_pixels(np.stack(pixels)))

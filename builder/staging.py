@@ -57,7 +57,7 @@ class Staging:
         self._quarantine.writerow((rejected.where, rejected.reason))
         self.quarantined += 1
 
-    def add(self, item: Item, root: Path, size: tuple[int, int] | None, thumbnail: bytes | None) -> None:
+    def add(self, item: Item, size: tuple[int, int] | None, thumbnail: bytes | None) -> None:
         """Store an item. `size` is that of its decoded picture, whose vector the caller appends in the same order."""
         prompt = None if item.prompt is None else self._prompt_row(item.prompt)
         if size:
@@ -66,7 +66,7 @@ class Staging:
         else:
             self._without_vector += 1
             row = -self._without_vector  # numbered after all that have a vector, when they are counted
-        file = item.picture.relative_to(root).as_posix() if item.picture and size else None
+        file = item.picture.file if item.picture and size else None
         settings = [item.settings.get(name) for name in items.SETTINGS]
         extra = json.dumps(item.extra, ensure_ascii=False) if item.extra else None
         width, height = size or (item.width, item.height)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from builder.index import index
 from builder.publish import publish
 from builder.sources import Item
+from builder.sources.picture import FilePicture
 from builder.staging import Staging
 from promptsearch.encoders import unit
 from promptsearch.manifest import Manifest, ModelReference
@@ -40,8 +41,14 @@ def stage(collection: Path, images: Vectors | None, prompts: Vectors | None, *, 
         for number in range(max(count + without_vector, 0 if prompts is None else len(prompts))):
             text = None if prompts is None else f"prompt {min(number, len(prompts) - 1)}"
             here = number < count
-            item = Item(f"{number}.png", f"{number}.png", text, Path(f"/root/{number}.png"), settings={"seed": number})
-            staging.add(item, Path("/root"), (8, 8) if here else None, thumbnail if here else None)
+            item = Item(
+                f"{number}.png",
+                f"{number}.png",
+                text,
+                FilePicture(Path("/root"), f"{number}.png"),
+                settings={"seed": number},
+            )
+            staging.add(item, (8, 8) if here else None, thumbnail if here else None)
         if images is not None:
             staging.add_vectors(images)
         if prompts is not None:

@@ -10,7 +10,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from promptsearch.errors import SourceError
+
+
+class Picture(Protocol):
+    """Where one picture's bytes lie. Small and picklable: whatever decodes it may be another process."""
+
+    @property
+    def file(self) -> str | None:
+        """Its path below the source's root, where it is a file of its own that a service can hand out."""
+        ...
+
+    def read(self) -> bytes:
+        """Raises PictureError."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,11 +36,14 @@ class Item:
     key: str  # unique and stable within the source: the image's id is made from it
     source: str  # the file or link that the picture came from, for people
     prompt: str | None
-    picture: Path | None = None  # below the source's root; None: there is none here
+    picture: Picture | None = None  # None: there is none here
     width: int | None = None  # pixels, as the source says; a picture that is here says it better
     height: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # seed, steps, cfg_scale, sampler, model, created
     extra: Mapping[str, Any] = field(default_factory=dict)
+    # Unit vectors, float32 [embedding_dim], where the source has them: what has one is not encoded again.
+    vector: NDArray[np.float32] | None = field(default=None, compare=False)
+    prompt_vector: NDArray[np.float32] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

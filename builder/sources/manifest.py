@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from builder.sources import Item, Rejected
+from builder.sources.picture import FilePicture
 from builder.sources.rows import SETTINGS, Row, read_csv, settings_of, typed, whole
 from promptsearch.errors import SourceError
 
@@ -46,7 +47,7 @@ class ManifestSource:
             key=place.as_posix() if image else f"row {json.dumps(row, sort_keys=True)}",
             source=image or f"{self.csv.name}:{line}",
             prompt=prompt or None,
-            picture=self.root / place if image else None,
+            picture=FilePicture(self.root, place.as_posix()) if image else None,
             width=typed("width", row["width"], whole) if row.get("width") else None,
             height=typed("height", row["height"], whole) if row.get("height") else None,
             settings=settings_of(row),

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from builder.sources import Item, Rejected
+from builder.sources.picture import FilePicture
 from builder.sources.rows import Row, read_csv, settings_of, typed, whole
 
 # raw_discord_data's names for our settings
@@ -25,7 +26,8 @@ class OpenPromptsSource:
     def __init__(self, path: Path, images: Path | None) -> None:
         self.csv = path
         self.root = (images or path.parent).resolve()
-        self._pictures = {file.stem: file for file in sorted(self.root.rglob("*")) if file.is_file()} if images else {}
+        files = sorted(file for file in self.root.rglob("*") if file.is_file()) if images else []
+        self._pictures = {file.stem: FilePicture(self.root, file.relative_to(self.root).as_posix()) for file in files}
 
     def items(self) -> Iterator[Item | Rejected]:
         for number, (line, row) in enumerate(read_csv(self.csv, all_of=("prompt", "raw_data"))):

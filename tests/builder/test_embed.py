@@ -14,6 +14,7 @@ from builder.embed import embed
 from builder.index import index
 from builder.publish import publish
 from builder.sources import Item, Rejected, open_source
+from builder.sources.picture import FilePicture
 from builder.staging import staging_folder
 from promptsearch.collection import Collection
 from promptsearch.encoders import IMAGE_BATCH, Encoders
@@ -126,7 +127,7 @@ def test_batches_keep_pictures_and_vectors_together(encoders: Encoders, tmp_path
     given: list[Item | Rejected | None] = []
     for number in range(2 * IMAGE_BATCH + 5):
         (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
-        given.append(Item(f"{number}.png", f"{number}.png", None, tmp_path / f"{number}.png"))
+        given.append(Item(f"{number}.png", f"{number}.png", None, FilePicture(tmp_path, f"{number}.png")))
         if number % 3 == 0:
             given.append(Rejected(f"row {number}", "no item"))
             given.append(Item(f"prompt {number}", f"prompt {number}", f"prompt {number}"))

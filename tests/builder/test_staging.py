@@ -12,14 +12,12 @@ from promptsearch.errors import BuildError
 from promptsearch.items import ItemStore, item_id
 from tests.vectors import random_vectors, stage
 
-ROOT = Path("/root")
-
 
 def test_rows_number_vectors_first_and_in_order(tmp_path: Path) -> None:
     vectors = random_vectors(3, 4)
     with Staging(tmp_path / "c", 4) as staging:
         for number, here in enumerate([False, True, True, False, True]):
-            staging.add(Item(f"{number}", f"{number}", None), ROOT, (1, 1) if here else None, b"%d" % number)
+            staging.add(Item(f"{number}", f"{number}", None), (1, 1) if here else None, b"%d" % number)
             if number == 2:
                 staging.add_vectors(vectors[:2])
         staging.add_vectors(vectors[2:])
@@ -33,7 +31,7 @@ def test_rows_number_vectors_first_and_in_order(tmp_path: Path) -> None:
 def test_equal_texts_are_one_prompt(tmp_path: Path) -> None:
     with Staging(tmp_path / "c", 4) as staging:
         for number, text in enumerate(["one", "two", "one", "One", "", "one", None]):
-            staging.add(Item(f"{number}", f"{number}", text), ROOT, None, None)
+            staging.add(Item(f"{number}", f"{number}", text), None, None)
         assert [text for batch in staging.texts(2) for text in batch] == ["one", "two", "One", ""]
         assert [len(batch) for batch in staging.texts(3)] == [3, 1]
         staging.prompts.append(random_vectors(4, 4))
@@ -46,7 +44,7 @@ def test_a_key_that_comes_again_is_another_generation(tmp_path: Path) -> None:
     keys = ["a#2", "a", "b", "a", "a", "a#2"]
     with Staging(tmp_path / "c", 4) as staging:
         for number, key in enumerate(keys):
-            staging.add(Item(key, f"{number}", None), ROOT, None, None)
+            staging.add(Item(key, f"{number}", None), None, None)
     store = ItemStore(staging.folder / "items.sqlite")
     sources = [store.image(item_id("image", key)).source for key in ("a#2", "a", "b", "a#3", "a#4", "a#2#2")]
     assert sources == ["0", "1", "2", "3", "4", "5"]
@@ -56,7 +54,7 @@ def test_a_key_that_comes_again_is_another_generation(tmp_path: Path) -> None:
 def test_a_key_may_come_very_often(tmp_path: Path) -> None:
     with Staging(tmp_path / "c", 4) as staging:
         for number in range(20_000):
-            staging.add(Item("same", f"{number}", None), ROOT, None, None)
+            staging.add(Item("same", f"{number}", None), None, None)
         assert staging.counts()["images"] == 20_000
 
 
@@ -70,7 +68,7 @@ def test_what_is_rejected_is_kept_in_a_csv(tmp_path: Path) -> None:
 
 def test_kinds_without_vectors_leave_no_files(tmp_path: Path) -> None:
     with Staging(tmp_path / "c", 4) as staging:
-        staging.add(Item("a", "a", None), ROOT, None, None)
+        staging.add(Item("a", "a", None), None, None)
     assert sorted(path.name for path in staging.folder.iterdir()) == ["items.sqlite", "quarantine.csv"]
 
 
@@ -87,7 +85,7 @@ def test_what_was_staged_before_is_gone(tmp_path: Path) -> None:
 def test_an_interrupted_staging_is_nothing_staged(tmp_path: Path) -> None:
     def interrupted() -> None:
         with Staging(tmp_path / "c", 4) as staging:
-            staging.add(Item("a", "a", "a prompt"), ROOT, None, None)
+            staging.add(Item("a", "a", "a prompt"), None, None)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Item
+from builder.sources.picture import FilePicture
 from builder.staging import Staging
 from promptsearch.errors import CollectionError, UnknownItem
 from promptsearch.items import ItemStore, Prompt, item_id
@@ -27,14 +28,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ItemStore]:
                 f"{number}.png",
                 f"{number}.png",
                 f"prompt {number // 2} ü☃",
-                root / f"sub/{number}.png",
+                FilePicture(root, f"sub/{number}.png"),
                 width=1,
                 height=2,
                 settings=settings if number == 1 else {},
                 extra={"style": "ö", "tags": [1, None]} if number == 1 else {},
             )
-            staging.add(item, root, None if number % 100 == 0 else (64, 32), None)
-        staging.add(Item("last", "http://example.com/last", None), root, None, None)
+            staging.add(item, None if number % 100 == 0 else (64, 32), None)
+        staging.add(Item("last", "http://example.com/last", None), None, None)
         staging.add_vectors(random_vectors(COUNT - 13, 4))
         staging.prompts.append(random_vectors(600, 4))
     store = ItemStore(staging.folder / "items.sqlite")

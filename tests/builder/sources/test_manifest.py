@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Item, Rejected, open_source
+from builder.sources.picture import FilePicture
 from promptsearch.errors import SourceError
 
 
@@ -23,7 +24,7 @@ def test_a_row_is_an_item(tmp_path: Path) -> None:
         key="sub/a.png",
         source="sub/a.png",
         prompt="a cat ü",
-        picture=tmp_path.resolve() / "sub/a.png",
+        picture=FilePicture(tmp_path.resolve(), "sub/a.png"),
         width=64,
         height=32,
         settings={
@@ -49,7 +50,7 @@ def test_the_csv_can_be_named_and_the_pictures_be_elsewhere(tmp_path: Path) -> N
     source = open_source("manifest", tmp_path / "list.csv", tmp_path / "pictures")
     [item] = source.items()
     assert isinstance(item, Item)
-    assert item.picture == source.root / "a.png"
+    assert item.picture == FilePicture(source.root, "a.png")
     assert source.root == (tmp_path / "pictures").resolve()
 
 

@@ -92,7 +92,7 @@ def test_pictures_belong_to_rows_by_the_links_file_name_or_the_number(tmp_path: 
         (tmp_path / name).touch()
     source = open_source("open-prompts", CSV, tmp_path)
     pictures = {
-        item.settings.get("seed"): item.picture.relative_to(source.root).as_posix()
+        item.settings.get("seed"): item.picture.file
         for item in source.items()
         if isinstance(item, Item) and item.picture
     }
