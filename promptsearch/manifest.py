@@ -1,6 +1,7 @@
 """Collections on disk: `indices/<collection>/`, what the builder writes and the service reads.
 
 current                 the name of the version that is served, replaced atomically
+hidden                  ids that are taken down; see promptsearch/hidden.py
 versions/<version>/     one build; nothing in it ever changes
     manifest.json       what it is: model, counts, indices with their measured recall, checksums
     images.faiss …      see CollectionFiles
@@ -28,6 +29,7 @@ class CollectionFiles:
     """The names in a collection's folder and in each version's."""
 
     current: str = "current"
+    hidden: str = "hidden"
     versions: str = "versions"
     manifest: str = "manifest.json"
     items: str = "items.sqlite"
