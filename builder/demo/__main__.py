@@ -52,7 +52,7 @@ def run(step: str, arguments: argparse.Namespace) -> None:
         case "text":
             training.train_text(work, minutes)
         case "align":
-            training.align_text(work, minutes)
+            training.align_text(work, minutes, arguments.run)
         case "held-out":
             training.train_held_out(work, minutes)
         case "shipped":

@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from builder.demo.augment import augment
 from builder.demo.emojis import Emoji
 from builder.demo.gallery import Gallery
-from builder.demo.sampling import Sampler
+from builder.demo.sampling import Sampler, may_mirror
 from builder.demo.schedule import rate
 
 log = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ DIMENSION = 256
 BATCH_CLASSES = 64  # each with two pictures, of different styles where there are
 SOFTNESS = 0.15  # share of the target that goes to classes of like meaning
 LIKENESS_SCALE = 30.0  # how fast that share falls with the cosine
-CONTRAST = 0.3  # weight of picture against picture
-CONTRAST_SCALE = 10.0
+CONTRAST = 0.6  # weight of picture against picture
+CONTRAST_SCALE = 15.0
 CLASSIFY = 1.0  # weight of a plain classifier on the last feature map, which learns shapes sooner than the vectors do
 FEATURES = WIDTH * 32  # channels of that map
 STRENGTH = 0.8  # of the augmentation at the end of a run
@@ -113,6 +113,19 @@ def train_image_tower(
         step += 1
     hook.remove()
     save(average, scale.detach(), curve)
+
+
+@torch.inference_mode()
+def see(tower: ModifiedResNet, gallery: Gallery, emojis: Sequence[Emoji], strength: float) -> Tensor:
+    """Unit vectors of every picture of the gallery, each varied once; float32 [n, 256]."""
+    mirror = torch.tensor([may_mirror(emoji) for emoji in emojis])
+    vectors = []
+    for rows in torch.split(torch.arange(len(gallery.classes)), 512):
+        seen = augment(gallery.pixels[rows], mirror[gallery.classes[rows]], SIZE, strength)
+        with torch.autocast("cpu", torch.bfloat16):
+            features = tower(seen)
+        vectors.append(F.normalize(features.float(), dim=1))
+    return torch.cat(vectors)
 
 
 def class_targets(prototypes: Tensor) -> Tensor:

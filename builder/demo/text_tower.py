@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import clip
 import torch
 from clip.model import LayerNorm, Transformer
 from clip.simple_tokenizer import SimpleTokenizer
@@ -19,6 +18,7 @@ from builder.demo.captions import Caption
 from builder.demo.projection import Projection
 from builder.demo.schedule import rate
 from builder.demo.teacher import Teacher
+from builder.demo.texts import Texts
 
 log = logging.getLogger(__name__)
 
@@ -27,53 +27,75 @@ LAYERS = 4
 DIMENSION = 256
 CONTEXT = 77  # CLIP, clip/clip.py: tokenize
 VOCABULARY = 49408
-LONGEST = 16  # tokens of a training text, start and end included; longer ones are left out
+GROUPS = 4  # of a batch, by length: half the work of padding all texts to the longest
 PEAK_RATE = 2e-3
-ALIGN_RATE = 1e-3
 SHARES = {"label": 160, "tag": 64, "composed": 96, "phrase": 192}  # texts of each kind in a batch
 CLASS_SCALE = 30.0  # sharpness of the softmax over classes
 TEACHER_SCALE = 25.0  # the same for the teacher's opinion
 TRUTH = 0.8  # weight of what a caption is known to be true of, beside the teacher's opinion
-ALIGNMENT = 20.0  # weight of the distance to the goal among the prototypes
 DISTILLATION = 4.0  # weight of the distance to the teacher's vector
 
 
 class TextTower(nn.Module):
-    """CLIP's text half under CLIP's own parameter names, over texts cut to `LONGEST` tokens.
+    """CLIP's text half under CLIP's own parameter names.
 
-    The causal mask makes a text's vector independent of what follows its end, so cutting the padding off changes
-    nothing. `trained` are the token ids whose rows are learned; every other row stays as it was given.
+    The causal mask makes a text's vector independent of what follows its end, so the padding is cut off. `trained` are
+    the token ids whose rows are learned; every other row stays as it was given.
     """
 
     table: Tensor
+    mask: Tensor
     trained: Tensor
     place: Tensor
 
     def __init__(self, table: Tensor, trained: Tensor) -> None:
         super().__init__()
-        mask = torch.full((LONGEST, LONGEST), -math.inf).triu(1)
-        self.transformer = Transformer(WIDTH, LAYERS, WIDTH // 64, mask)
+        self.transformer = Transformer(WIDTH, LAYERS, WIDTH // 64)
         self.positional_embedding = nn.Parameter(torch.randn(CONTEXT, WIDTH) * 0.01)
         self.ln_final = LayerNorm(WIDTH)
         self.text_projection = nn.Parameter(torch.randn(WIDTH, DIMENSION) * WIDTH**-0.5)
         self.rows = nn.Parameter(table[trained].clone())
         self.register_buffer("table", table)
+        self.register_buffer("mask", torch.full((CONTEXT, CONTEXT), -math.inf).triu(1))
         self.register_buffer("trained", trained)
         self.register_buffer("place", torch.full((len(table),), -1).scatter(0, trained, torch.arange(len(trained))))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Token ids of trained rows only, int64 [n, 77] -> unit vectors float32 [n, 256]."""
-        tokens = tokens[:, :LONGEST]
-        x = F.embedding(self.place[tokens], self.rows) + self.positional_embedding[:LONGEST]
+        return self.project(self.features(tokens))
+
+    def features(self, tokens: Tensor) -> Tensor:
+        """What the text projection is applied to, float32 [n, 128]. Texts of like length are computed together."""
+        lengths = (tokens != 0).sum(1)
+        order = lengths.argsort()
+        parts = [self._features(tokens[rows, : int(lengths[rows].max())]) for rows in order.chunk(GROUPS)]
+        return torch.cat(parts)[order.argsort()]
+
+    def project(self, features: Tensor) -> Tensor:
+        return F.normalize(features @ self.text_projection, dim=1)
+
+    def _features(self, tokens: Tensor) -> Tensor:
+        length = tokens.shape[1]
+        for block in self.transformer.resblocks:
+            block.attn_mask = self.mask[:length, :length]
+        x = F.embedding(self.place[tokens], self.rows) + self.positional_embedding[:length]
         with torch.autocast("cpu", torch.bfloat16):
             x = self.transformer(x.transpose(0, 1)).transpose(0, 1)
         last = x[torch.arange(len(x)), tokens.argmax(1)]  # the end token has the highest id
-        return F.normalize(self.ln_final(last.float()) @ self.text_projection, dim=1)
+        features: Tensor = self.ln_final(last.float())
+        return features
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor) -> Tensor:
         """`forward` in batches, without gradients."""
         return torch.cat([self(chunk) for chunk in torch.split(tokens, 1024)])
+
+    @classmethod
+    def of_state(cls, state: dict[str, Tensor], trained: Tensor) -> TextTower:
+        """The tower with these parameters, as CLIP names them."""
+        tower = cls(state["token_embedding.weight"], trained)
+        tower.load_state_dict({name: state[name] for name in tower.state_dict() if name not in _OWN}, strict=False)
+        return tower
 
     def clip_state(self) -> dict[str, Tensor]:
         """The parameters as CLIP names them, the learned token rows back in the full table."""
@@ -83,37 +105,32 @@ class TextTower(nn.Module):
         return {**state, "token_embedding.weight": table}
 
 
-_OWN = {"rows", "table", "trained", "place"}
+_OWN = {"rows", "table", "mask", "trained", "place"}
 
 
 @dataclass(frozen=True, slots=True)
 class TextResult:
-    """A trained tower; `prototypes` is each class's own unit vector, float32 [classes, 256]."""
-
     tower: TextTower
-    prototypes: Tensor
     steps: int
     curve: list[dict[str, float]]
 
 
 def train_text_tower(
-    captions: Sequence[Caption], phrases: Sequence[str], classes: Tensor, projection: Projection, *,
-    teacher: Teacher, seconds: float, seed: int,
-) -> TextResult:  # fmt: skip
-    """Train for `seconds` of wall time.
+    texts: Texts, classes: Tensor, projection: Projection, *, teacher: Teacher, seconds: float, seed: int
+) -> tuple[TextResult, Tensor]:
+    """Train for `seconds` of wall time; also returns each class's own unit vector, float32 [classes, 256].
 
     `classes` are the teacher's unit vectors of the classes, float32 [m, 384].
     """
     torch.manual_seed(seed)
-    known, tokens = _fitting(captions, phrases)
+    known, tokens = texts.known, texts.tokens
     started = time.monotonic()
     vectors = teacher.encode([caption.text for caption in known])
     log.info("teacher: %d texts in %.0f s", len(known), time.monotonic() - started)
     goals = projection(vectors)
     opinions = vectors @ classes.T
-    tower = TextTower(token_table(teacher), tokens.unique())  # type: ignore[no-untyped-call]
+    tower = TextTower(token_table(teacher), tokens.unique())
     prototypes = nn.Parameter(projection(classes))
-    groups = _by_kind(known)
     optimiser = torch.optim.AdamW(
         [*tower.parameters(), prototypes], PEAK_RATE, (0.9, 0.98), weight_decay=0.01, fused=True
     )
@@ -122,7 +139,7 @@ def train_text_tower(
     while (elapsed := time.monotonic() - started) < seconds:
         for group in optimiser.param_groups:
             group["lr"] = rate(PEAK_RATE, elapsed / seconds)
-        batch = _draw(groups)
+        batch = texts.draw(SHARES)
         found = tower(tokens[batch])
         target = class_targets([known[row] for row in batch.tolist()], opinions[batch])
         scores = CLASS_SCALE * found @ F.normalize(prototypes, dim=1).T
@@ -135,67 +152,7 @@ def train_text_tower(
             curve.append({"step": step, "seconds": elapsed, "classes": apart.item(), "distance": away.item()})
             log.info("text step %d, %.0f s: classes %.3f, distance %.3f", step, elapsed, apart.item(), away.item())
         step += 1
-    return TextResult(tower.eval(), F.normalize(prototypes.detach(), dim=1), step, curve)
-
-
-def align_text_tower(
-    state: dict[str, Tensor], captions: Sequence[Caption], phrases: Sequence[str], classes: Tensor,
-    prototypes: Tensor, *, teacher: Teacher, seconds: float, seed: int,
-) -> TextResult:  # fmt: skip
-    """Train a tower on until a text's vector lies where its classes' prototypes do, for `seconds` of wall time.
-
-    The first training leaves texts between their classes' prototypes and the teacher's own vectors (labels at a cosine
-    of 0.6 to the former), but the image tower only knows the prototypes. Here each text's goal is the mean of all
-    prototypes, weighted by how true the text is of each class: known for a caption, the teacher's opinion for a phrase.
-    """
-    torch.manual_seed(seed)
-    known, tokens = _fitting(captions, phrases)
-    opinions = teacher.encode([caption.text for caption in known if not caption.classes]) @ classes.T
-    place = {row: number for number, row in enumerate(row for row, c in enumerate(known) if not c.classes)}
-    tower = TextTower(state["token_embedding.weight"], tokens.unique())  # type: ignore[no-untyped-call]
-    tower.load_state_dict({name: value for name, value in state.items() if name in tower.state_dict()}, strict=False)
-    groups = _by_kind(known)
-    optimiser = torch.optim.AdamW(tower.parameters(), ALIGN_RATE, (0.9, 0.98), weight_decay=0.01, fused=True)
-    curve: list[dict[str, float]] = []
-    started, step = time.monotonic(), 0
-    while (elapsed := time.monotonic() - started) < seconds:
-        for group in optimiser.param_groups:
-            group["lr"] = rate(ALIGN_RATE, elapsed / seconds)
-        batch = _draw(groups)
-        found = tower(tokens[batch])
-        target = torch.zeros(len(batch), len(prototypes))
-        for row, one in enumerate(batch.tolist()):
-            if one in place:
-                target[row] = (TEACHER_SCALE * opinions[place[one]]).softmax(0)
-            else:
-                target[row, list(known[one].classes)] = 1 / len(known[one].classes)
-        apart = F.cross_entropy(CLASS_SCALE * found @ prototypes.T, target)
-        away = (1 - (found * F.normalize(target @ prototypes, dim=1)).sum(1)).mean()
-        optimiser.zero_grad()
-        (apart + ALIGNMENT * away).backward()
-        optimiser.step()
-        if step % 100 == 0:
-            curve.append({"step": step, "seconds": elapsed, "classes": apart.item(), "distance": away.item()})
-            log.info("align step %d, %.0f s: classes %.3f, distance %.3f", step, elapsed, apart.item(), away.item())
-        step += 1
-    return TextResult(tower.eval(), prototypes, step, curve)
-
-
-def _fitting(captions: Sequence[Caption], phrases: Sequence[str]) -> tuple[list[Caption], Tensor]:
-    """Every text of at most LONGEST tokens, and their tokens, int64 [n, 77]."""
-    known = [*captions, *(Caption(phrase, (), "phrase") for phrase in phrases)]
-    tokens = clip.tokenize([caption.text for caption in known]).long()
-    fits = [row for row, length in enumerate((tokens != 0).sum(1).tolist()) if length <= LONGEST]
-    return [known[row] for row in fits], tokens[fits]
-
-
-def _by_kind(known: Sequence[Caption]) -> dict[str, Tensor]:
-    return {kind: torch.tensor([row for row, one in enumerate(known) if one.kind == kind]) for kind in SHARES}
-
-
-def _draw(groups: dict[str, Tensor]) -> Tensor:
-    """The rows of a batch: SHARES of each kind, at random."""
-    return torch.cat([groups[kind][torch.randint(len(groups[kind]), (n,))] for kind, n in SHARES.items()])
+    return TextResult(tower.eval(), step, curve), F.normalize(prototypes.detach(), dim=1)
 
 
 def class_targets(captions: Sequence[Caption], opinions: Tensor) -> Tensor:

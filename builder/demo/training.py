@@ -8,41 +8,48 @@ shipped   the same tower, trained on with every style: what `models/emoji/` hold
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import platform
 import random
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from builder.checkpoint import Checkpoint
+from builder.demo.alignment import Seen, align_text_tower
 from builder.demo.attribution import LICENCES, write_attribution
-from builder.demo.captions import Caption, make_captions
-from builder.demo.emojis import Emoji, load_emojis
+from builder.demo.captions import make_captions
+from builder.demo.emojis import load_emojis
 from builder.demo.errors import RunError
 from builder.demo.gallery import make_gallery
-from builder.demo.image_tower import ImageRun, new_tower, train_image_tower
+from builder.demo.image_tower import ImageRun, new_tower, see, train_image_tower
 from builder.demo.projection import class_vectors, fit_projection
+from builder.demo.senses import defined, find_senses, flag_names, with_definitions
 from builder.demo.sources import EMOJIBASE, WORDNET
 from builder.demo.styles import DEMO_STYLES, HELD_OUT, TRAINING_STYLES, package_of
 from builder.demo.teacher import SHA256 as TEACHER_SHA256
 from builder.demo.teacher import Teacher
-from builder.demo.text_tower import DIMENSION, align_text_tower, train_text_tower
-from builder.demo.wordnet import load_adjectives, load_phrases
+from builder.demo.text_tower import DIMENSION, TextResult, train_text_tower
+from builder.demo.texts import Texts
+from builder.demo.wordnet import load_adjectives, load_synsets, phrases
 from builder.export import export
 from promptsearch.bundle import Bundle
 
 log = logging.getLogger(__name__)
 
 SEED = 0
-PHRASES = 90_000  # of WordNet's, drawn at random: more teach nothing in the time there is
-ALIGNED_PHRASES = 20_000
+TEXT_PHRASES = 90_000  # of WordNet's, drawn at random: more teach nothing in the time there is
+ALIGN_PHRASES = 150_000
+LOOKS = 2  # variations of each picture that texts are aligned with
+SEEN_STRENGTH = 0.3  # of that variation
 AXES_FROM = 6000  # captions that the projection's axes are fitted to
 # Sets of nothing but flags are drawn less, and those in one colour, which teach little of how others look.
 STYLE_WEIGHTS = {"flag": 0.5, "circle-flags": 0.5, "flagpack": 0.5, "cif": 0.5, "streamline-emojis": 0.5,
@@ -50,62 +57,95 @@ STYLE_WEIGHTS = {"flag": 0.5, "circle-flags": 0.5, "flagpack": 0.5, "cif": 0.5, 
 LICENCE = "Apache-2.0"
 
 Record = dict[str, Any]
+T = TypeVar("T")
 
 
 def train_text(work: Path, minutes: float) -> None:
     """Train the text tower for that long and keep it in `work/runs/text.pt`."""
     emojis = load_emojis(work)
     teacher = Teacher()
-    captions, phrases = _texts(work, emojis)
     classes = class_vectors(emojis, teacher)
-    chosen = random.Random(SEED).sample(captions, AXES_FROM)
-    projection = fit_projection(teacher.encode([caption.text for caption in chosen]), classes, DIMENSION)
-    result = train_text_tower(captions, phrases, classes, projection, teacher=teacher, seconds=60 * minutes, seed=SEED)
-    record = {
-        "minutes": minutes,
-        "seed": SEED,
-        "steps": result.steps,
-        "captions": len(captions),
-        "phrases": len(phrases),
-        "teacher": f"all-MiniLM-L6-v2, SHA-256 {TEACHER_SHA256}",
-        "curve": result.curve,
-    }
-    _keep(work, "text", {"state": result.tower.clip_state(), "prototypes": result.prototypes, "record": record})
+    captions = make_captions(emojis, load_adjectives(work), SEED)
+    texts = Texts(captions, _sample(phrases(load_synsets(work)), TEXT_PHRASES))
+    projection = fit_projection(
+        teacher.encode([caption.text for caption in _sample(captions, AXES_FROM)]), classes, DIMENSION
+    )
+    result, prototypes = train_text_tower(texts, classes, projection, teacher=teacher, seconds=60 * minutes, seed=SEED)
+    _keep_text(work, "text", result, texts, minutes, prototypes=prototypes)
 
 
-def align_text(work: Path, minutes: float) -> None:
-    """Train the text tower on towards the prototypes and keep it in `work/runs/aligned.pt`; again, it goes on there."""
+def align_text(work: Path, minutes: float, run: str) -> None:
+    """Train the text tower on towards the pictures of an image run and keep it in `work/runs/aligned-RUN.pt`.
+
+    It begins at the tower of the run that this one began at, if there was one, else at `work/runs/text.pt`.
+    """
     emojis = load_emojis(work)
     teacher = Teacher()
-    captions, phrases = _texts(work, emojis)
-    phrases = phrases[:ALIGNED_PHRASES]
-    kept = _load(work, "aligned" if (work / "runs" / "aligned.pt").is_file() else "text")
+    synsets = list(load_synsets(work))
+    classes = class_vectors(emojis, teacher)
+    senses = find_senses(emojis, synsets, teacher, classes)
+    captions = make_captions(emojis, load_adjectives(work), SEED)
+    known = {caption.text for caption in captions}
+    captions += [one for one in (*flag_names(emojis, senses, synsets), *defined(senses)) if one.text not in known]
+    texts = Texts(captions, _sample(phrases(synsets), ALIGN_PHRASES))
+    log.info("align: %d captions, %d texts in all", len(captions), len(texts.known))
+    vectors = _taught(work, [one.text for one in texts.known], teacher)
+    first, image = _load(work, "text"), _load(work, run)
+    begun = image["record"]["before"]
+    start = _load(work, f"aligned-{begun['run']}") if begun and begun["run"] != run else first
+    tower = new_tower()
+    tower.load_state_dict(image["state"])
+    gallery = make_gallery(image["record"]["styles"], emojis, work, SEED)
+    torch.manual_seed(SEED)
+    looks = torch.cat([see(tower.eval(), gallery, emojis, SEEN_STRENGTH) for _ in range(LOOKS)])
+    seen = Seen(looks, gallery, image["record"]["style_weights"], first["prototypes"])
     result = align_text_tower(
-        kept["state"], captions, phrases, class_vectors(emojis, teacher), kept["prototypes"],
-        teacher=teacher, seconds=60 * minutes, seed=SEED,
-    )  # fmt: skip
+        start["state"], texts, vectors, with_definitions(classes, senses), seen, seconds=60 * minutes, seed=SEED
+    )
+    _keep_text(work, f"aligned-{run}", result, texts, minutes, before=start["record"])
+
+
+def _taught(work: Path, texts: Sequence[str], teacher: Teacher) -> Tensor:
+    """The teacher's vectors, float32 [n, 384]; those of the last texts are kept in `work`, for the next run."""
+    path = work / "runs" / "taught.pt"
+    digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
+    if path.is_file() and (kept := torch.load(path, weights_only=True))["texts"] == digest:
+        return cast(Tensor, kept["vectors"].float())
+    vectors = teacher.encode(texts)
+    _keep(work, "taught", {"texts": digest, "vectors": vectors.half()})
+    return vectors.half().float()
+
+
+def _sample(population: Sequence[T], count: int) -> list[T]:
+    return random.Random(SEED).sample(population, min(count, len(population)))
+
+
+def _keep_text(
+    work: Path, name: str, result: TextResult, texts: Texts, minutes: float, *,
+    prototypes: Tensor | None = None, before: Record | None = None,
+) -> None:  # fmt: skip
     record = {
         "minutes": minutes,
         "seed": SEED,
         "steps": result.steps,
-        "captions": len(captions),
-        "phrases": len(phrases),
+        "texts": dict(Counter(one.kind for one in texts.known)),
+        "teacher": f"all-MiniLM-L6-v2, SHA-256 {TEACHER_SHA256}",
         "curve": result.curve,
-        "before": kept["record"],
+        "before": before,
     }
-    _keep(work, "aligned", {"state": result.tower.clip_state(), "prototypes": result.prototypes, "record": record})
-
-
-def _texts(work: Path, emojis: Sequence[Emoji]) -> tuple[list[Caption], list[str]]:
-    phrases = load_phrases(work)
-    chosen = random.Random(SEED).sample(phrases, min(PHRASES, len(phrases)))
-    return make_captions(emojis, load_adjectives(work), SEED), chosen
+    _keep(work, name, {"state": result.tower.clip_state(), "prototypes": prototypes, "record": record})
 
 
 def train_held_out(work: Path, minutes: float) -> None:
-    """Train the image tower on every style but the held-out one and keep it in `work/runs/held-out.pt`."""
+    """Train the image tower on every style but the held-out one and keep it in `work/runs/held-out.pt`.
+
+    Where there is such a file already, training goes on from it.
+    """
+    begun = (work / "runs" / "held-out.pt").is_file()
     run = ImageRun(60 * minutes, SEED, STYLE_WEIGHTS, peak=1e-3, strength=0.0)
-    _train_image(work, "held-out", TRAINING_STYLES, run, start=None)
+    if begun:
+        run = ImageRun(60 * minutes, SEED + 2, STYLE_WEIGHTS, peak=7e-4, strength=0.5)
+    _train_image(work, "held-out", TRAINING_STYLES, run, start="held-out" if begun else None)
 
 
 def train_shipped(work: Path, minutes: float) -> None:
@@ -144,7 +184,7 @@ def _train_image(work: Path, name: str, styles: Sequence[str], run: ImageRun, st
 
 def write_bundle(work: Path, run: str, out: Path) -> Bundle:
     """Export the text tower and the image tower of `run` as a model bundle, with `training.json` in it."""
-    text, image = _load(work, "aligned"), _load(work, run)
+    text, image = _load(work, f"aligned-{run}"), _load(work, run)
     state = {**text["state"], **{f"visual.{name}": value for name, value in image["state"].items()}}
     # In half precision, as OpenAI's checkpoints are: the export then stores it in half the bytes, exactly.
     state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}

@@ -1,9 +1,10 @@
-"""English phrases from WordNet: they teach the text tower words and turns of phrase that no emoji is labelled with."""
+"""WordNet: words, what they mean and how they are used, most of which no emoji is labelled with."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from builder.demo.errors import SourceError
@@ -13,9 +14,18 @@ _PARTS = ("noun", "verb", "adj", "adv")
 _SCIENTIFIC = 3  # glosses of more than this many capitalised words are mostly taxa and biographies
 
 
-def load_phrases(work: Path) -> list[str]:
-    """Lemmas, definitions and quoted examples of WordNet's synsets, each once, in the dictionary's order."""
-    return list(dict.fromkeys(phrase for line in _lines(work) for phrase in phrases(line)))
+@dataclass(frozen=True, slots=True)
+class Synset:
+    """Words of one meaning; `definition` is in clauses, as its semicolons part it."""
+
+    lemmas: tuple[str, ...]
+    definition: tuple[str, ...]
+    examples: tuple[str, ...]
+
+
+def load_synsets(work: Path) -> Iterator[Synset]:
+    """Every synset, in the dictionary's order: nouns, verbs, adjectives, adverbs."""
+    return map(parse, _lines(work))
 
 
 def load_adjectives(work: Path) -> frozenset[str]:
@@ -24,22 +34,30 @@ def load_adjectives(work: Path) -> frozenset[str]:
     return frozenset(line.split(" ", 1)[0] for line in lines if not line.startswith(" "))
 
 
-def phrases(line: str) -> Iterator[str]:
-    """The lemmas, the definition and the examples of one line of a WordNet data file (format: wndb(5WN)).
+def parse(line: str) -> Synset:
+    """One line of a WordNet data file (format: wndb(5WN)).
 
-    >>> list(phrases('00008435 29 v 02 wink 1 blink_away 0 000 00 | keep back by blinking; "blink away tears"'))
-    ['wink', 'blink away', 'keep back by blinking', 'blink away tears']
+    >>> parse('00008435 29 v 02 wink 1 blink_away 0 000 00 | keep back by blinking; "blink away tears"')
+    Synset(lemmas=('wink', 'blink away'), definition=('keep back by blinking',), examples=('blink away tears',))
     """
     data, _, gloss = line.partition(" | ")
     fields = data.split()
-    for index in range(int(fields[3], 16)):
-        yield re.sub(r"\(\w+\)$", "", fields[4 + 2 * index]).replace("_", " ")
+    count = int(fields[3], 16)
     definition, *examples = gloss.strip().split('; "')
-    definition = definition.split(";")[0].strip()
-    if definition and len(re.findall(r"\b[A-Z]", definition)) <= _SCIENTIFIC:
-        yield definition
-    for example in examples:
-        yield example.split('"')[0].strip()
+    return Synset(
+        tuple(re.sub(r"\(\w+\)$", "", fields[4 + 2 * index]).replace("_", " ") for index in range(count)),
+        tuple(clause for part in definition.split(";") if (clause := part.strip())),
+        tuple(example.split('"')[0].strip() for example in examples),
+    )
+
+
+def phrases(synsets: Iterable[Synset]) -> list[str]:
+    """Lemmas, the definitions' clauses and quoted examples, each once, in order."""
+    found: dict[str, None] = {}
+    for synset in synsets:
+        clauses = (text for text in synset.definition if len(re.findall(r"\b[A-Z]", text)) <= _SCIENTIFIC)
+        found |= dict.fromkeys((*synset.lemmas, *clauses, *synset.examples))
+    return [text for text in found if text]
 
 
 def _lines(work: Path) -> Iterator[str]:

@@ -5,11 +5,17 @@ from __future__ import annotations
 import doctest
 
 import pytest
+import torch
 
 from builder.demo import emojis, styles, wordnet
-from builder.demo.captions import make_captions, word_index
+from builder.demo.captions import Caption, make_captions, word_index
 from builder.demo.pictures import prompt
+from builder.demo.senses import Sense, defined, flag_names, with_definitions
+from builder.demo.texts import LONGEST, Texts
+from builder.demo.wordnet import Synset, phrases
 from tests.builder.demo.emojis import CAT, DOG, EMOJIS, JAPAN, emoji
+
+NOWHERE = torch.zeros(4)
 
 
 @pytest.mark.parametrize("module", [emojis, styles, wordnet], ids=lambda module: module.__name__)
@@ -58,3 +64,53 @@ def test_captions_are_the_same_for_the_same_seed() -> None:
     once, again, other = (make_captions(EMOJIS, frozenset({"happy"}), seed=seed) for seed in (1, 1, 2))
     assert once == again
     assert [caption.text for caption in once] != [caption.text for caption in other]
+
+
+def test_a_sense_captions_its_classes_with_all_that_the_dictionary_says() -> None:
+    synset = Synset(("dog", "hound"), ("a tame animal", "it barks"), ("the dog barked",))
+    captions = {one.text: one for one in defined([Sense("dog", (0,), synset, True, NOWHERE)])}
+    assert captions.keys() == {"a tame animal; it barks", "a tame animal", "it barks", "the dog barked", "dog", "hound",
+                               "dog, a tame animal; it barks"}  # fmt: skip
+    assert {one.classes for one in captions.values()} == {(0,)}
+
+
+def test_a_flag_is_known_by_its_countrys_other_names_and_adjective() -> None:
+    row = EMOJIS.index(JAPAN)
+    country = Synset(("Japan", "Nippon"), ("a country in Asia",), ())
+    adjectives = [
+        Synset(("Japanese", "Nipponese"), ("of or relating to or characteristic of Japan or its people",), ()),
+        Synset(("Danish",), ("of or relating to or characteristic of Denmark or the Danes",), ()),
+    ]
+    texts = {one.text for one in flag_names(EMOJIS, [Sense("japan", (row,), country, True, NOWHERE)], adjectives)}
+    assert {"Nippon flag", "the flag of Japan", "Japanese flag", "the Nipponese flag"} <= texts
+    assert not any("Danish" in text for text in texts)
+
+
+def test_what_is_another_flags_own_name_is_not_this_ones() -> None:
+    china, taiwan = emoji("1f1e8-1f1f3", "flag: China"), emoji("1f1f9-1f1fc", "flag: Taiwan")
+    island = Synset(("Taiwan", "China"), ("a government on an island",), ())
+    texts = {one.text for one in flag_names([china, taiwan], [Sense("taiwan", (1,), island, True, NOWHERE)], [])}
+    assert texts == {"flag of Taiwan", "Taiwan flag", "the flag of Taiwan"}
+
+
+def test_definitions_of_names_move_a_class_and_those_of_tags_do_not() -> None:
+    classes, definition = torch.eye(4), torch.tensor([0.0, 0.0, 0.0, 1.0])
+    synset = Synset(("pet",), ("an animal",), ())
+    moved = with_definitions(classes, [Sense("dog", (0,), synset, True, definition)])
+    assert moved[0] @ definition > 0.4
+    torch.testing.assert_close(moved[1:], classes[1:])
+    left = with_definitions(classes, [Sense("pet", (0, 1), synset, False, definition)])
+    torch.testing.assert_close(left, classes)
+
+
+def test_phrases_are_each_there_once_and_without_lists_of_names() -> None:
+    once = Synset(("paw",), ("a foot", "genus of Alpha Beta Gamma and Delta"), ("a foot",))
+    assert phrases([once, once]) == ["paw", "a foot"]
+
+
+def test_texts_too_long_are_left_out_and_a_batch_has_its_shares() -> None:
+    captions = [Caption("dog", (0,), "label"), Caption("word " * LONGEST, (1,), "label"), Caption("pet", (0, 1), "tag")]
+    texts = Texts(captions, ["pet", "a phrase"])
+    assert [one.text for one in texts.known] == ["dog", "pet", "a phrase"], "what is a caption is no phrase"
+    drawn = [texts.known[row].kind for row in texts.draw({"label": 2, "phrase": 3}).tolist()]
+    assert drawn == ["label"] * 2 + ["phrase"] * 3

@@ -11,7 +11,9 @@ from torch.nn import functional as F
 
 from builder.checkpoint import Checkpoint
 from builder.demo import text_tower
-from builder.demo.image_tower import class_targets, contrast, follow, new_tower
+from builder.demo.alignment import Seen, named
+from builder.demo.gallery import Gallery
+from builder.demo.image_tower import CONTRAST_SCALE, class_targets, contrast, follow, new_tower
 from builder.demo.schedule import rate
 from builder.demo.text_tower import TextTower
 
@@ -27,6 +29,8 @@ def test_the_towers_together_are_a_clip_that_build_model_takes() -> None:
     with torch.inference_mode():
         reference, ours = F.normalize(built.encode_text(tokens), dim=1), text(tokens)
     assert F.cosine_similarity(reference, ours).min() > 0.999, "trained in bfloat16, so not to the last digit"
+    again = TextTower.of_state(text.clip_state(), tokens.unique()).eval()
+    torch.testing.assert_close(again.encode(tokens), text.encode(tokens))
 
 
 def test_the_contrast_is_the_published_sum() -> None:
@@ -35,11 +39,38 @@ def test_the_contrast_is_the_published_sum() -> None:
     total = []
     for i in range(6):
         others = [k for k in range(6) if k != i]
-        below = sum(math.exp(10 * float(found[i] @ found[k])) for k in others)
-        shares = [math.exp(10 * float(found[i] @ found[j])) / below for j in others if classes[j] == classes[i]]
+        below = sum(math.exp(CONTRAST_SCALE * float(found[i] @ found[k])) for k in others)
+        shares = [
+            math.exp(CONTRAST_SCALE * float(found[i] @ found[j])) / below for j in others if classes[j] == classes[i]
+        ]
         if shares:
             total.append(-sum(map(math.log, shares)) / len(shares))
     assert float(contrast(found, classes)) == pytest.approx(sum(total) / len(total), rel=1e-4)
+
+
+def test_a_class_is_drawn_by_the_weights_of_its_styles_and_never_for_another() -> None:
+    torch.manual_seed(0)
+    gallery = Gallery(
+        pixels=torch.empty(0),
+        classes=torch.tensor([0, 0, 0, 2]),
+        styles=torch.tensor([0, 0, 1, 1]),
+        own=torch.ones(4, dtype=torch.bool),
+        names=("plain", "rare"),
+    )
+    vectors, prototypes = torch.eye(6)[:4], torch.eye(6)[3:]
+    seen = Seen(vectors, gallery, {"rare": 0.25}, prototypes)
+    drawn = torch.stack([seen.draw() for _ in range(4000)]).mean(0)
+    # Class 0: two pictures of a style that weighs 1 share four fifths, that of one that weighs a quarter has a fifth.
+    torch.testing.assert_close(drawn[0, :3], torch.tensor([0.4, 0.4, 0.2]), atol=0.03, rtol=0)
+    torch.testing.assert_close(drawn[1], prototypes[1], msg="class 1 has no picture")
+    torch.testing.assert_close(drawn[2], vectors[3])
+    torch.testing.assert_close(seen.means[0], F.normalize(torch.tensor([0.5, 0.5, 0.25, 0, 0, 0]), dim=0))
+
+
+def test_a_label_that_a_batch_has_twice_is_right_twice() -> None:
+    scores, labels = torch.tensor([[9.0, 9.0, -9.0]] * 2 + [[-9.0, -9.0, 9.0]]), torch.tensor([4, 4, 7])
+    assert float(named(scores, labels)) == pytest.approx((2 * math.log(2)) / 3, abs=1e-3)
+    assert float(named(scores, torch.tensor([4, 7, 4]))) > 5
 
 
 def test_targets_are_shares_and_mostly_the_class_itself() -> None:
