@@ -13,7 +13,8 @@ from service import problems
 from service.catalogue import Catalogue
 from service.dependencies import Workers
 from service.limits import BodyLimit
-from service.routes import collections, items, search
+from service.metrics import Metrics
+from service.routes import collections, items, metrics, search
 from service.routes.page import Page
 from service.settings import Settings
 
@@ -33,11 +34,14 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         catalogue.close()
 
     app = FastAPI(title="prompt-search", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app.state.metrics = Metrics()
+    for served in catalogue.served.values():
+        app.state.metrics.serves(served.name, served.collection.version)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"])
-    for routes in (search, items, collections):
+    for routes in (search, items, collections, metrics):
         app.include_router(routes.router)
     app.mount("/", Page(), name="page")
     return app

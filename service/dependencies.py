@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from promptsearch.encoders import cores
 from service.answers import Answers
 from service.catalogue import Catalogue, Served
+from service.metrics import Metrics
 from service.query import CollectionParameter
 from service.settings import Settings
 
@@ -41,6 +42,11 @@ def _settings(request: Request) -> Settings:
     return settings
 
 
+def _metrics(request: Request) -> Metrics:
+    metrics: Metrics = request.app.state.metrics
+    return metrics
+
+
 def _workers(request: Request) -> Workers:
     workers: Workers = request.app.state.workers
     return workers
@@ -48,6 +54,7 @@ def _workers(request: Request) -> Workers:
 
 CatalogueState = Annotated[Catalogue, Depends(_catalogue)]
 SettingsState = Annotated[Settings, Depends(_settings)]
+MetricsState = Annotated[Metrics, Depends(_metrics)]
 WorkersState = Annotated[Workers, Depends(_workers)]
 
 

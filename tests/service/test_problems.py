@@ -48,6 +48,7 @@ DECLARED = {
     ("get", "/collections/{name}"): {"404"},
     ("get", "/healthz"): set(),
     ("get", "/readyz"): set(),
+    ("get", "/metrics"): set(),
 }
 
 
