@@ -1,6 +1,6 @@
 """What can be built from: one file a source, each yielding items lazily.
 
-To add one, write a class that satisfies `Source` and name it in `open_source`.
+To add one, write a class that satisfies `Source`, name it in KINDS and `_open`, and say in `layout` what it looks like.
 """
 
 from __future__ import annotations
@@ -66,20 +66,58 @@ class Source(Protocol):
     def items(self) -> Iterator[Item | Rejected]: ...
 
 
-def open_source(kind: str, path: Path, images: Path | None) -> Source:
-    """The source of that kind at `path`; raises SourceError where it cannot be read."""
-    from builder.sources.manifest import ManifestSource
-    from builder.sources.open_prompts import OpenPromptsSource
+KINDS = ("manifest", "open-prompts", "folder", "diffusiondb", "img2dataset", "embeddings")
+_WITH_IMAGES = ("manifest", "open-prompts")  # whose pictures may lie in a folder of their own
 
+
+def open_source(kind: str, path: Path, images: Path | None) -> Source:
+    """The source of that kind at `path`; raises SourceError where it cannot be read, or is of another kind."""
+    from builder.sources.layout import kind_of
+
+    if kind not in KINDS:
+        raise SourceError(f"{kind!r} is no source; there are {', '.join(KINDS)}")
     if not path.exists():
         raise SourceError(f"there is no {path}")
+    if images is not None and kind not in _WITH_IMAGES:
+        raise SourceError(f"--images is for {' and '.join(_WITH_IMAGES)}: {kind} knows where its pictures are")
     if images is not None and not images.is_dir():
         raise SourceError(f"--images {images} is no folder")
-    if kind == "manifest":
-        return ManifestSource(path, images)
-    if kind == "open-prompts":
-        return OpenPromptsSource(path, images)
-    raise SourceError(f"{kind!r} is no source; there are {', '.join(KINDS)}")
+    looks_like = kind_of(path)
+    if kind == "folder" and looks_like in ("diffusiondb", "img2dataset"):
+        # It would find the pictures, but not what lies beside them.
+        raise SourceError(f"{path} looks like another source: use {looks_like} instead of folder")
+    try:
+        return _open(kind, path, images)
+    except SourceError as error:
+        if looks_like in (kind, None):
+            raise
+        raise SourceError(f"{error}. This looks like another source: use {looks_like} instead of {kind}") from error
 
 
-KINDS = ("manifest", "open-prompts")
+def _open(kind: str, path: Path, images: Path | None) -> Source:
+    # Imported as they are needed: a manifest needs neither Parquet nor the metadata of image generators.
+    match kind:
+        case "manifest":
+            from builder.sources.manifest import ManifestSource
+
+            return ManifestSource(path, images)
+        case "open-prompts":
+            from builder.sources.open_prompts import OpenPromptsSource
+
+            return OpenPromptsSource(path, images)
+        case "folder":
+            from builder.sources.folder import FolderSource
+
+            return FolderSource(path)
+        case "diffusiondb":
+            from builder.sources.diffusiondb import DiffusionDBSource
+
+            return DiffusionDBSource(path)
+        case "img2dataset":
+            from builder.sources.img2dataset import Img2DatasetSource
+
+            return Img2DatasetSource(path)
+        case _:
+            from builder.sources.embeddings import EmbeddingsSource
+
+            return EmbeddingsSource(path)

@@ -6,6 +6,7 @@ width, height. Every other column is kept as it is, among an image's `extra`.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -23,17 +24,20 @@ class ManifestSource:
 
     def __init__(self, path: Path, images: Path | None) -> None:
         """`path`: the CSV, or a folder with a `manifest.csv`; `images`: the pictures' folder, else the CSV's own."""
-        self.csv = path / "manifest.csv" if path.is_dir() else path
-        if not self.csv.is_file():
+        self._csv = path / "manifest.csv" if path.is_dir() else path
+        if not self._csv.is_file():
             raise SourceError(f"{path} has no manifest.csv")
-        self.root = (images or self.csv.parent).resolve()
+        self.root = (images or self._csv.parent).resolve()
 
     def items(self) -> Iterator[Item | Rejected]:
-        for line, row in read_csv(self.csv, any_of=("image", "prompt")):
+        for line, row in read_csv(self._csv, any_of=("image", "prompt")):
+            if isinstance(row, csv.Error):
+                yield Rejected(f"{self._csv.name}:{line}", str(row))
+                continue
             try:
                 yield self._item(line, row)
             except ValueError as error:
-                yield Rejected(f"{self.csv.name}:{line}", str(error))
+                yield Rejected(f"{self._csv.name}:{line}", str(error))
 
     def _item(self, line: int, row: Row) -> Item:
         prompt, image = row.get("prompt", "").strip(), row.get("image", "").strip()
@@ -45,7 +49,7 @@ class ManifestSource:
         return Item(
             # Not the line, which changes when another is added above.
             key=place.as_posix() if image else f"row {json.dumps(row, sort_keys=True)}",
-            source=image or f"{self.csv.name}:{line}",
+            source=image or f"{self._csv.name}:{line}",
             prompt=prompt or None,
             picture=FilePicture(self.root, place.as_posix()) if image else None,
             width=typed("width", row["width"], whole) if row.get("width") else None,

@@ -2,10 +2,12 @@
 
 Columns `prompt` and `raw_data`, the latter JSON whose `raw_discord_data` holds what is known of the generation. A
 picture belongs to a row by the stem of its `image_uri`'s file name, or else by the row's number, counted from zero.
+The CSV is read as a stream; the pictures' names are kept in a file, not in memory.
 """
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -13,9 +15,13 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from builder.sources import Item, Rejected
+from builder.sources.lookup import Lookup
 from builder.sources.picture import FilePicture
 from builder.sources.rows import Row, read_csv, settings_of, typed, whole
+from builder.sources.tree import pictures_below
+from promptsearch.errors import SourceError
 
+_COLUMNS = ("prompt", "raw_data")
 # raw_discord_data's names for our settings
 _NAMES = {"seed": "seed", "num_step": "steps", "cfg_scale": "cfg_scale", "timestamp": "created"}
 
@@ -24,34 +30,62 @@ class OpenPromptsSource:
     kind = "open-prompts"
 
     def __init__(self, path: Path, images: Path | None) -> None:
-        self.csv = path
+        """`path`: the CSV; `images`: a folder that its pictures lie in, however deep."""
+        if not path.is_file():
+            raise SourceError(f"{path} is no file: open-prompts is one CSV with the columns {', '.join(_COLUMNS)}")
+        self._csv = path
+        self._images = images
         self.root = (images or path.parent).resolve()
-        files = sorted(file for file in self.root.rglob("*") if file.is_file()) if images else []
-        self._pictures = {file.stem: FilePicture(self.root, file.relative_to(self.root).as_posix()) for file in files}
 
     def items(self) -> Iterator[Item | Rejected]:
-        for number, (line, row) in enumerate(read_csv(self.csv, all_of=("prompt", "raw_data"))):
-            try:
-                yield self._item(number, row)
-            except ValueError as error:
-                yield Rejected(f"{self.csv.name}:{line}", str(error))
+        with Lookup() as pictures:
+            if self._images:
+                yield from self._index(pictures)
+            for number, (line, row) in enumerate(read_csv(self._csv, all_of=_COLUMNS)):
+                if isinstance(row, csv.Error):
+                    yield Rejected(f"{self._csv.name}:{line}", str(row))
+                    continue
+                try:
+                    yield self._item(number, row, pictures)
+                except ValueError as error:
+                    yield Rejected(f"{self._csv.name}:{line}", str(error))
 
-    def _item(self, number: int, row: Row) -> Item:
+    def _index(self, pictures: Lookup) -> Iterator[Rejected]:
+        """File names without suffix to paths; of pictures with the same name the first is taken, the others told of."""
+        for found in pictures_below(self.root):
+            if isinstance(found, Rejected):
+                yield found
+                continue
+            stem = PurePosixPath(found).stem
+            pictures.add([(stem, found)])
+            if (kept := pictures.get(stem)) != found:
+                yield Rejected(found, f"another picture has the same name and is taken: {kept}")
+
+    def _item(self, number: int, row: Row, pictures: Lookup) -> Item:
+        if missing := [name for name in _COLUMNS if name not in row]:
+            raise ValueError(f"the row ends before {', '.join(missing)}")
         generation = _generation(row["raw_data"])
         link = str(generation.get("image_uri") or "")
         link.encode()  # JSON can carry half a surrogate pair, which no database takes: a ValueError
         generations = _whole(generation, "num_generations")
-        stem = PurePosixPath(unquote(urlsplit(link).path)).stem
         return Item(
             key=link or f"row {number}",
-            source=link or f"{self.csv.name}#{number}",
+            source=link or f"{self._csv.name}#{number}",
             prompt=row["prompt"].strip(),  # an empty one is what was asked for, too
-            picture=self._pictures.get(stem) or self._pictures.get(str(number)),
+            picture=self._picture(number, link, pictures) if self._images else None,
             width=_whole(generation, "width"),
             height=_whole(generation, "height"),
             settings=settings_of({ours: generation.get(theirs) for theirs, ours in _NAMES.items()}),
             extra={} if generations is None else {"num_generations": generations},
         )
+
+    def _picture(self, number: int, link: str, pictures: Lookup) -> FilePicture | None:
+        try:
+            stem = PurePosixPath(unquote(urlsplit(link).path)).stem
+        except ValueError:  # what is no URL names no file
+            stem = ""
+        file = (pictures.get(stem) if stem else None) or pictures.get(str(number))
+        return FilePicture(self.root, file) if file else None
 
 
 def _generation(raw: str) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""CSV files as streams of rows, and their cells as typed values."""
+"""CSV files as streams of rows, and cells of whatever comes from outside as values that a collection can hold."""
 
 from __future__ import annotations
 
 import csv
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -11,23 +12,48 @@ from typing import Any
 
 from promptsearch.errors import SourceError
 
-csv.field_size_limit(2**24)  # a prompt's raw data may be long; the default limit ends a whole file at 128 KB
+# A cell may be longer than the default's 128 KB, but not much: a quote that is never closed swallows rows up to here.
+csv.field_size_limit(2**21)
 
 Row = Mapping[str, str]
 
 
-def read_csv(path: Path, *, all_of: Sequence[str] = (), any_of: Sequence[str] = ()) -> Iterator[tuple[int, Row]]:
-    """Line number (of the row's last line) and cells of each row; raises SourceError where columns are missing."""
+def read_csv(
+    path: Path, *, all_of: Sequence[str] = (), any_of: Sequence[str] = ()
+) -> Iterator[tuple[int, Row | csv.Error]]:
+    """Line number (of the row's last line) and cells of each row; cells that a short row lacks are not among them.
+
+    A row that cannot be parsed comes as its error and the next one follows. Raises SourceError where the file cannot
+    be read or columns are missing.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            reader = csv.DictReader(file, restkey="", restval="")
-            columns = set(reader.fieldnames or ())
+            reader = csv.reader(file)
+            header = next(reader, [])
+            columns = set(header)
             if missing := set(all_of) - columns:
                 raise SourceError(f"{path} has no column {', '.join(sorted(missing))}; it needs {', '.join(all_of)}")
             if any_of and not columns.intersection(any_of):
                 raise SourceError(f"{path} has none of the columns {', '.join(any_of)}")
-            for row in reader:
-                yield reader.line_num, row
+            while True:
+                try:
+                    cells = next(reader, None)
+                except csv.Error as error:
+                    yield reader.line_num, error
+                    continue
+                if cells is None:
+                    return
+                if cells:
+                    yield reader.line_num, dict(zip(header, cells, strict=False))
+    except (OSError, csv.Error) as error:
+        raise SourceError(f"{path} cannot be read: {error}") from error
+
+
+def columns_of_csv(path: Path) -> set[str]:
+    """Raises SourceError where it cannot be read."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
+            return set(next(csv.reader(file), []))
     except (OSError, csv.Error) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
 
@@ -82,3 +108,62 @@ def typed(name: str, value: Any, kind: Callable[[Any], Any]) -> Any:
         return kind(value)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name}: {error}") from error
+
+
+def text(value: Any) -> str:
+    """As text that every database takes: JSON can carry half a surrogate pair."""
+    return str(value).encode("utf-8", "replace").decode()
+
+
+def plain(value: Any) -> Any:
+    """As JSON can hold it: a float that is no number becomes null, a time or whatever else its text."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {text(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return text(value)
+
+
+def told(cells: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Settings and extra of cells that must not cost us the item: a setting that is no such value stays in extra.
+
+    Cells that are empty, or nothing but null, are left out.
+    """
+    settings: dict[str, Any] = {}
+    extra: dict[str, Any] = {}
+    for name, value in cells.items():
+        cell = plain(value)
+        if cell in (None, "", [], {}):
+            continue
+        try:
+            settings.update(settings_of({name: cell}))
+        except ValueError:
+            extra[text(name)] = cell
+        else:
+            if name not in SETTINGS:
+                extra[text(name)] = cell
+    return settings, extra
+
+
+def json_object(raw: str | bytes) -> dict[str, Any]:
+    """Raises ValueError that says what is wrong with it."""
+    try:
+        found = json.loads(raw)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"this is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise ValueError("this is no JSON object")  # noqa: TRY004 - the data is wrong, not the program
+    return found
+
+
+def size(value: Any) -> int | None:
+    """A width or height in pixels; None where it is none."""
+    try:
+        pixels = whole(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return pixels if pixels > 0 else None

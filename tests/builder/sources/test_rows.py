@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,8 +26,8 @@ def test_rows_come_with_the_line_they_end_on(tmp_path: Path) -> None:
 
 def test_short_and_long_rows_are_rows(tmp_path: Path) -> None:
     [(_, short), (_, long)] = read_csv(write(tmp_path / "a.csv", "a,b\n1\n1,2,3\n"), all_of=("a", "b"))
-    assert short == {"a": "1", "b": ""}
-    assert (long["a"], long["b"]) == ("1", "2")
+    assert short == {"a": "1"}
+    assert long == {"a": "1", "b": "2"}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
@@ -42,6 +43,7 @@ def test_other_encodings_lose_letters_and_no_rows(tmp_path: Path) -> None:
 
 def test_a_very_long_cell_is_a_cell(tmp_path: Path) -> None:
     [(_, row)] = read_csv(write(tmp_path / "a.csv", f"prompt\n{'x' * 1_000_000}\n"), all_of=("prompt",))
+    assert not isinstance(row, csv.Error)
     assert len(row["prompt"]) == 1_000_000
 
 

@@ -1,0 +1,161 @@
+"""`embeddings`: a folder of embeddings as clip-retrieval's inference and img2dataset's users write it.
+
+`img_emb/img_emb_0.npy` and/or `text_emb/text_emb_0.npy` (float [n, dim]) with `metadata/metadata_0.parquet` (n rows),
+and so on by number. Nothing is encoded again, so the vectors must be those of the model that the collection is built
+with. They are memory-mapped and brought to unit length; a row whose vector has no direction is rejected.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builder.sources import Item, Rejected
+from builder.sources.rows import plain, size, text, told
+from builder.sources.tables import batches, columns_of, rows_in
+from promptsearch.errors import SourceError
+
+_FOLDERS = {"images": "img_emb", "texts": "text_emb", "metadata": "metadata"}
+_OWN = {"caption", "url", "width", "height"}  # columns that become fields of an item
+_PLACES = ("image_path", "key", "url")  # columns that tell items apart, best first
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The files of one number."""
+
+    metadata: Path
+    images: Path | None
+    texts: Path | None
+
+
+class EmbeddingsSource:
+    kind = "embeddings"
+
+    def __init__(self, path: Path) -> None:
+        """Raises SourceError where files are missing or do not belong together."""
+        if not path.is_dir():
+            raise SourceError(f"{path} is no folder: name the one that holds img_emb/, text_emb/ and metadata/")
+        self.root = path.resolve()
+        found = {name: _numbered(self.root / folder, folder) for name, folder in _FOLDERS.items()}
+        if not found["images"] and not found["texts"]:
+            raise SourceError(f"{path} has neither img_emb/img_emb_0.npy nor text_emb/text_emb_0.npy")
+        for number in sorted({number for files in found.values() for number in files}):
+            for name, files in found.items():
+                if number not in files and (files or name == "metadata"):
+                    other = next(files[number] for files in found.values() if number in files)
+                    raise SourceError(
+                        f"{other} has no {_FOLDERS[name]} of the same number beside it: every part needs "
+                        f"{' and '.join(_FOLDERS[kind] for kind in found if found[kind] or kind == 'metadata')}"
+                    )
+        self._parts = [
+            _Part(metadata, found["images"].get(number), found["texts"].get(number))
+            for number, metadata in sorted(found["metadata"].items())
+        ]
+        self._check()
+
+    def _check(self) -> None:
+        """Every part's files have as many rows, and all vectors of a kind (and of both) are as long."""
+        first: tuple[Path, int] | None = None
+        for part in self._parts:
+            rows = rows_in(part.metadata)
+            for path in (part.images, part.texts):
+                if path is None:
+                    continue
+                vectors = _open(path)
+                if len(vectors) != rows:
+                    raise SourceError(
+                        f"{path} has {len(vectors)} rows and {part.metadata} has {rows}: they don't belong together"
+                    )
+                first = first or (path, vectors.shape[1])
+                if vectors.shape[1] != first[1]:
+                    raise SourceError(
+                        f"{path} has vectors of {vectors.shape[1]} dimensions and {first[0]} of {first[1]}: "
+                        "they are of different models"
+                    )
+
+    def items(self) -> Iterator[Item | Rejected]:
+        for part in self._parts:
+            yield from self._part(part)
+
+    def _part(self, part: _Part) -> Iterator[Item | Rejected]:
+        images, texts = (None if path is None else _open(path) for path in (part.images, part.texts))
+        start = 0
+        for _, batch in batches(part.metadata, columns_of(part.metadata)):
+            stop = start + len(batch)
+            kinds = [
+                (path, _unit(vectors[start:stop]))
+                for path, vectors in ((part.images, images), (part.texts, texts))
+                if path is not None and vectors is not None
+            ]
+            for offset, row in enumerate(batch.to_pylist()):
+                where = f"{part.metadata.relative_to(self.root).as_posix()} row {start + offset}"
+                broken = [path for path, unit in kinds if not unit[offset].any()]
+                if broken:
+                    file = broken[0].relative_to(self.root).as_posix()
+                    yield Rejected(where, f"the vector in {file} is zero or not finite")
+                    continue
+                vectors_of = {path: unit[offset] for path, unit in kinds}
+                image = vectors_of[part.images] if part.images else None
+                prompt = vectors_of[part.texts] if part.texts else None
+                yield _item(row, where, image, prompt)
+            start = stop
+
+
+def _numbered(folder: Path, stem: str) -> dict[int, Path]:
+    """Files such as `img_emb_7.npy` by their number, which may have leading zeros."""
+    name = re.compile(rf"{stem}_(\d+)\.(npy|parquet)")
+    found: dict[int, Path] = {}
+    for path in sorted(folder.glob(f"{stem}_*")):
+        if match := name.fullmatch(path.name):
+            number = int(match[1])
+            if number in found:
+                raise SourceError(f"{path} and {found[number]} have the same number: remove one")
+            found[number] = path
+    return found
+
+
+def _open(path: Path) -> NDArray[Any]:
+    """Memory-mapped floats [n, dim]; raises SourceError where it is none."""
+    try:
+        vectors: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise SourceError(f"{path} cannot be read as an array: {error}") from error
+    if vectors.ndim != 2 or vectors.dtype.kind != "f" or not vectors.shape[1]:
+        raise SourceError(f"{path} holds {vectors.dtype} {list(vectors.shape)}, not vectors: floats [n, dim]")
+    return vectors
+
+
+def _unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
+    """Unit length, float32; zeros where a vector has no direction."""
+    # In double precision: squares of large halves and floats overflow their own.
+    exact = np.asarray(vectors, dtype=np.float64)
+    exact = np.where(np.isfinite(exact).all(axis=1, keepdims=True), exact, 0.0)
+    lengths = np.linalg.norm(exact, axis=1, keepdims=True)
+    return (exact / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+
+
+def _item(
+    row: Mapping[str, Any], where: str, image: NDArray[np.float32] | None, prompt: NDArray[np.float32] | None
+) -> Item:
+    place = next((text(row[name]) for name in _PLACES if row.get(name) not in (None, "")), where)
+    caption = row.get("caption")
+    words = text(caption).strip() if caption is not None else ""
+    settings, extra = told({name: plain(value) for name, value in row.items() if name not in _OWN})
+    return Item(
+        key=place,
+        source=text(row["url"]) if row.get("url") else place,
+        prompt=words or None,
+        width=size(row.get("width")) or size(row.get("original_width")),
+        height=size(row.get("height")) or size(row.get("original_height")),
+        settings=settings,
+        extra=extra,
+        vector=image,
+        prompt_vector=prompt if words else None,
+    )

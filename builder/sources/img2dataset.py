@@ -1,0 +1,203 @@
+"""`img2dataset`: what img2dataset downloads, in its output formats `files`, `webdataset` and `parquet`.
+
+A shard is `00000/` (`files`) or `00000.tar` (`webdataset`), each with `00000.parquet` beside it, or `00000.parquet`
+alone with the pictures in a column (`parquet`). The caption is the prompt and the link the source; rows that could not
+be downloaded are items without a picture. Where a shard's Parquet file is missing or damaged, the `.json` and `.txt`
+beside each picture tell of it.
+
+One shard's list of members is in memory at a time, no pictures: those of a tar are read at their offset, which is noted
+when the archive's headers are; those of Parquet by row group.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builder.sources import Item, Picture, Rejected
+from builder.sources.picture import FilePicture, SlicePicture
+from builder.sources.rows import json_object, size, text, told
+from builder.sources.tables import CellPicture, batches, columns_of
+from builder.sources.tree import SUFFIXES
+from promptsearch.errors import PictureError, SourceError
+
+SHARD = re.compile(r"(\d{5,})(\.tar|\.parquet)?")
+_PICTURES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)
+_TEXT_BYTES = 2**20  # more is no caption and no metadata
+_OWN = {"caption", "txt", "url", "width", "height", "key"}  # columns that become fields of an item
+
+
+@dataclass
+class _Shard:
+    name: str
+    table: Path | None = None
+    folder: Path | None = None
+    tar: Path | None = None
+
+
+@dataclass
+class _Sample:
+    """What lies in a shard under one key."""
+
+    picture: Picture | None = None
+    name: str = ""  # the picture's, within the shard
+    texts: dict[str, Picture] = field(default_factory=dict)  # by suffix: json, txt
+
+
+class Img2DatasetSource:
+    kind = "img2dataset"
+
+    def __init__(self, path: Path) -> None:
+        """`path`: the output folder; raises SourceError where it has no shards."""
+        if not path.is_dir():
+            raise SourceError(f"{path} is no folder: name img2dataset's output folder")
+        self.root = path.resolve()
+        shards: dict[str, _Shard] = {}
+        with os.scandir(self.root) as entries:
+            for entry in entries:
+                match = SHARD.fullmatch(entry.name)
+                if match is None or entry.is_dir() != (match[2] is None):
+                    continue
+                shard = shards.setdefault(match[1], _Shard(match[1]))
+                if match[2] is None:
+                    shard.folder = Path(entry.path)
+                elif match[2] == ".tar":
+                    shard.tar = Path(entry.path)
+                else:
+                    shard.table = Path(entry.path)
+        if not shards:
+            raise SourceError(f"{path} has no shards: neither 00000/ nor 00000.tar nor 00000.parquet")
+        self._shards = [shards[name] for name in sorted(shards, key=lambda name: (int(name), name))]
+
+    def items(self) -> Iterator[Item | Rejected]:
+        for shard in self._shards:
+            yield from self._shard(shard)
+
+    def _shard(self, shard: _Shard) -> Iterator[Item | Rejected]:
+        samples: dict[str, _Sample] = {}
+        if shard.folder:
+            yield from _list_folder(self.root, shard.folder, samples)
+        if shard.tar:
+            yield from _list_tar(shard.tar, samples)
+        if shard.table:
+            try:
+                yield from self._rows(shard, shard.table, samples)
+            except SourceError as error:
+                yield Rejected(shard.table.name, f"{error}; what its pictures' own files say is used")
+        for key, sample in samples.items():  # those that no row told of
+            if sample.picture is not None:
+                row, problems = _beside(sample)
+                for problem in problems:
+                    yield Rejected(f"{shard.name}/{key}", f"{problem}; the picture is kept")
+                yield _item(shard, key, row, sample)
+
+    def _rows(self, shard: _Shard, table: Path, samples: dict[str, _Sample]) -> Iterator[Item | Rejected]:
+        columns = columns_of(table)
+        column = next((name for name in columns if name in _PICTURES), None)
+        told_columns = [name for name in columns if name != column]
+        if "key" not in columns and "url" not in columns:
+            raise SourceError(f"{table} has neither a key nor a url column, which img2dataset writes")
+        last_group, row_in_group, number = -1, 0, 0
+        for group, batch in batches(table, told_columns):
+            if group != last_group:
+                last_group, row_in_group = group, 0
+            for row in batch.to_pylist():
+                key = text(row.get("key") or f"row {number}")
+                sample = samples.pop(key, _Sample())
+                has_cell = column is not None and row.get("status", "success") == "success"
+                if sample.picture is None and column is not None and has_cell:
+                    sample.picture = CellPicture(table, column, group, row_in_group)
+                yield _item(shard, key, row, sample)
+                row_in_group += 1
+                number += 1
+
+
+def _list_folder(root: Path, folder: Path, samples: dict[str, _Sample]) -> Iterator[Rejected]:
+    try:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries)
+    except OSError as error:
+        yield Rejected(folder.name, f"the folder cannot be listed: {error.strerror}")
+        return
+    for name in names:
+        if not name.startswith(".") and name.isprintable():
+            _put(samples, name, FilePicture(root, f"{folder.name}/{name}"))
+
+
+def _list_tar(path: Path, samples: dict[str, _Sample]) -> Iterator[Rejected]:
+    """Headers alone are read. Nothing is unpacked, so a member's name can lead nowhere."""
+    end = path.stat().st_size
+    try:
+        with tarfile.open(path, "r:") as archive:
+            for member in archive:
+                if not member.isfile():
+                    continue
+                if member.offset_data + member.size > end:
+                    yield Rejected(path.name, f"the archive ends within {text(member.name)}")
+                    return
+                _put(samples, text(member.name), SlicePicture(path, member.offset_data, member.size))
+            read_to = archive.offset
+        with path.open("rb") as file:  # tarfile takes any damage but the first header's for the end
+            file.seek(read_to)
+            if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+                yield Rejected(path.name, "the archive has no proper end, what comes before is read")
+    except (tarfile.TarError, OSError, EOFError, ValueError) as error:
+        yield Rejected(path.name, f"the archive is damaged, what comes before is read: {error}")
+
+
+def _put(samples: dict[str, _Sample], name: str, place: Picture) -> None:
+    """webdataset's rule: what has the same name up to the first dot of its last part belongs together."""
+    folder, slash, file = name.rpartition("/")
+    key, _, suffix = file.partition(".")
+    sample = samples.setdefault(f"{folder}{slash}{key}", _Sample())
+    suffix = suffix.lower()
+    if suffix in _PICTURES:
+        if sample.picture is None:
+            sample.picture, sample.name = place, name
+    elif suffix in ("json", "txt"):
+        sample.texts.setdefault(suffix, place)
+
+
+def _beside(sample: _Sample) -> tuple[dict[str, Any], list[str]]:
+    """What the JSON and the text beside a picture say, and what is wrong with them."""
+    row: dict[str, Any] = {}
+    problems = []
+    for suffix, place in sample.texts.items():
+        try:
+            raw = place.read()
+            if len(raw) > _TEXT_BYTES:
+                raise ValueError("more than 1 MB is no metadata")
+            content = raw.decode("utf-8-sig", "replace")
+            if suffix == "txt":
+                row["txt"] = content
+                continue
+            row |= json_object(content)
+        except (ValueError, PictureError) as error:
+            problems.append(f"its .{suffix}: {error}")
+    return row, problems
+
+
+def _item(shard: _Shard, key: str, row: Mapping[str, Any], sample: _Sample) -> Item:
+    caption = next((row[name] for name in ("caption", "txt") if row.get(name) is not None), None)
+    cells = {name: value for name, value in row.items() if name not in _OWN and not isinstance(value, bytes)}
+    if cells.get("status") == "success":
+        del cells["status"]
+    if cells.get("exif") == "{}":
+        del cells["exif"]
+    settings, extra = told(cells)
+    place = f"{shard.name}/{key}"
+    return Item(
+        key=place,
+        source=text(row["url"]) if row.get("url") else place,
+        prompt=(text(caption).strip() or None) if caption is not None else None,
+        picture=sample.picture,
+        width=size(row.get("width")) or size(row.get("original_width")),
+        height=size(row.get("height")) or size(row.get("original_height")),
+        settings=settings,
+        extra=extra,
+    )

@@ -1,0 +1,51 @@
+"""The pictures below a folder, in an order that does not depend on the file system."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from builder.sources import Rejected
+
+# What a picture's name ends in; what it then is, its decoder finds out. Those of promptsearch.picture.FORMATS.
+SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+
+
+def pictures_below(root: Path) -> Iterator[str | Rejected]:
+    """Paths below `root` with forward slashes, one folder after the other; no more than one is in memory.
+
+    Hidden files and folders are left out, as are other kinds of files. Links to folders are followed, but never
+    back into a folder that we are in. What cannot be listed, or has a name that is no text, is rejected.
+    """
+    yield from _below(root, "", ())
+
+
+def _below(folder: Path, place: str, above: tuple[tuple[int, int], ...]) -> Iterator[str | Rejected]:
+    try:
+        status = folder.stat()
+        identity = (status.st_dev, status.st_ino)
+        if identity in above:
+            return
+        with os.scandir(folder) as entries:
+            found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+    except OSError as error:
+        yield Rejected(place or ".", f"the folder cannot be listed: {error.strerror}")
+        return
+    for name, is_folder in found:
+        inner = f"{place}/{name}" if place else name
+        if not _is_text(name):
+            if is_folder or name.lower().endswith(SUFFIXES):
+                yield Rejected(repr(inner), "the name is no UTF-8: rename it")
+        elif is_folder:
+            yield from _below(folder / name, inner, (*above, identity))
+        elif name.lower().endswith(SUFFIXES):
+            yield inner
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # bytes that are no UTF-8 come as half surrogate pairs
+        return False
+    return True

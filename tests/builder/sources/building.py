@@ -1,0 +1,65 @@
+"""From a source's files to an answered search, through the command line and with the demo model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from PIL import Image as Pillow
+
+from builder.__main__ import main
+from builder.sources import Item, Rejected
+from promptsearch.bundle import Bundle
+from promptsearch.collection import Collection
+from promptsearch.encoders import Encoders
+from promptsearch.items import Image, Prompt
+from promptsearch.manifest import Kind
+
+MODEL = Path(__file__).parents[3] / "models" / "emoji"
+
+
+@cache
+def encoders() -> Encoders:
+    return Encoders(Bundle.open(MODEL), threads=1)
+
+
+@dataclass(frozen=True)
+class Built:
+    collection: Collection
+
+    def prompt(self, text: str) -> Prompt:
+        """The best of the prompts for a text."""
+        row = self._best("prompts", text)
+        return self.collection.items.prompts([row])[row]
+
+    def image(self, query: str | Pillow.Image) -> Image:
+        """The best of the images for a text or a picture."""
+        row = self._best("images", query)
+        return self.collection.items.images([row])[row]
+
+    def _best(self, kind: Kind, query: str | Pillow.Image) -> int:
+        encode = encoders()
+        vector = encode.encode_texts([query]) if isinstance(query, str) else encode.encode_images([query])
+        return self.collection.search(kind, vector[0], 1).rows[0]
+
+
+@contextmanager
+def built(indices: Path, kind: str, path: Path, *more: str) -> Iterator[Built]:
+    """`builder build` of that source, opened."""
+    main(["build", kind, str(path), *more, "--model", str(MODEL), "--collection", "c", "--indices", str(indices)])
+    collection = Collection.open(indices / "c")
+    try:
+        yield Built(collection)
+    finally:
+        collection.close()
+
+
+def sorted_out(found: Iterable[Item | Rejected]) -> tuple[list[Item], list[Rejected]]:
+    everything = list(found)
+    return (
+        [one for one in everything if isinstance(one, Item)],
+        [one for one in everything if isinstance(one, Rejected)],
+    )
