@@ -13,6 +13,8 @@ PromptSearchError
 │   ├── NoFile              an item that exists, but without what was asked for
 │   └── CursorGone          the version that a cursor names is no longer served
 ├── NoVectors               the collection (or item) has no vectors of that kind
+├── KeyNeeded               the service asks for an API key, and this is none
+├── RateExceeded            one client asks more often than it may
 ├── ArtefactError           what lies on disk is damaged or does not belong together
 │   ├── BundleError         a model bundle
 │   ├── CollectionError     a collection
@@ -82,6 +84,20 @@ class NoVectors(PromptSearchError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.slug = f"no-{kind.removesuffix('s')}-index"
+
+
+class KeyNeeded(PromptSearchError):
+    slug = "key-needed"
+
+
+class RateExceeded(PromptSearchError):
+    """`retry_after`: seconds until the next request may succeed."""
+
+    slug = "rate-exceeded"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ArtefactError(PromptSearchError):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import socket
 import sys
@@ -14,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp
 
 from promptsearch.errors import PromptSearchError, StartError
+from service import logs
 from service.app import create_app
 from service.catalogue import Catalogue
 from service.problems import describe
@@ -56,7 +56,14 @@ def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is in flight."""
     with listen(settings.host, settings.port) as listening:
         app = create_app(settings, Catalogue.open(settings))
-        config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+        config = uvicorn.Config(
+            app,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=30,
+        )
         # uvicorn stops gracefully and then raises the signal once more: that one ends the process without an error.
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, _leave)
@@ -68,8 +75,7 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a client's malformed form is no news here
+    logs.configure()
     try:
         serve(CliApp.run(Settings, cli_args=list(sys.argv[1:] if arguments is None else arguments)))
     except ValidationError as error:

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.security import APIKeyCookie, HTTPBearer
 
 from promptsearch import __version__
 from service import problems
+from service.addresses import Addresses
 from service.catalogue import Catalogue
 from service.dependencies import Workers
+from service.gate import Gate
+from service.headers import SecurityHeaders
+from service.keys import COOKIE, Keys, read_keys
 from service.limits import BodyLimit
 from service.metrics import Metrics
-from service.routes import collections, items, metrics, search
-from service.routes.page import Page
+from service.observing import HEADER as REQUEST_ID_HEADER
+from service.observing import Observed
+from service.rates import Rates
+from service.routes import collections, health, items, metrics, page, search, session
 from service.settings import Settings
 
 DESCRIPTION = """Which generated images, and which prompts, mean this? Ask in words, with a picture, or both.
@@ -24,7 +33,8 @@ Errors are problem documents (RFC 9457) whose `type` is stable."""
 
 
 def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
-    """The service over `catalogue`, which it closes when it ends."""
+    """The service over `catalogue`, which it closes when it ends; raises StartError for keys that cannot be used."""
+    keys = read_keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -33,15 +43,50 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         app.state.workers.close()
         catalogue.close()
 
-    app = FastAPI(title="prompt-search", version=__version__, description=DESCRIPTION, lifespan=lifespan)
+    app = FastAPI(
+        title="prompt-search", version=__version__, description=DESCRIPTION, lifespan=lifespan,
+        docs_url=None, redoc_url=None, redirect_slashes=False,
+    )  # fmt: skip
     app.state.metrics = Metrics()
     for served in catalogue.served.values():
         app.state.metrics.serves(served.name, served.collection.version)
     problems.install(app)
+    _add_middleware(app, settings, private=bool(keys))
+    _add_routes(app, settings, keys)
+    return app
+
+
+def _add_middleware(app: FastAPI, settings: Settings, *, private: bool) -> None:
+    """From the innermost to the outermost."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     if settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["GET", "POST"])
-    for routes in (search, items, collections, metrics):
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "Content-Type", REQUEST_ID_HEADER],
+            expose_headers=["Retry-After", REQUEST_ID_HEADER],
+        )
+    app.add_middleware(SecurityHeaders, shared=bool(settings.cors_origins), private=private)
+    app.add_middleware(Addresses)
+    app.add_middleware(Observed, metrics=app.state.metrics)
+
+
+def _add_routes(app: FastAPI, settings: Settings, keys: list[str]) -> None:
+    """Health, the page and the description are open; all else is guarded where the settings want it to be."""
+    guards: list[Any] = []
+    refusals: dict[int | str, dict[str, Any]] = {}
+    app.state.keys = Keys(keys) if keys else None
+    rates = Rates(settings.rate_limit) if settings.rate_limit else None
+    if keys or rates:
+        guards.append(Depends(Gate(app.state.keys, rates, app.state.metrics).admit))
+    if keys:
+        # They only declare for the description what the gate asks for.
+        guards += [Depends(HTTPBearer(auto_error=False)), Depends(APIKeyCookie(name=COOKIE, auto_error=False))]
+        refusals[401] = problems.response(HTTPStatus.UNAUTHORIZED)
+    if rates:
+        refusals[429] = problems.response(HTTPStatus.TOO_MANY_REQUESTS)
+    for routes in (search, items, collections, metrics, *([session] if keys else [])):
+        app.include_router(routes.router, dependencies=guards, responses=refusals)
+    for routes in (health, page):
         app.include_router(routes.router)
-    app.mount("/", Page(), name="page")
-    return app

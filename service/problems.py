@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -29,21 +30,22 @@ _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
     (errors.CursorGone, HTTPStatus.GONE),
     (errors.NotFound, HTTPStatus.NOT_FOUND),
     (errors.NoVectors, HTTPStatus.CONFLICT),
+    (errors.KeyNeeded, HTTPStatus.UNAUTHORIZED),
+    (errors.RateExceeded, HTTPStatus.TOO_MANY_REQUESTS),
 )
 
 
-def problem(status: int, slug: str, detail: str) -> JSONResponse:
+def problem(status: int, slug: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
     content = {"type": PREFIX + slug, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(content, status, media_type=MEDIA_TYPE)
+    return JSONResponse(content, status, headers, MEDIA_TYPE)
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error with a problem document."""
+    """Answer every error with a problem document, but for bugs: they reach service/observing.py."""
     app.add_exception_handler(errors.PromptSearchError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
     app.add_exception_handler(ClientDisconnect, _of_a_departure)
-    app.add_exception_handler(Exception, _of_a_bug)
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -63,11 +65,16 @@ def _declared(document: dict[str, Any]) -> dict[str, Any]:
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
         operation["responses"].pop("422", None)
         for status in _possible(operation):
-            operation["responses"][str(int(status))] = {
-                "description": status.phrase,
-                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-            }
+            operation["responses"][str(int(status))] = response(status)
     return document
+
+
+def response(status: HTTPStatus) -> dict[str, Any]:
+    """A problem as the OpenAPI document declares it."""
+    return {
+        "description": status.phrase,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
 
 
 def _possible(operation: Mapping[str, Any]) -> Iterator[HTTPStatus]:
@@ -90,9 +97,17 @@ def _of_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.PromptSearchError)
     for kind, status in _STATUS:
         if isinstance(error, kind):
-            return problem(status, error.slug, str(error))
+            return problem(status, error.slug, str(error), _headers(error))
     log.error("%s %s failed: %s", request.method, request.url.path, error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, error.slug, str(error))
+
+
+def _headers(error: errors.PromptSearchError) -> dict[str, str]:
+    if isinstance(error, errors.KeyNeeded):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, errors.RateExceeded):
+        return {"Retry-After": str(error.retry_after)}
+    return {}
 
 
 def _of_validation(_request: Request, error: Exception) -> JSONResponse:
@@ -117,9 +132,21 @@ def _of_http(request: Request, error: Exception) -> JSONResponse:
     phrase, detail = HTTPStatus(error.status_code).phrase, str(error.detail)
     if detail == phrase:  # the router's own, which knows no more
         detail = f"{request.method} {request.url.path} is not offered; /docs lists what is"
-    answer = problem(error.status_code, phrase.lower().replace(" ", "-"), detail)
-    answer.headers.update(error.headers or {})
-    return answer
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = _allowed(request)
+    return problem(error.status_code, phrase.lower().replace(" ", "-"), detail, headers)
+
+
+def _allowed(request: Request) -> str:
+    """Every method that the address takes; the router knows those of its first route alone."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.methods and route.path_regex.match(request.scope["path"]):
+            methods |= route.methods
+    if "GET" in methods:
+        methods.add("HEAD")  # see service/addresses.py
+    return ", ".join(sorted(methods))
 
 
 def _of_a_departure(_request: Request, _error: Exception) -> JSONResponse:
@@ -127,6 +154,6 @@ def _of_a_departure(_request: Request, _error: Exception) -> JSONResponse:
     return problem(HTTPStatus.BAD_REQUEST, "bad-request", "the connection was closed before the request was complete")
 
 
-def _of_a_bug(request: Request, error: Exception) -> JSONResponse:
+def of_a_bug(request: Request, error: Exception) -> JSONResponse:
     log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
     return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the service failed on this request; its log says why")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from service.rates import parse_rate
 
 MEBIBYTE = 2**20
 
@@ -28,7 +31,9 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535, description="0 takes a free one")
     models: Annotated[list[Path], NoDecode] = Field(default=[Path("models")], description="folders of model bundles")
     indices: Annotated[list[Path], NoDecode] = Field(default=[Path("indices")], description="folders of collections")
-    collection: str | None = Field(default=None, description="the collection that is meant where a request names none")
+    collection: str | None = Field(
+        default=None, description="the one that is meant where a request names none; the only one is"
+    )
     precision: Literal["fp32", "int8"] = Field(default="fp32", description="which encoders of a bundle are loaded")
     files: Annotated[dict[str, Path], NoDecode] = Field(
         default={}, description="NAME=DIR: the folder of a collection's original pictures, if they may be served"
@@ -38,8 +43,21 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(default=20 * MEBIBYTE, ge=1, description="largest request body")
     max_pixels: int = Field(default=50_000_000, ge=1, description="largest uploaded picture, width times height")
+    api_keys: Annotated[list[SecretStr], NoDecode] = Field(
+        default=[],
+        description="keys of which each request must bring one; a flag can be seen by others, a variable cannot",
+    )
+    api_keys_file: Path | None = Field(default=None, description="a file with such keys, one a line")
+    rate_limit: str | None = Field(
+        default=None,
+        description="how often one key (without keys: one address) may ask, such as 600/minute",
+    )
+    otlp_endpoint: str | None = Field(
+        default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="where OpenTelemetry traces are sent, over HTTP; OTEL_EXPORTER_OTLP_ENDPOINT says it as well",
+    )
 
-    @field_validator("models", "indices", "cors_origins", mode="before")
+    @field_validator("models", "indices", "cors_origins", "api_keys", mode="before")
     @classmethod
     def _split_list(cls, value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -53,6 +71,13 @@ class Settings(BaseSettings):
         if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
             raise ValueError("write NAME=DIR, such as emoji=/data/emoji")
         return {name.strip(): folder.strip() for name, _, folder in pairs}
+
+    @field_validator("rate_limit", mode="after")
+    @classmethod
+    def _a_rate(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_rate(value)
+        return value
 
     @field_validator("models", "indices", mode="after")
     @classmethod

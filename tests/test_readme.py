@@ -12,8 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from service.settings import Settings
-from tests import source
+from tests import settings_table, source
 from tests.workspace import ROOT, Running, free_port, make_workspace, running
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -68,8 +67,7 @@ def test_make_targets_exist(command: str) -> None:
 
 
 def test_settings_are_the_services() -> None:
-    flags = {name.replace("-", "_") for name in re.findall(r"^\| `--([a-z-]+)` \|", README, re.MULTILINE)}
-    assert flags == set(Settings.model_fields)
+    assert settings_table.table() in README, "write it with `python -m tests.settings_table`"
 
 
 @pytest.mark.slow

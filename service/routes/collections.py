@@ -1,4 +1,4 @@
-"""What is served, and whether it is."""
+"""What is served."""
 
 from __future__ import annotations
 
@@ -19,13 +19,3 @@ async def collections(catalogue: CatalogueState) -> schemas.CollectionList:
 @router.get("/collections/{name}", summary="One collection")
 async def collection(name: str, catalogue: CatalogueState) -> schemas.CollectionSummary:
     return collection_summary(catalogue[name])
-
-
-@router.get("/healthz", summary="The process is alive")
-async def healthz() -> schemas.Health:
-    return schemas.Health(status="ok")
-
-
-@router.get("/readyz", summary="The collections were opened, and each has encoded and searched once")
-async def readyz() -> schemas.Health:
-    return schemas.Health(status="ready")

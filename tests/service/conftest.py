@@ -58,9 +58,10 @@ def several_server(several_indices: Path, models: Path, tmp_path_factory: pytest
     with serving(tmp_path_factory.mktemp("several-server"), flags) as service:
         yield service
         assert service.end() == 0
-        refusals = service.stderr.read_text(encoding="utf-8").splitlines()
-        assert [line.partition(" is not served")[0] for line in refusals] == [
-            f"ERROR service.catalogue: collection {name}" for name in sorted(several.REFUSED)
+        refusals = service.errors()
+        assert {(line["level"], line["logger"]) for line in refusals} == {("ERROR", "service.catalogue")}
+        assert [line["message"].partition(" is not served")[0] for line in refusals] == [
+            f"collection {name}" for name in sorted(several.REFUSED)
         ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -38,10 +40,23 @@ class Service:
         with httpx.Client() as client:
             return client.get(self.url, extensions={"target": target.encode()}, timeout=START)
 
+    def errors(self) -> list[dict[str, Any]]:
+        """What it has logged of what went wrong."""
+        return lines(self.stderr.read_text(encoding="utf-8"))
+
+    def requests(self) -> list[dict[str, Any]]:
+        """What it has logged of requests; the greeting stands before."""
+        logged = self.stdout.read_text(encoding="utf-8").partition("ends the service.\n\n")[2]
+        return lines(logged)
+
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
         """The exit status."""
         self.process.send_signal(by)
         return self.process.wait(START)
+
+
+def lines(logged: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in logged.splitlines()]
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:

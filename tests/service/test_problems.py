@@ -14,6 +14,8 @@ from fastapi import FastAPI
 
 from promptsearch import errors
 from service import problems
+from service.metrics import Metrics
+from service.observing import Observed
 from tests.service.serving import Service
 from tests.service.shapes import check_problem
 
@@ -29,6 +31,7 @@ STATUSES = {
     errors.NoFile: 404,
     errors.NotFound: 404,
     errors.CursorGone: 410,
+    errors.KeyNeeded: 401,
     errors.CollectionError: 500,
     errors.BundleError: 500,
 }
@@ -56,13 +59,14 @@ def answer_to(error: Exception) -> httpx.Response:
     """What a route that raises `error` answers."""
     app = FastAPI()
     problems.install(app)
+    app.add_middleware(Observed, metrics=Metrics())
 
     @app.get("/")
     async def route() -> None:
         raise error
 
     async def ask() -> httpx.Response:
-        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return await client.get("/")
 
@@ -77,6 +81,12 @@ def test_each_error_of_the_tree_has_its_status(kind: type[errors.PromptSearchErr
 def test_missing_vectors_are_a_conflict() -> None:
     assert check_problem(answer_to(errors.NoVectors("images", "none")), 409, "no-image-index") == "none"
     assert check_problem(answer_to(errors.NoVectors("prompts", "none")), 409, "no-prompt-index") == "none"
+
+
+def test_what_comes_too_often_says_when_to_come_again() -> None:
+    answer = answer_to(errors.RateExceeded("too often", retry_after=7))
+    assert check_problem(answer, 429, "rate-exceeded") == "too often"
+    assert answer.headers["retry-after"] == "7"
 
 
 def test_damage_met_while_serving_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -103,20 +113,49 @@ def test_an_unknown_route(server: Service, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("method", "path"),
+    ("method", "path", "allowed"),
     [
-        ("PUT", "/search/images"),
-        ("DELETE", "/search/prompts"),
-        ("PATCH", "/images/x"),
-        ("POST", "/images/x/similar"),
-        ("POST", "/collections"),
-        ("POST", "/healthz"),
-        ("POST", "/"),
+        ("PUT", "/search/images", "GET, HEAD, POST"),
+        ("DELETE", "/search/prompts", "GET, HEAD, POST"),
+        ("PATCH", "/images/x", "GET, HEAD"),
+        ("POST", "/images/x/similar", "GET, HEAD"),
+        ("POST", "/collections", "GET, HEAD"),
+        ("POST", "/healthz", "GET, HEAD"),
+        ("POST", "/", "GET, HEAD"),
+        ("OPTIONS", "/docs", "GET, HEAD"),
     ],
 )
-def test_another_method(server: Service, method: str, path: str) -> None:
-    detail = check_problem(httpx.request(method, server.url + path), 405, "method-not-allowed")
+def test_another_method(server: Service, method: str, path: str, allowed: str) -> None:
+    response = httpx.request(method, server.url + path)
+    detail = check_problem(response, 405, "method-not-allowed")
     assert detail == f"{method} {path} is not offered; /docs lists what is"
+    assert response.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/nothing", "/session", "/healthz/", "/docs/redoc.standalone.js", "/index.html"])
+def test_an_unknown_address_is_unknown_to_every_method(server: Service, method: str, path: str) -> None:
+    check_problem(httpx.request(method, server.url + path), 404, "not-found")
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/healthz", "/collections", "/search/images?q=fox"])
+def test_head_is_answered_as_get_without_the_body(server: Service, path: str) -> None:
+    asked, whole = httpx.head(server.url + path), httpx.get(server.url + path)
+    assert (asked.status_code, asked.content) == (200, b"")
+    for name in ("content-type", "content-length", "cache-control", "etag"):
+        assert name == "content-length" or asked.headers.get(name) == whole.headers.get(name)
+    assert "content-length" in asked.headers
+
+
+def test_head_says_what_is_wrong_as_get_does(server: Service) -> None:
+    assert httpx.head(f"{server.url}/search/images?limit=0").status_code == 400
+    assert httpx.head(f"{server.url}/nothing").status_code == 404
+
+
+def test_slashes_before_an_address_count_once(server: Service) -> None:
+    assert server.raw("//search/images?q=fox").status_code == 200
+    assert server.raw("///healthz").json() == {"status": "ok"}
+    check_problem(server.raw("/search//images?q=fox"), 404, "not-found")
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +186,7 @@ def test_the_tree_is_drawn_as_it_is() -> None:
     """`STATUSES` leaves no error out that a request can meet."""
     drawn = re.findall(r"[├└]── (\w+)", errors.__doc__ or "")
     never_met = {"StartError", "BuildError", "SourceError", "ExportError", "ModelMismatch", "ArtefactError"}
-    assert set(drawn) - never_met == {kind.__name__ for kind in STATUSES} | {"NoVectors"}
+    assert set(drawn) - never_met == {kind.__name__ for kind in STATUSES} | {"NoVectors", "RateExceeded"}
 
 
 def test_the_map_to_http_stands_in_one_place() -> None:
