@@ -1,6 +1,6 @@
 """Where the next page begins: stateless and self-contained, so any replica answers it and nothing is encoded twice.
 
-A cursor carries the version it belongs to, the query vector itself and how many results came before.
+A cursor carries the version it belongs to, the query vector itself and the place in its ranking to go on from.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Cursor:
     kind: Kind
     version: str
     query: NDArray[np.float32]  # unit vector [embedding_dim]
-    offset: int  # results on the pages before
+    offset: int  # places in the ranking that the pages before have used up, hidden items' included
     exclude: int  # row that is never an answer (what "similar" was asked about), -1 for none
 
     def encode(self) -> str:

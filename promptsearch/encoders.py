@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,17 +11,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from promptsearch.bundle import Bundle
+from promptsearch.cores import cores as cores  # also for whoever chooses `threads`
 from promptsearch.errors import BundleError
 from promptsearch.preprocessing import Preprocessing
 from promptsearch.tokenizer import Tokenizer
 
 TEXT_BATCH = 64
 IMAGE_BATCH = 32
-
-
-def cores() -> int:
-    """The CPU cores that this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -51,21 +51,29 @@ class VectorIndex:
         vector: NDArray[np.float32] = self._vectors[row].astype(np.float32)
         return vector
 
-    def search(self, query: NDArray[np.float32], depth: int) -> tuple[Rows, Scores]:
-        """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first.
-
-        Equal scores are ordered by row, so the same question always has the same answer.
-        """
+    def candidates(self, query: NDArray[np.float32], depth: int) -> Rows:
+        """Up to `depth` rows that the index holds nearest to a unit vector, float32 [embedding_dim]; ascending."""
         depth = min(depth, len(self))
         parameters = faiss.SearchParametersIVF(nprobe=self.info.nprobe) if self.info.nprobe else None
         _, found = self._index.search(query[np.newaxis], depth, params=parameters)
         rows: Rows = found[0][found[0] >= 0]
-        rows.sort()  # reads the file in order, and a stable sort by score then breaks ties by row
+        rows.sort()  # reads the vectors' file in order, and a stable sort by score then breaks ties by row
+        return rows
+
+    def score(self, rows: Rows, query: NDArray[np.float32]) -> tuple[Rows, Scores]:
+        """The rows, given in ascending order, and their cosines with a unit vector, best first.
+
+        Equal scores are ordered by row, so the same question always has the same answer.
+        """
         # Row by row: a matrix product adds up in an order that depends on where in the matrix a row stands, so that
         # equal vectors would differ in the last bit.
         scores: Scores = np.vecdot(self._vectors[rows].astype(np.float32), query)
         order = np.argsort(-scores, kind="stable")
         return rows[order], scores[order]
+
+    def search(self, query: NDArray[np.float32], depth: int) -> tuple[Rows, Scores]:
+        """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first."""
+        return self.score(self.candidates(query, depth), query)
 
 
 def _first_line(error: Exception) -> str:

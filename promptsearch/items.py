@@ -1,21 +1,23 @@
 """The items of one version: prompts, images and their metadata in `items.sqlite`.
 
 A *prompt* is a unique text. An *image* is one generation: its prompt (or none), where it came from, how it was made.
-Opened read-only and immutable, which frees SQLite from every lock.
+What is taken down (`promptsearch/hidden.py`) is unknown here, whatever way one asks for it.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
-import sqlite3
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from promptsearch.errors import CollectionError, UnknownItem
+from promptsearch.database import Database
+from promptsearch.errors import UnknownItem
+from promptsearch.manifest import Kind
 
 SCHEMA = """
 CREATE TABLE prompts (
@@ -45,7 +47,11 @@ CREATE INDEX images_of_prompt ON images (prompt, row);
 
 SETTINGS = ("seed", "steps", "cfg_scale", "sampler", "model", "created")
 IMAGE_COLUMNS = f"row, id, prompt, file, source, width, height, {', '.join(SETTINGS)}, extra"
-_BATCH = 500  # rows a statement; SQLite allows 32,766 variables
+_IMAGES_OF = f"""SELECT {IMAGE_COLUMNS} FROM images WHERE row IN (
+    SELECT own.row FROM json_each(?) AS wanted JOIN images AS own ON own.row IN (
+        SELECT row FROM images WHERE prompt = wanted.value ORDER BY row LIMIT ?)
+) ORDER BY row"""
+_BATCH = 500  # values a statement; SQLite allows 32,766
 
 
 def item_id(kind: str, key: str) -> str:
@@ -74,79 +80,90 @@ class Image:
     width: int | None
     height: int | None
     settings: Mapping[str, Any]  # those of seed, steps, cfg_scale, sampler, model, created that are known
-    extra: Mapping[str, Any]
+    extra_json: str | None
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Whatever else the source said; parsed when asked for, which lists of results never do."""
+        found: Mapping[str, Any] = json.loads(self.extra_json) if self.extra_json else {}
+        return found
 
 
 class ItemStore:
-    """Read access, from any thread: each has a connection of its own."""
+    """Read access, from any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._local = threading.local()
-        self._connections: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
-        try:
-            self._rows("SELECT (SELECT count(*) FROM prompts), (SELECT count(*) FROM images)")
-        except sqlite3.Error as error:
-            self.close()
-            raise CollectionError(f"{path} cannot be read: {error}") from error
+        """Raises CollectionError."""
+        self._database = Database(path, "SELECT (SELECT count(*) FROM prompts), (SELECT count(*) FROM images)")
+        self._hidden: dict[Kind, Set[int]] = {"images": frozenset(), "prompts": frozenset()}
+        self._hidden_of: Mapping[int, int] = {}
+
+    def hiding(self, ids: Set[str]) -> ItemStore:
+        """The same store, on the same connection, in which the items of these ids are unknown."""
+        images = dict(self._in("SELECT row, prompt FROM images WHERE id", sorted(ids)))
+        prompts = dict(self._in("SELECT row, id FROM prompts WHERE id", sorted(ids)))
+        store = copy.copy(self)
+        store._hidden = {"images": frozenset(images), "prompts": frozenset(prompts)}
+        store._hidden_of = Counter(images.values())
+        return store
+
+    def hidden(self, kind: Kind) -> Set[int]:
+        """The rows of what is taken down."""
+        return self._hidden[kind]
 
     def prompts(self, rows: Sequence[int]) -> dict[int, Prompt]:
-        """The prompts of these rows, by row."""
-        return {
-            found[0]: Prompt(*found)
-            for found in self._in("SELECT row, id, text, image_count FROM prompts WHERE row", rows)
-        }
+        """The prompts of these rows, by row; without those that are hidden."""
+        found = self._in("SELECT row, id, text, image_count FROM prompts WHERE row", rows)
+        return {one[0]: self._prompt(one) for one in found if one[0] not in self._hidden["prompts"]}
 
     def images(self, rows: Sequence[int]) -> dict[int, Image]:
-        """The images of these rows, by row."""
-        return {found[0]: _image(found) for found in self._in(f"SELECT {IMAGE_COLUMNS} FROM images WHERE row", rows)}
+        """The images of these rows, by row; without those that are hidden."""
+        found = self._in(f"SELECT {IMAGE_COLUMNS} FROM images WHERE row", rows)
+        return {one[0]: _image(one) for one in found if one[0] not in self._hidden["images"]}
 
     def prompt(self, id: str) -> Prompt:
         """Raises UnknownItem."""
         for found in self._with_id("SELECT row, id, text, image_count FROM prompts", id):
-            return Prompt(*found)
+            if found[0] not in self._hidden["prompts"]:
+                return self._prompt(found)
         raise UnknownItem(f"there is no prompt with the id {id!r}")
 
     def image(self, id: str) -> Image:
         """Raises UnknownItem."""
         for found in self._with_id(f"SELECT {IMAGE_COLUMNS} FROM images", id):
-            return _image(found)
+            if found[0] not in self._hidden["images"]:
+                return _image(found)
         raise UnknownItem(f"there is no image with the id {id!r}")
 
-    def images_of(self, prompt: int, limit: int) -> list[Image]:
-        """The first images of a prompt, given by its row; those that have a vector come first."""
-        sql = f"SELECT {IMAGE_COLUMNS} FROM images WHERE prompt = ? ORDER BY row LIMIT ?"
-        return [_image(found) for found in self._rows(sql, (prompt, limit))]
+    def images_of(self, prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
+        """The first images of each of these prompts, given by their rows; those that have a vector come first."""
+        images: dict[int, list[Image]] = {prompt: [] for prompt in prompts}
+        deepest = limit + max((self._hidden_of.get(prompt, 0) for prompt in images), default=0)
+        for found in self._database.rows(_IMAGES_OF, (json.dumps(list(images)), deepest)):
+            image = _image(found)
+            assert image.prompt is not None
+            if image.row not in self._hidden["images"] and len(images[image.prompt]) < limit:
+                images[image.prompt].append(image)
+        return images
 
     def close(self) -> None:
-        with self._lock:
-            for connection in self._connections:
-                connection.close()
-            self._connections.clear()
+        self._database.close()
+
+    def _prompt(self, found: tuple[Any, ...]) -> Prompt:
+        row, id, text, image_count = found
+        return Prompt(row, id, text, image_count - self._hidden_of.get(row, 0))
+
+    def _in(self, select: str, values: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
+        for start in range(0, len(values), _BATCH):
+            batch = values[start : start + _BATCH]
+            yield from self._database.rows(f"{select} IN ({','.join('?' * len(batch))})", batch)
 
     def _with_id(self, select: str, id: str) -> list[tuple[Any, ...]]:
         # SQLite takes valid Unicode alone, but JSON can carry half a surrogate pair, which is no id of ours.
-        return self._rows(f"{select} WHERE id = ?", (id,)) if id.isascii() else []
-
-    def _in(self, select: str, rows: Sequence[int]) -> Iterable[tuple[Any, ...]]:
-        for start in range(0, len(rows), _BATCH):
-            batch = [int(row) for row in rows[start : start + _BATCH]]
-            yield from self._rows(f"{select} IN ({','.join('?' * len(batch))})", batch)
-
-    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        connection = getattr(self._local, "connection", None)
-        if connection is None:
-            uri = f"{self._path.absolute().as_uri()}?mode=ro&immutable=1"
-            # Closed by whichever thread closes the store; otherwise each is used by its own thread alone.
-            connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-            self._local.connection = connection
-            with self._lock:
-                self._connections.append(connection)
-        return list(connection.execute(sql, parameters))
+        return self._database.rows(f"{select} WHERE id = ?", (id,)) if id.isascii() else []
 
 
 def _image(found: tuple[Any, ...]) -> Image:
     row, id, prompt, file, source, width, height, *settings, extra = found
     known = {name: value for name, value in zip(SETTINGS, settings, strict=True) if value is not None}
-    return Image(row, id, prompt, file, source, width, height, known, json.loads(extra) if extra else {})
+    return Image(row, id, prompt, file, source, width, height, known, extra)

@@ -24,8 +24,12 @@ def open_picture(
     *,
     max_pixels: int = MAX_PIXELS,
     background: tuple[int, int, int] = (255, 255, 255),
+    shorter_side: int | None = None,
 ) -> Image.Image:
-    """Decode to mode RGB.
+    """Decode to mode RGB, at full size unless fewer pixels will do.
+
+    `shorter_side`: what the encoder will see. A format that can be decoded at a fraction of its size (JPEG) then is,
+    with at least twice the pixels a side that are needed, so that the vector stays what it would have been.
 
     Raises PictureError for what is no picture of FORMATS or is damaged, PictureTooLarge for more than `max_pixels`
     (read from the header, before decoding).
@@ -39,6 +43,9 @@ def open_picture(
                     "send a smaller one"
                 )
             picture.seek(0)
+            if shorter_side is not None:
+                # JPEG alone has this: it leaves out the high frequencies of each block, to 1/2, 1/4 or 1/8 a side.
+                picture.draft(None, (2 * shorter_side, 2 * shorter_side))
             picture.load()
             return _to_rgb(_upright(picture), background)
     except UnidentifiedImageError:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import io
-import sqlite3
-import threading
 from pathlib import Path
 
 from PIL import Image
 
-from promptsearch.errors import CollectionError
+from promptsearch.database import Database
 
 SIDE = 256  # pixels
 SCHEMA = "CREATE TABLE thumbnails (row INTEGER PRIMARY KEY, webp BLOB NOT NULL)"
+_SELECT = "SELECT webp FROM thumbnails"
 _QUALITY = 80
 
 
@@ -29,23 +28,12 @@ class Thumbnails:
     """Read access, from any thread."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        self._lock = threading.Lock()
-        try:
-            self._connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
-            try:
-                self.get(0)
-            except sqlite3.Error:
-                self._connection.close()
-                raise
-        except sqlite3.Error as error:
-            raise CollectionError(f"{path} cannot be read: {error}") from error
+        """Raises CollectionError."""
+        self._database = Database(path, f"{_SELECT} LIMIT 1")
 
     def get(self, row: int) -> bytes | None:
-        with self._lock:
-            found = self._connection.execute("SELECT webp FROM thumbnails WHERE row = ?", (row,)).fetchone()
-        return None if found is None else bytes(found[0])
+        found = self._database.rows(f"{_SELECT} WHERE row = ?", (row,))
+        return bytes(found[0][0]) if found else None
 
     def close(self) -> None:
-        self._connection.close()
+        self._database.close()

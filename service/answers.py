@@ -55,7 +55,7 @@ class Answers:
         return schemas.PromptItem(**self._prompt(prompt, IMAGES_OF_PROMPT_ALONE), collection=self._name)
 
     def _prompt(self, prompt: Prompt, images: int) -> dict[str, Any]:
-        shown = self._collection.items.images_of(prompt.row, images)
+        shown = self._collection.items.images_of([prompt.row], images)[prompt.row]
         return {
             "id": prompt.id,
             "text": prompt.text,
@@ -123,7 +123,7 @@ def _index(info: IndexInfo | None) -> schemas.IndexSummary | None:
 
 
 def _reference(image: Image, prompts: dict[int, Prompt]) -> schemas.PromptReference | None:
-    if image.prompt is None:
+    prompt = None if image.prompt is None else prompts.get(image.prompt)
+    if prompt is None:
         return None
-    prompt = prompts[image.prompt]
     return schemas.PromptReference(id=prompt.id, text=prompt.text)

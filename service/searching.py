@@ -53,7 +53,7 @@ def _vector(encoders: Encoders, query: Query, max_pixels: int) -> NDArray[np.flo
     if query.text is not None:
         vectors.append(encoders.encode_texts([query.text])[0])
     if query.picture is not None:
-        background = encoders.preprocessing.spec.background
-        picture = open_picture(query.picture, max_pixels=max_pixels, background=background)
+        spec = encoders.preprocessing.spec
+        picture = open_picture(query.picture, max_pixels=max_pixels, background=spec.background, shorter_side=spec.size)
         vectors.append(encoders.encode_images([picture])[0])
     return unit(np.sum(vectors, axis=0, dtype=np.float32))

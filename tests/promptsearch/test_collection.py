@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from promptsearch.bundle import Bundle
 from promptsearch.collection import DEPTH, Collection, Page
 from promptsearch.cursor import Cursor
-from promptsearch.errors import CollectionError, CursorError, CursorGone, ModelMismatch, NoVectors
+from promptsearch.errors import CollectionError, CursorError, CursorGone, ModelMismatch, NoVectors, UnknownItem
+from promptsearch.items import item_id
 from promptsearch.manifest import Kind
 from tests.vectors import Vectors, build, nearest, random_vectors
 
@@ -111,6 +112,86 @@ def test_pages_go_as_deep_as_a_query_scores(tmp_path: Path) -> None:
     with pytest.raises(NoVectors, match="has no vectors of prompts; /search/images answers") as caught:
         collection.search("prompts", vectors[0], 10)
     assert caught.value.slug == "no-prompt-index"
+
+
+@pytest.mark.parametrize("limit", [1, 4, 150])
+def test_what_is_hidden_leaves_no_hole(collection: Collection, images: Vectors, limit: int) -> None:
+    gone = {3, 43, 100, *range(20)}
+    hiding = collection.hiding({image.id for image in collection.items.images(sorted(gone)).values()})
+    whole = [row for row in collection.search("images", images[3], 1000).rows if row not in gone]
+    pages = all_pages(hiding, hiding.search("images", images[3], limit), limit)
+    assert [row for page in pages for row in page.rows] == whole
+    assert all(len(page.rows) == limit for page in pages[:-1])
+    assert pages[-1].rows
+    assert [row for page in all_pages(hiding, hiding.similar("images", 53, limit), limit) for row in page.rows] == [
+        row for row in collection.similar("images", 53, 1000).rows if row not in gone
+    ]
+    with pytest.raises(UnknownItem):
+        hiding.items.image(item_id("image", "3.png"))
+    # The images of prompt 59 are those from 59 on.
+    assert hiding.items.prompts([59])[59].image_count == collection.items.prompts([59])[59].image_count - 1
+    assert collection.items.image(item_id("image", "3.png")).row == 3  # the other still has it
+
+
+def test_what_is_hidden_between_two_pages_moves_nothing_else(collection: Collection, images: Vectors) -> None:
+    whole = collection.search("images", images[7], 1000).rows
+    first = collection.search("images", images[7], 10)
+    assert first.next is not None
+    for rows in (whole[:5], whole[8:13], whole[20:25], []):
+        hiding = collection.hiding({image.id for image in collection.items.images(rows).values()})
+        assert hiding.page(first.next, 10).rows == [row for row in whole[10:] if row not in rows][:10]
+
+
+def test_hiding_makes_room_for_what_lies_deeper(tmp_path: Path) -> None:
+    vectors = random_vectors(DEPTH + 50, 4)
+    collection = Collection.open(build(tmp_path / "deep", vectors, None))
+    nearest_rows = list(collection.search("images", vectors[0], 40).rows)
+    hidden = [image.id for image in collection.items.images(nearest_rows).values()]
+    (tmp_path / "deep" / "hidden").write_text("\n".join(hidden))
+    hiding = Collection.open(tmp_path / "deep")
+    pages = all_pages(hiding, hiding.search("images", vectors[0], 300), 300)
+    rows = [row for page in pages for row in page.rows]
+    assert len(rows) == DEPTH
+    assert not set(rows) & set(nearest_rows)
+
+
+def test_the_prompt_of_a_picture_can_be_hidden_alone(collection: Collection) -> None:
+    hiding = collection.hiding({item_id("prompt", "prompt 5"), item_id("image", "6.png"), "of another version"})
+    found = hiding.items.images([5, 6, 7])
+    assert set(found) == {5, 7}
+    assert {prompt.text for prompt in hiding.prompts_of(list(found.values())).values()} == {"prompt 7"}
+    with pytest.raises(UnknownItem):
+        hiding.items.prompt(item_id("prompt", "prompt 5"))
+    assert hiding.items.images_of([6, 7], 5)[6] == []
+    assert 5 not in hiding.search("prompts", hiding.index("prompts").vector(5), 100).rows
+
+
+def test_a_version_is_read_after_it_was_deleted(images: Vectors, prompts: Vectors, tmp_path: Path) -> None:
+    path = build(tmp_path / "gone", images, prompts)
+    collection = Collection.open(path)
+    assert collection.thumbnails is not None
+    expected = collection.search("images", images[0], 5).rows
+    shutil.rmtree(path)
+    with ThreadPoolExecutor(2) as pool:
+        assert pool.submit(lambda: collection.search("images", images[0], 5).rows).result() == expected
+        assert len(pool.submit(collection.items.images, range(IMAGES)).result()) == IMAGES
+        assert len(pool.submit(collection.items.images_of, range(PROMPTS), 1).result()) == PROMPTS
+        assert pool.submit(collection.thumbnails.get, 0).result()
+
+
+def test_files_are_closed_with_the_last_who_reads(folder: Path) -> None:
+    def opened() -> int:
+        return sum("items.sqlite" in str(link.resolve()) for link in Path("/proc/self/fd").iterdir())
+
+    before = opened()
+    collection = Collection.open(folder)
+    other = collection.hiding(frozenset())
+    assert opened() == before + 1
+    del collection
+    assert opened() == before + 1
+    assert other.items.images([0])
+    del other
+    assert opened() == before
 
 
 def test_threads_search_at_once(collection: Collection) -> None:

@@ -22,6 +22,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ItemStore]:
     """Image n has the prompt `prompt n // 2` and no vector where n is a multiple of 100; the last one has no prompt."""
     root = Path("/pictures")
     settings = {"seed": 2**63 - 1, "steps": 50, "cfg_scale": 7.5, "sampler": "k_lms", "model": "sd", "created": "2022"}
+    vectors = random_vectors(COUNT, 4)
     with Staging(tmp_path_factory.mktemp("store"), 4) as staging:
         for number in range(COUNT - 1):
             item = Item(
@@ -34,9 +35,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ItemStore]:
                 settings=settings if number == 1 else {},
                 extra={"style": "ö", "tags": [1, None]} if number == 1 else {},
             )
-            staging.add(item, None if number % 100 == 0 else (64, 32), None)
-        staging.add(Item("last", "http://example.com/last", None), None, None)
-        staging.add_vectors(random_vectors(COUNT - 13, 4))
+            if number % 100 == 0:
+                staging.add(item, None)
+            else:
+                staging.add(item, vectors[number], (64, 32))
+        staging.add(Item("last", "http://example.com/last", None), None)
         staging.prompts.append(random_vectors(600, 4))
     store = ItemStore(staging.folder / "items.sqlite")
     yield store
@@ -75,10 +78,10 @@ def test_a_picture_that_was_not_decoded_has_the_sources_size_and_a_late_row(stor
 def test_a_prompt_counts_its_images(store: ItemStore) -> None:
     id = item_id("prompt", "prompt 3 ü☃")
     assert store.prompt(id) == Prompt(3, id, "prompt 3 ü☃", 2)
-    assert [image.source for image in store.images_of(3, 10)] == ["6.png", "7.png"]
-    assert [image.source for image in store.images_of(3, 1)] == ["6.png"]
+    assert [image.source for image in store.images_of([3], 10)[3]] == ["6.png", "7.png"]
+    assert [image.source for image in store.images_of([3], 1)[3]] == ["6.png"]
     # Those with a vector come first.
-    assert [image.source for image in store.images_of(50, 10)] == ["101.png", "100.png"]
+    assert [image.source for image in store.images_of([50], 10)[50]] == ["101.png", "100.png"]
 
 
 @pytest.mark.parametrize("rows", [[], [5], [700, 3, 3, 10**9, -1], list(range(COUNT))])

@@ -13,10 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from promptsearch.bundle import Bundle
+from promptsearch.encoders import Encoders
 from promptsearch.errors import PictureError, PictureTooLarge
 from promptsearch.picture import open_picture
 from tests.drawing import as_bytes, picture
 
+ROOT = Path(__file__).parents[2]
+DRAWINGS = sorted((ROOT / "builder" / "demo" / "emoji" / "images").glob("*/*.webp"))[::300]
 RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -199,3 +203,50 @@ def test_damaged_bytes_are_a_picture_or_a_picture_error(
         return
     assert image.mode == "RGB"
     assert min(image.size) >= 1
+
+
+PHOTOS = {
+    "large": as_bytes(picture(0, 1000, 700), "JPEG", quality=75),
+    "progressive": as_bytes(picture(1, 701, 999), "JPEG", quality=90, progressive=True),
+    "long": as_bytes(picture(2, 257, 2048), "JPEG", quality=60, subsampling=0),
+    "barely larger": as_bytes(picture(3, 1500, 129), "JPEG", quality=95),
+    "of low quality": as_bytes(picture(4, 640, 480), "JPEG", quality=30, optimize=True),
+}
+
+
+@pytest.mark.parametrize("name", PHOTOS)
+def test_a_jpeg_is_decoded_at_a_fraction_that_is_enough(name: str, encoders: Encoders) -> None:
+    size = encoders.bundle.image.size
+    full, reduced = open_picture(PHOTOS[name]), open_picture(PHOTOS[name], shorter_side=size)
+    assert 2 * size <= min(reduced.size) < max(4 * size + 1, min(full.size) / 4)
+    one, other = encoders.encode_images([full, reduced])
+    assert one @ other > 0.999
+
+
+@pytest.fixture(scope="module")
+def demo_encoders() -> Encoders:
+    return Encoders(Bundle.open(ROOT / "models" / "emoji"), threads=1)
+
+
+@pytest.mark.parametrize("path", DRAWINGS, ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_vectors_of_real_pictures_survive_it(path: Path, demo_encoders: Encoders) -> None:
+    """Drawings are the worst case: they are all edges."""
+    with Image.open(path) as drawing:
+        large = drawing.convert("RGB").resize((900, 900), Image.Resampling.BICUBIC)
+    data = as_bytes(large, "JPEG", quality=85)
+    reduced = open_picture(data, shorter_side=demo_encoders.bundle.image.size)
+    assert reduced.size == (225, 225)
+    one, other = demo_encoders.encode_images([open_picture(data), reduced])
+    assert one @ other > 0.999
+
+
+def test_turning_a_reduced_picture_still_works() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    data = as_bytes(picture(0, 1000, 600), "JPEG", exif=exif)
+    assert open_picture(data, shorter_side=64).size == (150, 250)
+    assert open_picture(data, shorter_side=301).size == (600, 1000)
+
+
+def test_other_formats_are_decoded_whole() -> None:
+    assert open_picture(as_bytes(picture(0, 1000, 600), "WEBP"), shorter_side=64).size == (1000, 600)
