@@ -28,7 +28,7 @@ def _below(folder: Path, place: str, above: tuple[tuple[int, int], ...]) -> Iter
         if identity in above:
             return
         with os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
+            found = sorted((entry.name, _is_folder(entry)) for entry in entries if not entry.name.startswith("."))
     except OSError as error:
         yield Rejected(place or ".", f"the folder cannot be listed: {error.strerror}")
         return
@@ -41,6 +41,13 @@ def _below(folder: Path, place: str, above: tuple[tuple[int, int], ...]) -> Iter
             yield from _below(folder / name, inner, (*above, identity))
         elif name.lower().endswith(SUFFIXES):
             yield inner
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself: to be read as a file, which then says why it cannot be
+        return False
 
 
 def _is_text(name: str) -> bool:

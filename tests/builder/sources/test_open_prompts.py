@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Item, Rejected, open_source
+from promptsearch.errors import SourceError
+from tests.builder.sources.building import built, sorted_out
+from tests.drawing import picture
 
 CSV = Path(__file__).parents[2] / "data" / "open_prompts.csv"
 
@@ -99,12 +102,90 @@ def test_pictures_belong_to_rows_by_the_links_file_name_or_the_number(tmp_path: 
     assert pictures == {1000: names[0], 1020: names[1], 1003: "3.png", 1018: "18.png", 1001: names[5]}
 
 
+def write(path: Path, *rows: bytes) -> Path:
+    path.write_bytes(b"prompt,raw_data\n" + b"\n".join(rows))
+    return path
+
+
+GOOD = b'a cat,"{""raw_discord_data"": {""seed"": 1}}"'
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        (b'a dog,"{""raw_discord_data"": {""seed', "raw_data is no JSON"),
+        (b"a dog", "the row ends before raw_data"),
+        (b"\0" * 4096, "the row ends before raw_data"),
+        (b'"never closed, ' + b"x" * 3_000_000, "field larger than field limit"),
+    ],
+)
+def test_a_damaged_end_costs_no_row_before_it(tmp_path: Path, row: bytes, reason: str) -> None:
+    [item], [rejected] = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", GOOD, row), None).items())
+    assert (item.prompt, item.settings) == ("a cat", {"seed": 1})
+    assert rejected.where == "a.csv:3"
+    assert reason in rejected.reason
+
+
+def test_after_a_quote_that_is_never_closed_rows_are_read_again(tmp_path: Path) -> None:
+    rows = [b'"never closed, ' + b"x" * 3_000_000, GOOD, GOOD]
+    found, rejected = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", *rows), None).items())
+    assert [item.prompt for item in found] == ["a cat", "a cat"]
+    assert len(rejected) == 1
+
+
+def test_a_null_character_or_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", GOOD.replace(b"cat", b"c\0t"))
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    [item] = open_source("open-prompts", path, None).items()
+    assert isinstance(item, Item)
+    assert item.prompt == "a c\0t"
+
+
+def test_of_pictures_with_the_same_name_the_first_is_taken(tmp_path: Path) -> None:
+    for name in ("b/0.png", "a/0.webp", "c/0.txt", "0.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    [item], [rejected] = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", GOOD), tmp_path).items())
+    assert item.picture is not None
+    assert item.picture.file == "a/0.webp"
+    assert (rejected.where, rejected.reason) == ("b/0.png", "another picture has the same name and is taken: a/0.webp")
+
+
+def test_a_link_that_is_no_url_names_no_picture(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", b'a cat,"{""raw_discord_data"": {""image_uri"": ""http://[x/1.png""}}"')
+    [item] = open_source("open-prompts", path, tmp_path).items()
+    assert isinstance(item, Item)
+    assert (item.source, item.picture) == ("http://[x/1.png", None)
+
+
+def test_it_is_one_csv_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="open-prompts is one CSV with the columns prompt, raw_data"):
+        open_source("open-prompts", tmp_path, None)
+
+
+def test_open_prompts_are_searched_with_and_without_pictures(tmp_path: Path) -> None:
+    drawn = picture(1)
+    (tmp_path / "pictures").mkdir()
+    drawn.save(tmp_path / "pictures" / "a_painting_of_a_lighthouse_-S_1000_ts-1660000000_idx-0.png")
+    with built(tmp_path / "with", "open-prompts", CSV, "--images", str(tmp_path / "pictures")) as search:
+        assert search.image(drawn).settings["seed"] == 1000
+        assert search.collection.manifest.counts["image_vectors"] == 1
+    with built(tmp_path / "without", "open-prompts", CSV) as search:
+        assert search.prompt("a painting of a lighthouse").text == "a painting of a lighthouse"
+        assert search.collection.kinds == ("prompts",)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif("OPEN_PROMPTS_CSV" not in os.environ, reason="OPEN_PROMPTS_CSV names no open-prompts sample")
-def test_the_real_sample_is_read_whole() -> None:
-    source = open_source("open-prompts", Path(os.environ["OPEN_PROMPTS_CSV"]), None)
-    items = [item for item in source.items() if isinstance(item, Item)]
-    assert len(items) == 998
-    assert len({item.prompt for item in items}) == 985
-    assert all(item.width and item.height for item in items)
-    assert {tuple(item.settings) for item in items} == {(), ("seed", "steps", "cfg_scale", "created")}
+def test_the_real_sample_is_searched_whole(tmp_path: Path) -> None:
+    path = Path(os.environ["OPEN_PROMPTS_CSV"])
+    found, rejected = sorted_out(open_source("open-prompts", path, None).items())
+    assert rejected == []
+    assert all(item.width and item.height for item in found)
+    assert {tuple(item.settings) for item in found} == {(), ("seed", "steps", "cfg_scale", "created")}
+    with built(tmp_path, "open-prompts", path) as search:
+        assert search.collection.manifest.counts == {
+            "prompts": 985, "images": 998, "image_vectors": 0, "quarantined": 0,
+        }  # fmt: skip
+        asked = next(item.prompt for item in found if item.prompt)
+        assert search.prompt(asked).text == asked

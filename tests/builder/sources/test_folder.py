@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builder.sources import Item, open_source
+from builder.sources.picture import FilePicture
+from promptsearch.errors import SourceError
+from promptsearch.picture import open_picture
+from tests.builder.sources import generators as made
+from tests.builder.sources.building import built, sorted_out
+from tests.drawing import picture
+
+
+def items(root: Path) -> dict[str, Item]:
+    """By key; nothing is rejected."""
+    found, rejected = sorted_out(open_source("folder", root, None).items())
+    assert rejected == []
+    return {item.key: item for item in found}
+
+
+def save(path: Path, seed: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed).save(path)
+    return path
+
+
+def test_a_picture_with_metadata_is_a_generation(tmp_path: Path) -> None:
+    (tmp_path / "2024" / "夜").mkdir(parents=True)
+    made.save_png(tmp_path / "2024" / "夜" / "a.png", {"parameters": made.A1111})
+    [item] = items(tmp_path).values()
+    assert item.key == item.source == "2024/夜/a.png"
+    assert item.picture == FilePicture(tmp_path.resolve(), "2024/夜/a.png")
+    assert item.prompt == "a fox in the snow, (oil painting:1.2), <lora:fur:0.8>\nby night"
+    assert item.settings["seed"] == 1234567890
+    assert "created" not in item.settings
+    assert item.extra["negative_prompt"] == "blurry, text\ntwo tails"
+
+
+def test_a_picture_without_a_prompt_is_still_a_picture(tmp_path: Path) -> None:
+    save(tmp_path / "a.jpg")
+    [item] = items(tmp_path).values()
+    assert (item.prompt, item.settings, item.extra) == (None, {}, {})
+    assert item.picture is not None
+    assert open_picture(item.picture.read()).size == (96, 64)
+
+
+def test_a_text_beside_the_picture_is_its_prompt(tmp_path: Path) -> None:
+    for name in ("a.png", "b.webp", "c.jpg", "d.png"):
+        save(tmp_path / name)
+    (tmp_path / "a.txt").write_text("\ufeff a cat, 夜 \n", encoding="utf-8")
+    (tmp_path / "b.webp.txt").write_text(made.A1111)
+    (tmp_path / "c.txt").write_text("a dog\nNegative prompt: a cat")
+    (tmp_path / "d.txt").write_bytes("schön".encode("latin-1"))
+    found = items(tmp_path)
+    assert found["a.png"].prompt == "a cat, 夜"
+    assert found["b.webp"].settings["model"] == "foxes-v2"
+    assert (found["c.jpg"].prompt, found["c.jpg"].extra) == ("a dog", {"negative_prompt": "a cat"})
+    assert found["d.png"].prompt == "sch\ufffdn"
+
+
+def test_an_object_beside_the_picture_has_prompt_and_settings(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / "a.json").write_text(
+        json.dumps(
+            {"prompt": "a cat \ud83e", "negative_prompt": "a dog", "seed": "5", "steps": 20, "cfg_scale": 7,
+             "sampler": "k_lms", "model": "cats", "created": 1660000000, "rating": 4.5, "tags": ["x", {"y": "\ud83e"}],
+             "nothing": None, "empty": ""}
+        )
+    )  # fmt: skip
+    (tmp_path / "a.txt").write_text("not this one")
+    item = items(tmp_path)["a.png"]
+    assert item.prompt == "a cat ?"
+    assert item.settings == {
+        "seed": 5, "steps": 20, "cfg_scale": 7.0, "sampler": "k_lms", "model": "cats",
+        "created": "2022-08-08T23:06:40Z",
+    }  # fmt: skip
+    assert item.extra == {"negative_prompt": "a dog", "rating": 4.5, "tags": ["x", {"y": "?"}]}
+
+
+def test_what_the_picture_says_itself_comes_first(tmp_path: Path) -> None:
+    made.save_png(tmp_path / "a.png", {"parameters": made.A1111})
+    (tmp_path / "a.txt").write_text("another prompt")
+    assert items(tmp_path)["a.png"].prompt == "a fox in the snow, (oil painting:1.2), <lora:fur:0.8>\nby night"
+
+
+@pytest.mark.parametrize("content", [b'{"prompt": ', b"[]", b"[" * 100_000, b"\0\0\0", b"x" * 2_000_000])
+def test_a_broken_object_is_told_of_and_the_picture_kept(tmp_path: Path, content: bytes) -> None:
+    save(tmp_path / "sub" / "a.png")
+    (tmp_path / "sub" / "a.json").write_bytes(content)
+    (tmp_path / "sub" / "a.txt").write_text("the text is fine")
+    [item], [rejected] = sorted_out(open_source("folder", tmp_path, None).items())
+    assert rejected.where == "sub/a.json"
+    assert rejected.reason.endswith("the picture is kept")
+    assert item.prompt == "the text is fine"
+
+
+def test_a_setting_that_is_no_such_value_does_not_cost_the_prompt(tmp_path: Path) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / "a.json").write_text('{"prompt": "a cat", "seed": "many", "cfg_scale": NaN, "steps": [1]}')
+    item = items(tmp_path)["a.png"]
+    assert (item.prompt, item.settings, item.extra) == ("a cat", {}, {"seed": "many", "steps": [1]})
+
+
+def test_a_file_that_is_no_picture_is_left_to_the_decoder(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("no picture")
+    (tmp_path / "b.png").touch()
+    assert list(items(tmp_path)) == ["a.png", "b.png"]
+
+
+def test_keys_stay_when_pictures_are_added(tmp_path: Path) -> None:
+    save(tmp_path / "b" / "1.png")
+    before = set(items(tmp_path))
+    save(tmp_path / "a" / "1.png")
+    save(tmp_path / "b" / "0.png")
+    assert before < set(items(tmp_path))
+
+
+def test_it_is_a_folder_that_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is no folder: name the one that your pictures lie in"):
+        open_source("folder", save(tmp_path / "a.png"), None)
+    with pytest.raises(SourceError, match="--images is for manifest and open-prompts: folder knows"):
+        open_source("folder", tmp_path, tmp_path)
+
+
+def test_a_folder_of_generations_is_searched(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    made.save_png(pictures / "fox.png", {"parameters": made.A1111})
+    made.save_exif(pictures / "teapot.jpg", {made.USER_COMMENT: json.dumps(made.FOOOCUS)})
+    save(pictures / "plain.webp", 3)
+    (pictures / "broken.png").write_text("no picture")
+    with built(tmp_path, "folder", pictures) as search:
+        assert search.collection.manifest.counts == {
+            "prompts": 2, "images": 3, "image_vectors": 3, "quarantined": 1,
+        }  # fmt: skip
+        assert search.prompt("a teapot on the moon").text == "a teapot on the moon"
+        found = search.image(open_picture(pictures / "fox.png"))
+        assert found.file == "fox.png"
+        assert found.settings["model"] == "foxes-v2"
+        assert search.image(open_picture(pictures / "plain.webp")).prompt is None
