@@ -26,6 +26,7 @@ from service.observing import Observed
 from service.rates import Rates
 from service.routes import collections, health, items, metrics, page, search, session
 from service.settings import Settings
+from service.tracing import trace
 
 DESCRIPTION = """Which generated images, and which prompts, mean this? Ask in words, with a picture, or both.
 
@@ -33,7 +34,7 @@ Errors are problem documents (RFC 9457) whose `type` is stable."""
 
 
 def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
-    """The service over `catalogue`, which it closes when it ends; raises StartError for keys that cannot be used."""
+    """The service over `catalogue`, which it closes when it ends; raises StartError where a setting cannot be met."""
     keys = read_keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
 
     @asynccontextmanager
@@ -53,6 +54,8 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     problems.install(app)
     _add_middleware(app, settings, private=bool(keys))
     _add_routes(app, settings, keys)
+    if settings.otlp_endpoint:
+        trace(app, settings.otlp_endpoint)
     return app
 
 

@@ -11,6 +11,7 @@ const OTHER = { images: "prompts", prompts: "images" };
 const $ = (id) => document.getElementById(id);
 const [form, q, file] = ["form", "q", "file"].map($);
 const [results, status, more, remedy] = ["results", "status", "more", "remedy"].map($);
+const [unlock, key] = ["unlock", "key"].map($);
 const chip = { box: $("chip"), img: $("chip").querySelector("img"), label: $("chip").querySelector("span") };
 
 // A picture cannot be written into an address: the history entry has the key of one that this visit remembers.
@@ -126,7 +127,7 @@ async function answered(fetching) {
 function clear() {
   if (results.contains(document.activeElement)) status.focus({ preventScroll: true });
   results.replaceChildren();
-  $("problem").hidden = remedy.hidden = more.hidden = true;
+  $("problem").hidden = unlock.hidden = remedy.hidden = more.hidden = true;
 }
 
 function showControls(signal) {
@@ -175,6 +176,7 @@ function showAnswer(kind, answer) {
 }
 
 function showProblem(kind, error) {
+  if (error.type === "urn:prompt-search:key-needed") return askForKey("This service asks for an API key.");
   const noIndex = error.type === `urn:prompt-search:no-${kind.slice(0, -1)}-index`;
   const message = noIndex && !state.like ? `This collection has no ${ONE[kind]}s to search.` : error.message;
   $("problem").firstElementChild.textContent = message;
@@ -188,6 +190,29 @@ function showProblem(kind, error) {
     remedy.textContent = "Try again";
     remedy.onclick = show;
   }
+}
+
+function askForKey(why) {
+  $("problem").firstElementChild.textContent = why;
+  $("welcome").hidden = more.hidden = remedy.hidden = true;
+  $("problem").hidden = unlock.hidden = false;
+  status.textContent = "";
+  key.focus();
+}
+
+/** Exchange the key for a cookie, which the browser then sends with every request and every picture. */
+async function begin(event) {
+  event.preventDefault();
+  const headers = { Authorization: `Bearer ${key.value.trim()}` };
+  try {
+    await answered(fetch("/session", { method: "POST", headers }));
+  } catch (error) {
+    return askForKey(error.message);
+  }
+  key.value = "";
+  clear();
+  await listCollections().catch(() => {});
+  show();
 }
 
 function switchKind(kind) {
@@ -278,6 +303,7 @@ chip.box.querySelector("button").addEventListener("click", () => {
   q.focus();
   go({ picture: null, like: "" });
 });
+unlock.addEventListener("submit", begin);
 chip.img.addEventListener("error", () => (chip.img.hidden = true));
 $("examples").append(
   ...EXAMPLES.map((text) => {
@@ -311,6 +337,7 @@ addEventListener("popstate", () => {
 });
 
 q.value = state.q;
-await listCollections().catch(() => {}); // a search will say that the service is not there
-if (q.value === state.q) show();
+const refusal = await listCollections().catch((error) => error); // a search will say that the service is not there
+if (refusal?.type === "urn:prompt-search:key-needed") showProblem(state.kind, refusal);
+else if (q.value === state.q) show();
 else go(typed(), { asDraft: true }); // someone was faster

@@ -16,16 +16,16 @@ DASHBOARD = ROOT / "docs" / "grafana-dashboard.json"
 Labels = frozenset[tuple[str, str]]
 
 
-def samples(service: Service) -> dict[tuple[str, Labels], float]:
-    answer = service.get("/metrics")
+def samples(service: Service, headers: dict[str, str] | None = None) -> dict[tuple[str, Labels], float]:
+    answer = httpx.get(f"{service.url}/metrics", headers=headers)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     families = text_string_to_metric_families(answer.text)
     return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
 
 
-def counted(service: Service, name: str, **labels: str) -> float:
-    return samples(service).get((f"prompt_search_{name}", frozenset(labels.items())), 0.0)
+def counted(service: Service, name: str, headers: dict[str, str] | None = None, **labels: str) -> float:
+    return samples(service, headers).get((f"prompt_search_{name}", frozenset(labels.items())), 0.0)
 
 
 def test_requests_are_counted_by_route_and_status(server: Service) -> None:
