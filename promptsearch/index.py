@@ -25,6 +25,7 @@ class VectorIndex:
     def __init__(self, index: faiss.Index, vectors: NDArray[np.float16], info: IndexInfo) -> None:
         self._index = index
         self._vectors = vectors
+        self._lists: int = faiss.extract_index_ivf(index).nlist if info.nprobe else 0
         self.info = info
 
     @classmethod
@@ -51,12 +52,27 @@ class VectorIndex:
         vector: NDArray[np.float32] = self._vectors[row].astype(np.float32)
         return vector
 
+    def propose(self, queries: NDArray[np.float32], count: int, nprobe: int | None) -> Rows:
+        """The rows that the index takes for the nearest of each unit vector, float32 [n, embedding_dim], best first.
+
+        int64 [n, count]; -1 fills up where the `nprobe` nearest lists hold no more. None is for an index without lists.
+        """
+        found: Rows = self._index.search(queries, count, params=self._parameters(nprobe))[1]
+        return found
+
     def candidates(self, query: NDArray[np.float32], depth: int) -> Rows:
-        """Up to `depth` rows that the index holds nearest to a unit vector, float32 [embedding_dim]; ascending."""
-        depth = min(depth, len(self))
-        parameters = faiss.SearchParametersIVF(nprobe=self.info.nprobe) if self.info.nprobe else None
-        _, found = self._index.search(query[np.newaxis], depth, params=parameters)
-        rows: Rows = found[0][found[0] >= 0]
+        """Rows to `score` for the `depth` nearest of a unit vector, float32 [embedding_dim]; ascending.
+
+        More than `depth` where a compressed index needs them, fewer only where there are no more.
+        """
+        count = min(max(depth, self.info.candidates or 0), len(self))
+        # As many lists as hold what is asked for on average. Lists are of all sizes, hence the loop.
+        nprobe = self.info.nprobe and min(max(self.info.nprobe, count * self._lists // len(self)), self._lists)
+        [found] = self.propose(query[np.newaxis], count, nprobe)
+        while found[-1] < 0 and nprobe and nprobe < self._lists:
+            nprobe = min(2 * nprobe, self._lists)
+            [found] = self.propose(query[np.newaxis], count, nprobe)
+        rows: Rows = found[found >= 0]
         rows.sort()  # reads the vectors' file in order, and a stable sort by score then breaks ties by row
         return rows
 
@@ -73,7 +89,16 @@ class VectorIndex:
 
     def search(self, query: NDArray[np.float32], depth: int) -> tuple[Rows, Scores]:
         """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first."""
-        return self.score(self.candidates(query, depth), query)
+        rows, scores = self.score(self.candidates(query, depth), query)
+        return rows[:depth], scores[:depth]
+
+    def _parameters(self, nprobe: int | None) -> faiss.SearchParameters | None:
+        if nprobe is None:
+            return None
+        parameters = faiss.SearchParametersIVF(nprobe=nprobe)
+        if isinstance(self._index, faiss.IndexPreTransform):
+            return faiss.SearchParametersPreTransform(index_params=parameters)
+        return parameters
 
 
 def _first_line(error: Exception) -> str:

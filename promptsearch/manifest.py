@@ -64,6 +64,13 @@ class IndexInfo:
     exact: bool
     nprobe: int | None  # inverted lists visited per query; None where there are none
     recall_at_10: Mapping[str, float]  # of "images" and "texts" as queries, against an exact scan
+    candidates: int | None = None  # scored exactly per query, at the least; None: no more than are asked for
+    recall_target: float | None = None  # what the search was tuned to; None in collections of before
+
+    @property
+    def reached(self) -> bool:
+        """Whether every kind of query finds as much as was aimed for."""
+        return min(self.recall_at_10.values(), default=1.0) >= (self.recall_target or 0.0)
 
 
 @dataclass(frozen=True)
