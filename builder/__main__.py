@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from builder import engines
+from builder.hide import hide, unhide
+from builder.report import counted, indexed, listed, seconds, shown
+from builder.sizes import format_size, parse_size
 from builder.sources import KINDS as SOURCES
+from builder.versions import collections, delete_version
 from promptsearch.bundle import Bundle
 from promptsearch.errors import BuildError, PromptSearchError
-from promptsearch.manifest import Manifest, current_version
+from promptsearch.manifest import KINDS
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,25 +44,79 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
         command.add_argument("--engine", choices=engines.NAMES, default="onnx", help="what computes (default: onnx)")
         _add_collection(command)
+        if name == "build":
+            _add_index(command)
+            _add_keep(command)
         command.set_defaults(run=run)
+    index = commands.add_parser("index", help="autofaiss indices of what is staged")
+    _add_collection(index)
+    _add_index(index)
+    index.set_defaults(run=run_index)
+    publish = commands.add_parser("publish", help="make what is staged the served version")
+    _add_collection(publish)
+    _add_keep(publish)
+    publish.set_defaults(run=run_publish)
+
+    listing = commands.add_parser("list", help="the collections: versions, counts, sizes")
+    _add_indices(listing)
+    listing.set_defaults(run=run_list)
     for name, text, run in (
-        ("index", "autofaiss indices of what is staged", run_index),
-        ("publish", "make what is staged the served version", run_publish),
+        ("show", "what a collection holds and how it was built", run_show),
+        ("verify", "check a collection's files, counts, ids and vectors", run_verify),
+        ("hide", "take items down at once, without a build", run_hide),
+        ("unhide", "show hidden items again", run_unhide),
+        ("delete-version", "delete an old version", run_delete_version),
     ):
         command = commands.add_parser(name, help=text)
-        _add_collection(command)
+        command.add_argument("collection", metavar="NAME", help="the collection's name")
+        if name in ("hide", "unhide"):
+            command.add_argument("ids", nargs="+", metavar="ID", help="an image's or a prompt's")
+        if name == "delete-version":
+            command.add_argument("version", metavar="VERSION", help="as `list` shows it")
+        _add_indices(command)
         command.set_defaults(run=run)
-
-    verify = commands.add_parser("verify", help="compare a collection's files with their recorded checksums")
-    verify.add_argument("name", metavar="NAME")
-    verify.add_argument("--indices", type=Path, default=Path("indices"), metavar="DIR")
-    verify.set_defaults(run=run_verify)
     return top
 
 
 def _add_collection(command: argparse.ArgumentParser) -> None:
     command.add_argument("--collection", required=True, metavar="NAME", help="the collection's name")
+    _add_indices(command)
+
+
+def _add_indices(command: argparse.ArgumentParser) -> None:
     command.add_argument("--indices", type=Path, default=Path("indices"), metavar="DIR", help="default: indices")
+
+
+def _add_index(command: argparse.ArgumentParser) -> None:
+    size = "what an index and its building may take, as 4G or 512M (default: 4G)"
+    command.add_argument("--max-memory", type=_size, default="4G", metavar="SIZE", help=size)
+    recall = "recall@10 that searches are tuned to (default: 0.98)"
+    command.add_argument("--recall", type=_share, default=0.98, metavar="SHARE", help=recall)
+
+
+def _add_keep(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--keep", type=_count, default=1, metavar="N", help="old versions that stay (default: 1)")
+
+
+def _size(text: str) -> int:
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _share(text: str) -> float:
+    with contextlib.suppress(ValueError):
+        if 0 < float(text) <= 1:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no share: write a number above 0 and up to 1")
+
+
+def _count(text: str) -> int:
+    with contextlib.suppress(ValueError):
+        if int(text) >= 0:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text!r} is no count: write 0 or more")
 
 
 def run_export(arguments: argparse.Namespace) -> None:
@@ -87,7 +146,7 @@ def run_embed(arguments: argparse.Namespace) -> None:
     source = open_source(arguments.source, arguments.path, arguments.images)
     engine = engines.open_engine(arguments.engine, bundle)
     manifest = embed(source, engine, bundle, _collection(arguments), engine_name=arguments.engine)
-    print(f"embedded {_counted(manifest)} in {_seconds(manifest)}")
+    print(f"embedded {counted(manifest)} in {seconds(manifest)}")
     if manifest.counts["quarantined"]:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")
 
@@ -95,25 +154,50 @@ def run_embed(arguments: argparse.Namespace) -> None:
 def run_index(arguments: argparse.Namespace) -> None:
     from builder.index import index
 
-    manifest = index(_collection(arguments))
-    for kind, info in (("images", manifest.images), ("prompts", manifest.prompts)):
-        if info:
-            recall = ", ".join(f"{value:.3f} for {name}" for name, value in info.recall_at_10.items())
-            print(f"indexed {info.vectors} {kind} as {info.key}: recall@10 {recall}")
+    manifest = index(_collection(arguments), max_memory=arguments.max_memory, recall=arguments.recall)
+    for kind in KINDS:
+        if info := manifest.index(kind):
+            print(f"indexed {indexed(kind, info)}")
 
 
 def run_publish(arguments: argparse.Namespace) -> None:
     from builder.publish import publish
 
-    manifest = publish(_collection(arguments))
-    print(f"published {manifest.collection} version {manifest.version}: {_counted(manifest)}")
+    manifest = publish(_collection(arguments), keep=arguments.keep)
+    print(f"published {manifest.collection} version {manifest.version}: {counted(manifest)}")
+
+
+def run_list(arguments: argparse.Namespace) -> None:
+    for collection in collections(arguments.indices):
+        print("\n".join(listed(collection)))
+
+
+def run_show(arguments: argparse.Namespace) -> None:
+    print("\n".join(shown(_collection(arguments))))
 
 
 def run_verify(arguments: argparse.Namespace) -> None:
-    folder = current_version(arguments.indices / arguments.name)
-    manifest = Manifest.read(folder)
-    manifest.verify(folder)
-    print(f"{manifest.collection} version {manifest.version}: all {len(manifest.files)} files are as they were built")
+    from builder.verify import verify
+
+    manifest = verify(_collection(arguments))
+    print(
+        f"{arguments.collection} version {manifest.version}: all {len(manifest.files)} files are as they were built, "
+        f"{counted(manifest)}"
+    )
+
+
+def run_hide(arguments: argparse.Namespace) -> None:
+    new = hide(_collection(arguments), arguments.ids)
+    print(f"hidden in {arguments.collection}: {', '.join(new) or 'nothing that was not hidden before'}")
+
+
+def run_unhide(arguments: argparse.Namespace) -> None:
+    print(f"shown again in {arguments.collection}: {', '.join(unhide(_collection(arguments), arguments.ids))}")
+
+
+def run_delete_version(arguments: argparse.Namespace) -> None:
+    freed = delete_version(_collection(arguments), arguments.version)
+    print(f"deleted version {arguments.version} of {arguments.collection}: {format_size(freed)}")
 
 
 def _collection(arguments: argparse.Namespace) -> Path:
@@ -122,15 +206,6 @@ def _collection(arguments: argparse.Namespace) -> Path:
         raise BuildError(f"{name!r} cannot be a collection's name: it is that of a folder in {arguments.indices}")
     folder: Path = arguments.indices / name
     return folder
-
-
-def _counted(manifest: Manifest) -> str:
-    counts = manifest.counts
-    return f"{counts['prompts']} prompts, {counts['images']} images ({counts['image_vectors']} with a vector)"
-
-
-def _seconds(manifest: Manifest) -> str:
-    return f"{sum(manifest.build['seconds'].values()):.1f} s"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

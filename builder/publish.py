@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from builder.staging import staged_manifest, staging_folder
+from builder.versions import prune
 from promptsearch.errors import BuildError
 from promptsearch.files import replace_text, sync_folder
 from promptsearch.manifest import FILES, KINDS, Manifest
 
+KEEP = 1  # old versions
 
-def publish(collection: Path) -> Manifest:
-    """Make what is staged the collection's current version; a crash at any moment leaves the old one served."""
+
+def publish(collection: Path, *, keep: int = KEEP) -> Manifest:
+    """Make what is staged the collection's current version; a crash at any moment leaves the old one served.
+
+    Then the newest `keep` old versions stay (a service may be about to open one) and older ones are deleted.
+    """
     folder, manifest = staging_folder(collection), staged_manifest(collection)
     for kind in KINDS:
         if (folder / FILES.vectors(kind)).is_file() and manifest.index(kind) is None:
             raise BuildError(f"the staged {kind} have no index yet: run `python -m builder index` first")
     manifest = manifest.with_checksums(folder)
+    sizes = {name: (folder / name).stat().st_size for name in manifest.files}
+    manifest = replace(manifest, build={**manifest.build, "bytes": sizes})
     manifest.write(folder)
     for path in folder.iterdir():
         with path.open("rb") as file:
@@ -27,4 +36,5 @@ def publish(collection: Path) -> Manifest:
     folder.rename(versions / manifest.version)
     sync_folder(versions)
     replace_text(collection / FILES.current, manifest.version + "\n")
+    prune(collection, keep)
     return manifest

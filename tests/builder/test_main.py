@@ -13,9 +13,12 @@ import pytest
 
 from builder.__main__ import main
 from builder.checkpoint import StateDict
+from builder.versions import versions
 from promptsearch.bundle import Bundle
 from promptsearch.collection import Collection
+from promptsearch.items import item_id
 from tests import checkpoints, source
+from tests.vectors import build, random_vectors
 
 ROOT = Path(__file__).parents[2]
 
@@ -54,7 +57,7 @@ def test_build_embeds_indexes_and_publishes(
     collection.close()
 
     main(["verify", "c", "--indices", str(tmp_path)])
-    assert "all 7 files are as they were built" in capsys.readouterr().out
+    assert "all 7 files are as they were built, 4 prompts, 6 images" in capsys.readouterr().out
     (collection.folder / "prompts.faiss").write_bytes(b"x")
     assert "prompts.faiss is damaged" in fails(capsys, "verify", "c", "--indices", tmp_path)
 
@@ -95,6 +98,46 @@ def test_what_is_wrong_is_said_in_one_line(
     assert "Not a directory" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
 
 
+def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    vectors = random_vectors(3, 4)
+    where = ["--indices", str(tmp_path)]
+    for _ in range(2):
+        build(tmp_path / "c", vectors, vectors)
+    old, current = [version.name for version in versions(tmp_path / "c")]
+
+    main(["list", *where])
+    name, newest, oldest = capsys.readouterr().out.splitlines()
+    assert name == "c"
+    assert newest.startswith(f" * {current}  ")
+    assert oldest.startswith(f"   {old}  ")
+    assert newest.endswith("KB  3 prompts, 3 images (3 with a vector)")
+
+    image, prompt = item_id("image", "0.png"), item_id("prompt", "prompt 1")
+    main(["hide", "c", image, prompt, *where])
+    assert capsys.readouterr().out == f"hidden in c: {image}, {prompt}\n"
+    main(["hide", "c", image, *where])
+    assert capsys.readouterr().out == "hidden in c: nothing that was not hidden before\n"
+    assert "no image or prompt of c: x; nothing was changed" in fails(capsys, "hide", "c", "x", *where)
+    main(["unhide", "c", prompt, *where])
+    assert capsys.readouterr().out == f"shown again in c: {prompt}\n"
+
+    main(["show", "c", *where])
+    out = capsys.readouterr().out
+    assert out.startswith(f"c version {current}, built ")
+    assert "  3 images as Flat: recall@10 1.000 for images, 1.000 for texts\n" in out
+    assert "  images.faiss: 93 B\n" in out
+    assert out.endswith("  0 in quarantine\n  1 ids hidden, 1 old version kept\n")
+
+    assert "is the version of c that is served" in fails(capsys, "delete-version", "c", current, *where)
+    main(["delete-version", "c", old, *where])
+    assert capsys.readouterr().out.startswith(f"deleted version {old} of c: ")
+    (tmp_path / "c" / "versions" / current / "manifest.json").write_text("{")
+    main(["list", *where])
+    assert "manifest.json cannot be read" in capsys.readouterr().out
+    assert "cannot be read" in fails(capsys, "show", "c", *where)
+    assert "there is no folder" in fails(capsys, "list", "--indices", tmp_path / "missing")
+
+
 @pytest.mark.parametrize("name", ["", ".", "..", "../c", "a/b", "/c", ".hidden"])
 def test_a_collections_name_is_that_of_a_folder(
     capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path, name: str
@@ -119,6 +162,12 @@ def test_an_unknown_model_says_to_use_a_checkpoint(capsys: pytest.CaptureFixture
         ["export", "--out", "m"],
         ["export", "RN50", "--checkpoint", "x", "--out", "m"],
         ["build", "manifest", ".", "--model", "m", "--collection", "c", "--engine", "jax"],
+        ["index", "--collection", "c", "--max-memory", "4 bananas"],
+        ["index", "--collection", "c", "--recall", "98"],
+        ["index", "--collection", "c", "--recall", "nan"],
+        ["publish", "--collection", "c", "--keep", "-1"],
+        ["hide", "c"],
+        ["delete-version", "c"],
     ],
 )
 def test_wrong_usage_exits_with_2_and_says_how_it_is_used(

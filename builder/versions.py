@@ -1,0 +1,63 @@
+"""The versions that a collection keeps: which there are, how big they are, and how they go."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from promptsearch.errors import BuildError
+from promptsearch.manifest import FILES, current_version
+
+
+def collections(indices: Path) -> list[Path]:
+    """The folders of published collections, by name."""
+    if not indices.is_dir():
+        raise BuildError(f"there is no folder {indices}: name the one with the collections as --indices")
+    return sorted(path for path in indices.iterdir() if (path / FILES.current).is_file())
+
+
+def versions(collection: Path) -> list[Path]:
+    """The folders of a collection's versions, oldest first: their names are times."""
+    folder = collection / FILES.versions
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def size_of(version: Path) -> int:
+    """Bytes of all its files."""
+    return sum(path.stat().st_size for path in version.iterdir())
+
+
+def delete_version(collection: Path, name: str) -> int:
+    """Delete an old version for good; returns the bytes that were freed, once no service has it open any more.
+
+    Raises BuildError for the current version and for one that is not there.
+    """
+    current = current_version(collection)
+    if name == current.name:
+        raise BuildError(f"{name} is the version of {collection.name} that is served: publish another one first")
+    there = versions(collection)
+    for version in there:
+        if version.name == name:
+            freed = size_of(version)
+            _delete(version)
+            return freed
+    old = ", ".join(version.name for version in there if version != current) or "none"
+    raise BuildError(f"collection {collection.name} has no version {name!r}; old versions: {old}")
+
+
+def prune(collection: Path, keep: int) -> None:
+    """Delete old versions but the newest `keep`, and what an interrupted deletion left."""
+    current = current_version(collection)
+    old = [version for version in versions(collection) if version != current]
+    for version in old[: len(old) - keep] if keep < len(old) else []:
+        _delete(version)
+    for rest in (collection / FILES.versions).glob(".*"):
+        shutil.rmtree(rest)
+
+
+def _delete(version: Path) -> None:
+    gone = version.with_name(f".{version.name}")
+    version.rename(gone)  # at once no version any more, however long the rest takes
+    shutil.rmtree(gone)
