@@ -7,7 +7,8 @@ as a folder.
 
 `metadata.parquet` or `metadata-large.parquet` in that folder adds timestamp, size, user name and NSFW scores (0 to 1; 2
 where the generator blurred the picture itself). Its rows come in no useful order, so those of the parts that are here
-are first copied to a temporary database: about a minute and 300 bytes of disk a row for the whole of Large, no memory.
+are first copied to a temporary database (17 microseconds and 260 bytes of disk each: four minutes and 4 GB for all of
+Large, half a microsecond for each row of parts that are not here); what is in memory does not grow with them.
 
 Without any parts, or where the path is the Parquet file itself, the metadata alone makes a collection of prompts.
 """
