@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import socket
 import sys
@@ -17,14 +18,17 @@ from service import logs
 from service.app import create_app
 from service.catalogue import Catalogue
 from service.problems import describe
+from service.protocol import Protocol
 from service.settings import Settings
 
 
 class Server(uvicorn.Server):
-    """uvicorn that says where to go once it listens."""
+    """uvicorn that says where to go once it listens, and looks for new versions at once on SIGHUP."""
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        if self.started:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.config.app.state.reloading.ask)
         if self.started and sockets:
             print(greeting(*sockets[0].getsockname()[:2]), flush=True)
 
@@ -59,7 +63,9 @@ def serve(settings: Settings) -> None:
         config = uvicorn.Config(
             app,
             log_config=None,
-            log_level="warning",
+            http=Protocol,
+            ws="none",
+            log_level="error",  # what uvicorn warns of is what clients sent
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=30,
