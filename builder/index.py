@@ -30,7 +30,7 @@ def index(collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = REC
     started = time.monotonic()
     dim = manifest.model.embedding_dim
     kinds = [kind for kind in KINDS if (folder / FILES.vectors(kind)).is_file()]
-    made = {kind: _index(folder, kind, kinds, dim, max_memory, recall) for kind in kinds}
+    made = {kind: index_vectors(folder, kind, dim, max_memory, recall) for kind in kinds}
     seconds = {**manifest.build["seconds"], "index": round(time.monotonic() - started, 2)}
     manifest = replace(
         manifest,
@@ -42,7 +42,8 @@ def index(collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = REC
     return manifest
 
 
-def _index(folder: Path, kind: Kind, kinds: list[Kind], dim: int, max_memory: int, recall: float) -> IndexInfo:
+def index_vectors(folder: Path, kind: Kind, dim: int, max_memory: int, recall: float) -> IndexInfo:
+    """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, are queries, too."""
     vectors = folder / FILES.vectors(kind)
     count = len(np.load(vectors, mmap_mode="r"))
     plan = choose(count, dim, max_memory)
@@ -50,6 +51,7 @@ def _index(folder: Path, kind: Kind, kinds: list[Kind], dim: int, max_memory: in
     info = IndexInfo(plan.key, count, plan.exact, None if plan.exact else 1, {})
     asked = {
         "images" if other == "images" else "texts": sample(folder / FILES.vectors(other), own=other == kind)
-        for other in kinds
+        for other in KINDS
+        if (folder / FILES.vectors(other)).is_file()
     }
     return tune(VectorIndex.open(folder, kind, info, dim), plan, vectors, asked, recall)
