@@ -33,6 +33,7 @@ class OpenPromptsSource:
         """`path`: the CSV; `images`: a folder that its pictures lie in, however deep."""
         if not path.is_file():
             raise SourceError(f"{path} is no file: open-prompts is one CSV with the columns {', '.join(_COLUMNS)}")
+        next(read_csv(path, all_of=_COLUMNS), None)  # whether it has them
         self._csv = path
         self._images = images
         self.root = (images or path.parent).resolve()

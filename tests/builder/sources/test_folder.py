@@ -10,8 +10,9 @@ from builder.sources.picture import FilePicture
 from promptsearch.errors import SourceError
 from promptsearch.picture import open_picture
 from tests.builder.sources import generators as made
-from tests.builder.sources.building import built, sorted_out
+from tests.builder.sources.building import MODEL, built, sorted_out
 from tests.drawing import picture
+from tests.service.serving import serving
 
 
 def items(root: Path) -> dict[str, Item]:
@@ -141,3 +142,21 @@ def test_a_folder_of_generations_is_searched(tmp_path: Path) -> None:
         assert found.file == "fox.png"
         assert found.settings["model"] == "foxes-v2"
         assert search.image(open_picture(pictures / "plain.webp")).prompt is None
+
+
+@pytest.mark.slow
+def test_a_service_finds_a_generation_and_hands_out_its_file(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    (pictures / "夜").mkdir(parents=True)
+    path = made.save_png(pictures / "夜" / "bottle.png", {"prompt": made.COMFYUI})
+    save(pictures / "plain.webp", 3)
+    with built(tmp_path / "indices", "folder", pictures):
+        pass
+    flags = ["--models", str(MODEL.parent), "--indices", str(tmp_path / "indices"), "--files", f"c={pictures}"]
+    with serving(tmp_path, flags) as service:
+        [prompt] = service.get("/search/prompts", q="a glass bottle").json()["results"]
+        assert prompt["text"] == "a glass bottle, 夜の銀河"
+        [image] = prompt["images"]
+        assert image["settings"]["seed"] == 156680208700286
+        assert service.get(image["image"]["file"]).content == path.read_bytes()
+        assert service.end() == 0

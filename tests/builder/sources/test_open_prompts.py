@@ -161,6 +161,9 @@ def test_a_link_that_is_no_url_names_no_picture(tmp_path: Path) -> None:
 def test_it_is_one_csv_that_is_named(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="open-prompts is one CSV with the columns prompt, raw_data"):
         open_source("open-prompts", tmp_path, None)
+    (tmp_path / "a.csv").write_text("image,prompt\n")
+    with pytest.raises(SourceError, match=r"has no column raw_data.* use manifest instead of open-prompts"):
+        open_source("open-prompts", tmp_path / "a.csv", None)
 
 
 def test_open_prompts_are_searched_with_and_without_pictures(tmp_path: Path) -> None:
