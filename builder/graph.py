@@ -92,11 +92,11 @@ def _write(tower: nn.Module, example: torch.Tensor, dynamic: dict[int, object], 
     for node in graph.graph.node:  # where in the exporting machine's files each node came from
         del node.metadata_props[:]
         node.doc_string = ""
-    _store_in_half(graph)
+    store_in_half(graph)
     onnx.save(graph, path)
 
 
-def _store_in_half(model: onnx.ModelProto) -> None:
+def store_in_half(model: onnx.ModelProto) -> None:
     """Store as fp16 every weight that fp16 holds exactly, and cast it back in the graph.
 
     OpenAI's checkpoints are fp16 to begin with, so this halves the files and changes no bit of any result: ONNX Runtime

@@ -27,6 +27,8 @@ class BundleFiles:
     model: str = "model.json"
     text: str = "text.onnx"
     image: str = "image.onnx"
+    text_int8: str = "text.int8.onnx"
+    image_int8: str = "image.int8.onnx"
     tokenizer: str = "tokenizer.json"
     licences: str = "LICENSES"
 
@@ -74,7 +76,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Precision:
-    """One pair of encoders and how faithful it is to the checkpoint in PyTorch fp32 (cosine similarities)."""
+    """One pair of encoders and how faithful it is to the checkpoint in PyTorch fp32: cosines, and shares of results."""
 
     text: str
     image: str

@@ -4,9 +4,11 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
+from builder import fidelity
 from builder.checkpoint import Checkpoint, StateDict
 from builder.export import architecture, export
 from promptsearch.bundle import Bundle
@@ -14,6 +16,7 @@ from promptsearch.encoders import Encoders
 from promptsearch.errors import ExportError
 from promptsearch.files import sha256_of
 from tests import checkpoints
+from tests.builder.test_fidelity import NAMES
 from tests.parity import TEXTS
 
 
@@ -33,7 +36,7 @@ def test_a_bundle_says_what_it_was_made_of(vit_bundle: Bundle, vit_checkpoint: C
 
 def test_a_bundle_records_how_faithful_it_is(vit_bundle: Bundle) -> None:
     fidelity = vit_bundle.precisions["fp32"].fidelity
-    assert set(fidelity) == {"text_cosine_min", "text_cosine_mean", "image_cosine_min", "image_cosine_mean"}
+    assert set(fidelity) == NAMES
     assert all(0.99999 <= value <= 1.000001 for value in fidelity.values())
 
 
@@ -60,6 +63,66 @@ def test_a_new_export_replaces_the_bundle(vit_bundle: Bundle, vit_checkpoint: Ch
     }  # fmt: skip
     assert contents(out)["text.onnx"] == vit_bundle.files["text.onnx"]  # the same bytes each time
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["replaced"]
+
+
+@pytest.fixture(scope="module")
+def with_int8(vit_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return export(vit_checkpoint, tmp_path_factory.mktemp("models") / "tiny", precision="int8", licence="CC0-1.0")
+
+
+def test_int8_encoders_lie_beside_those_in_fp32(with_int8: Bundle, vit_bundle: Bundle) -> None:
+    assert list(with_int8.precisions) == ["fp32", "int8"]
+    assert with_int8.precisions["fp32"] == vit_bundle.precisions["fp32"]
+    assert with_int8.files.items() >= vit_bundle.files.items()
+    assert with_int8.files.keys() - vit_bundle.files.keys() == {"text.int8.onnx", "image.int8.onnx"}
+    with_int8.verify()
+
+
+def test_int8_encoders_are_smaller_and_say_how_faithful_they_are(with_int8: Bundle) -> None:
+    for file in ("text", "image"):
+        assert with_int8.path(f"{file}.int8.onnx").stat().st_size < 0.7 * with_int8.path(f"{file}.onnx").stat().st_size
+    fidelity = with_int8.precisions["int8"].fidelity
+    assert set(fidelity) == NAMES
+    assert all(0.99 <= fidelity[f"{kind}_cosine_mean"] < 0.999999 for kind in ("text", "image"))
+    # What random weights have to say of a picture is in the details that 8 bits lose.
+    assert all(fidelity[f"{kind}_top10_overlap"] > 0.5 for kind in ("text", "image"))
+
+
+def test_a_models_identity_is_not_its_precision(with_int8: Bundle, vit_bundle: Bundle) -> None:
+    assert with_int8.identity == vit_bundle.identity
+
+
+def test_int8_encoders_are_searched_with(with_int8: Bundle, encoders: Encoders) -> None:
+    quantised = Encoders(with_int8, precision="int8", threads=1)
+    vectors = quantised.encode_texts(TEXTS)
+    assert vectors.dtype == np.float32
+    assert np.vecdot(vectors, encoders.encode_texts(TEXTS)).mean() > 0.99
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_what_is_too_coarse_in_the_fastest_form_is_exported_in_the_finer_one(
+    with_int8: Bundle, vit_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fast = with_int8.precisions["int8"].fidelity
+    monkeypatch.setattr(fidelity, "INT8_COSINE", fast["text_cosine_mean"] + 1e-6)
+    bundle = export(vit_checkpoint, tmp_path / "tiny", precision="int8")
+    fine = bundle.precisions["int8"].fidelity
+    assert fine["text_cosine_mean"] > fast["text_cosine_mean"]
+    assert "MatMulNBits" in operators(bundle.path("text.int8.onnx"))
+    assert "MatMulNBits" not in operators(with_int8.path("text.int8.onnx"))
+
+
+def test_int8_encoders_that_are_not_faithful_enough_are_not_exported(
+    vit_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fidelity, "INT8_COSINE", 0.9999999)
+    with pytest.raises(ExportError, match=r"not faithful: text_cosine_mean is 0\.99.*, it must be at least 0.9999999"):
+        export(vit_checkpoint, tmp_path / "tiny", precision="int8")
+    assert not any(tmp_path.iterdir())
+
+
+def operators(path: Path) -> set[str]:
+    return {node.op_type for node in onnx.load(path).graph.node}
 
 
 def test_a_failed_export_changes_nothing(vit_bundle: Bundle, vit_state: StateDict, tmp_path: Path) -> None:
