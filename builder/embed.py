@@ -1,42 +1,42 @@
-"""A source's items and their embeddings to a staged version."""
+"""A source's items and their embeddings to a staged version.
+
+What was encoded before is taken from the cache (see builder/cache.py), which is also how a build goes on that was
+stopped: batches are filled with new pictures in the source's order, so the batches after a stop are those that would
+have come without it, and the collection is the same to the last bit.
+"""
 
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from tqdm import tqdm
 
+from builder.cache import Cache, CachedPicture, Vector, digest_of
+from builder.decoding import Decoded, Decoders, Outcome
 from builder.engines import Engine
+from builder.progress import Progress
 from builder.sources import Item, Rejected, Source
 from builder.staging import Staging
 from promptsearch.bundle import Bundle
-from promptsearch.encoders import IMAGE_BATCH, cores
-from promptsearch.errors import BuildError, PictureError
+from promptsearch.cores import cores
+from promptsearch.encoders import IMAGE_BATCH
+from promptsearch.errors import BuildError
 from promptsearch.manifest import Manifest, ModelReference
-from promptsearch.picture import open_picture
-from promptsearch.preprocessing import Preprocessing
-from promptsearch.thumbnails import make_thumbnail
 
 TEXTS_AT_ONCE = 4096  # enough that texts of one length find each other
+HELD_BACK = 32 * IMAGE_BATCH  # items that may wait for a batch to fill
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """An item after decoding: pixels, size and thumbnail of its picture, or why there are none."""
+@dataclass
+class Tally:
+    """What the stages did."""
 
-    item: Item | Rejected
-    pixels: NDArray[np.float32] | None = None  # [3, size, size]
-    size: tuple[int, int] | None = None
-    thumbnail: bytes | None = None
-    problem: str | None = None
+    encoded: int = 0  # pictures
+    cached: int = 0  # pictures whose vector was known
+    encoding: float = 0.0  # seconds
 
 
 def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, engine_name: str) -> Manifest:
@@ -46,16 +46,11 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
     does not decode leaves its prompt and settings. Raises BuildError where nothing at all is left.
     """
     started = time.monotonic()
-    with Staging(collection, bundle.embedding_dim) as staging:
-        progress = tqdm(prepare(source.items(), engine.preprocessing), desc="items", unit=" items", disable=None)
-        for batch in _batches(progress):
-            _store(batch, engine, staging)
+    tally = Tally()
+    with Staging(collection, bundle.embedding_dim) as staging, Cache(collection, bundle) as cache:
+        _embed_items(source, engine, bundle, staging, cache, tally)
         pictures_done = time.monotonic()
-        total = staging.counts()["prompts"]
-        with tqdm(total=total, desc="prompts", unit=" prompts", disable=None) as progress:
-            for texts in staging.texts(TEXTS_AT_ONCE):
-                staging.prompts.append(engine.encode_texts(texts))
-                progress.update(len(texts))
+        new_texts = _embed_prompts(engine, staging, cache)
         counts = staging.counts()
         if not counts["prompts"] and not counts["images"]:
             raise BuildError(
@@ -63,6 +58,7 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
                 f"{staging.folder / 'quarantine.csv'} says why"
             )
     now = datetime.now(UTC)
+    done = time.monotonic()
     manifest = Manifest(
         collection=collection.name,
         version=now.strftime("%Y%m%dT%H%M%S.%fZ"),
@@ -74,9 +70,14 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
         prompts=None,
         build={
             "engine": engine_name,
+            "quarantined": dict(staging.reasons.most_common()),
+            "encoded": {"images": tally.encoded, "prompts": new_texts},
+            "from_cache": {"images": tally.cached, "prompts": counts["prompts"] - new_texts},
+            "images_a_second": round(tally.encoded / (pictures_done - started), 2) if tally.encoded else None,
             "seconds": {
                 "images": round(pictures_done - started, 2),
-                "prompts": round(time.monotonic() - pictures_done, 2),
+                "images_encoding": round(tally.encoding, 2),
+                "prompts": round(done - pictures_done, 2),
             },
         },
         files={},
@@ -85,52 +86,90 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
     return manifest
 
 
-def prepare(items: Iterable[Item | Rejected], preprocessing: Preprocessing) -> Iterator[Prepared]:
-    """Decode in threads (Pillow gives up the GIL), a bounded window ahead of the consumer, in the source's order."""
-
-    def work(item: Item | Rejected) -> Prepared:
-        if isinstance(item, Rejected) or item.picture is None:
-            return Prepared(item)
-        try:
-            picture = open_picture(item.picture.read(), background=preprocessing.spec.background)
-            return Prepared(item, preprocessing(picture), picture.size, make_thumbnail(picture))
-        except PictureError as error:
-            return Prepared(item, problem=str(error))
-
-    waiting: deque[Future[Prepared]] = deque()
-    with ThreadPoolExecutor(cores(), thread_name_prefix="decode") as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 2 * IMAGE_BATCH:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+def _embed_items(source: Source, engine: Engine, bundle: Bundle, staging: Staging, cache: Cache, tally: Tally) -> None:
+    batch = Batch(engine, staging, cache, tally)
+    with Progress("items", None) as progress, Decoders(bundle.image, cache.path, cores()) as decoders:
+        for item, outcome in decoders.decode(source.items()):
+            batch.add(item, outcome)
+            progress.add(1)
+        batch.flush()
 
 
-def _batches(prepared: Iterable[Prepared]) -> Iterator[list[Prepared]]:
-    """Runs of items that hold IMAGE_BATCH pictures each (or many items without one)."""
-    batch: list[Prepared] = []
-    pictures = 0
-    for one in prepared:
-        batch.append(one)
-        pictures += one.pixels is not None
-        if pictures == IMAGE_BATCH or len(batch) == 32 * IMAGE_BATCH:
-            yield batch
-            batch, pictures = [], 0
-    if batch:
-        yield batch
+class Batch:
+    """Items in order, held back from the first picture that must be encoded until there are IMAGE_BATCH of those."""
+
+    def __init__(self, engine: Engine, staging: Staging, cache: Cache, tally: Tally) -> None:
+        self._engine, self._staging, self._cache, self._tally = engine, staging, cache, tally
+        self._held: list[tuple[Item | Rejected, Outcome | None]] = []
+        self._new: dict[bytes, Decoded] = {}  # by content: the same picture twice is encoded once
+
+    def add(self, item: Item | Rejected, outcome: Outcome | None) -> None:
+        # Two that were decoded at the same time may be one, and its vector is known by now.
+        new = isinstance(outcome, Decoded) and outcome.crop is not None and self._cache.picture(outcome.digest) is None
+        if new and isinstance(outcome, Decoded):
+            self._new.setdefault(outcome.digest, outcome)
+        if not self._new:
+            self._store(item, outcome)
+            return
+        self._held.append((item, outcome))
+        if len(self._new) == IMAGE_BATCH or len(self._held) == HELD_BACK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Encode what is new, make that durable, then store what was held back."""
+        if self._new:
+            started = time.monotonic()
+            crops = [one.crop for one in self._new.values() if one.crop is not None]
+            vectors = self._engine.encode_pixels(self._engine.preprocessing.normalise(np.stack(crops)))
+            self._tally.encoding += time.monotonic() - started
+            self._tally.encoded += len(vectors)
+            self._cache.add_pictures(
+                (digest, CachedPicture(vector.astype("<f2"), one.size, one.thumbnail))
+                for (digest, one), vector in zip(self._new.items(), vectors, strict=True)
+                if one.size is not None and one.thumbnail is not None
+            )
+        self._tally.cached -= len(self._new)
+        for item, outcome in self._held:
+            self._store(item, outcome)
+        self._held, self._new = [], {}
+
+    def _store(self, item: Item | Rejected, outcome: Outcome | None) -> None:
+        if isinstance(item, Rejected):
+            self._staging.reject(item)
+        elif isinstance(outcome, str):
+            self._staging.reject(Rejected(item.source, outcome))
+            if item.prompt is not None:
+                self._staging.add(item, None)
+        elif outcome is None:
+            self._staging.add(item, item.vector)
+        else:
+            picture = self._cache.picture(outcome.digest)
+            assert picture is not None, "what was decoded is encoded before it is stored"
+            self._tally.cached += 1
+            self._staging.add(item, picture.vector, picture.size, picture.thumbnail)
 
 
-def _store(batch: list[Prepared], engine: Engine, staging: Staging) -> None:
-    for one in batch:
-        if isinstance(one.item, Rejected):
-            staging.reject(one.item)
-            continue
-        if one.problem:
-            staging.reject(Rejected(one.item.source, one.problem))
-            if one.item.prompt is None:
-                continue
-        staging.add(one.item, one.size, one.thumbnail)
-    pixels = [one.pixels for one in batch if one.pixels is not None]
-    if pixels:
-        staging.add_vectors(engine.encode_pixels(np.stack(pixels)))
+def _embed_prompts(engine: Engine, staging: Staging, cache: Cache) -> int:
+    """Append every prompt's vector; returns how many were computed."""
+    computed = 0
+    with Progress("prompts", staging.counts()["prompts"]) as progress:
+        for batch in staging.texts(TEXTS_AT_ONCE):
+            digests = [digest_of(text.encode()) for text, _ in batch]
+            known = cache.texts([digest for digest, (_, given) in zip(digests, batch, strict=True) if given is None])
+            new = [
+                (digest, text)
+                for digest, (text, given) in zip(digests, batch, strict=True)
+                if given is None and digest not in known
+            ]
+            if new:
+                vectors = engine.encode_texts([text for _, text in new]).astype("<f2")
+                found = {digest: vector for (digest, _), vector in zip(new, vectors, strict=True)}
+                cache.add_texts(found.items())
+                known |= found
+                computed += len(new)
+            rows: list[Vector] = [
+                known[digest] if given is None else given for digest, (_, given) in zip(digests, batch, strict=True)
+            ]
+            staging.prompts.append(np.stack(rows))
+            progress.add(len(batch))
+    return computed

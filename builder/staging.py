@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -33,21 +34,26 @@ def staged_manifest(collection: Path) -> Manifest:
     return Manifest.read(folder)
 
 
+Vector = NDArray[np.float16] | NDArray[np.float32]
+
+
 class Staging:
     """Collects items, vectors, thumbnails and rejections. Leave the `with` block without an error to keep them."""
 
     def __init__(self, collection: Path, embedding_dim: int) -> None:
         self.folder = staging_folder(collection)
+        self._dim = embedding_dim
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.images = VectorFile(self.folder / FILES.vectors("images"), embedding_dim)
         self.prompts = VectorFile(self.folder / FILES.vectors("prompts"), embedding_dim)
         self.quarantined = 0
-        self._pending = 0  # stored items whose vectors are still to come
+        self.reasons: Counter[str] = Counter()
         self._next_prompt = 0
         self._without_vector = 0
         self._repeats: dict[str, int] = {}  # how often a key has come, of those that came again
         self._items = _database(self.folder / FILES.items, items.SCHEMA)
+        self._items.execute("CREATE TEMP TABLE given (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
         self._thumbnails = _database(self.folder / FILES.thumbnails, thumbnails.SCHEMA)
         self._quarantine_file = (self.folder / FILES.quarantine).open("w", newline="", encoding="utf-8")
         self._quarantine = csv.writer(self._quarantine_file)
@@ -56,17 +62,35 @@ class Staging:
     def reject(self, rejected: Rejected) -> None:
         self._quarantine.writerow((rejected.where, rejected.reason))
         self.quarantined += 1
+        # The part before a colon is the same for all of its kind; what follows tells of the one row.
+        self.reasons[rejected.reason.partition(":")[0]] += 1
 
-    def add(self, item: Item, size: tuple[int, int] | None, thumbnail: bytes | None) -> None:
-        """Store an item. `size` is that of its decoded picture, whose vector the caller appends in the same order."""
+    def add(
+        self, item: Item, vector: Vector | None, size: tuple[int, int] | None = None, thumbnail: bytes | None = None
+    ) -> None:
+        """Store an item, with its picture's unit vector (float16 or float32 [dim]) where it has one.
+
+        `size` is that of the decoded picture, where one was decoded.
+        """
+        for given in (item.vector, item.prompt_vector):
+            if given is not None and given.shape != (self._dim,):
+                raise BuildError(
+                    f"the source's vectors have {given.shape[-1]} dimensions, the model's {self._dim}: "
+                    "name the model that they were made with"
+                )
         prompt = None if item.prompt is None else self._prompt_row(item.prompt)
-        if size:
-            row = self.images.rows + self._pending
-            self._pending += 1
+        if prompt is not None and item.prompt_vector is not None:
+            self._items.execute(
+                "INSERT INTO given VALUES (?, ?) ON CONFLICT DO NOTHING",
+                (prompt, item.prompt_vector.astype("<f2").tobytes()),
+            )
+        if vector is not None:
+            row = self.images.rows
+            self.images.append(vector[np.newaxis])
         else:
             self._without_vector += 1
             row = -self._without_vector  # numbered after all that have a vector, when they are counted
-        file = item.picture.file if item.picture and size else None
+        file = item.picture.file if item.picture and vector is not None else None
         settings = [item.settings.get(name) for name in items.SETTINGS]
         extra = json.dumps(item.extra, ensure_ascii=False) if item.extra else None
         width, height = size or (item.width, item.height)
@@ -85,17 +109,11 @@ class Staging:
         if thumbnail:
             self._thumbnails.execute("INSERT INTO thumbnails VALUES (?, ?)", (row, thumbnail))
 
-    def add_vectors(self, vectors: NDArray[np.float32]) -> None:
-        """The vectors of the pictures stored since the last call, float32 [n, dim], in that order."""
-        assert len(vectors) == self._pending, "every stored picture has one vector"
-        self.images.append(vectors)
-        self._pending = 0
-
-    def texts(self, size: int) -> Iterator[list[str]]:
-        """All prompts in the order of their rows, `size` at a time."""
-        cursor = self._items.execute("SELECT text FROM prompts ORDER BY row")
+    def texts(self, size: int) -> Iterator[list[tuple[str, NDArray[np.float16] | None]]]:
+        """All prompts in the order of their rows, `size` at a time, each with the vector that its source gave."""
+        cursor = self._items.execute("SELECT text, vector FROM prompts LEFT JOIN given USING (row) ORDER BY row")
         while batch := cursor.fetchmany(size):
-            yield [text for (text,) in batch]
+            yield [(text, None if given is None else np.frombuffer(given, dtype="<f2")) for text, given in batch]
 
     def counts(self) -> dict[str, int]:
         (prompts,) = self._items.execute("SELECT count(*) FROM prompts").fetchone()

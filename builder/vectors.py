@@ -20,8 +20,8 @@ class VectorFile:
         self._write_header()
         self._start = self._file.tell()
 
-    def append(self, vectors: NDArray[np.float32]) -> None:
-        """float32 [n, dim], unit length; their halves keep a cosine to 1e-4."""
+    def append(self, vectors: NDArray[np.float16] | NDArray[np.float32]) -> None:
+        """float16 or float32 [n, dim], unit length; halves keep a cosine to 1e-4."""
         self._file.write(np.ascontiguousarray(vectors, dtype="<f2").tobytes())
         self.rows += len(vectors)
 

@@ -42,9 +42,12 @@ class Preprocessing:
 
     def __call__(self, picture: Image.Image) -> NDArray[np.float32]:
         """RGB picture -> float32 [3, size, size]."""
-        pixels = np.asarray(self.crop(picture), dtype=np.float32)
-        pixels = pixels * self._scale + self._shift
-        return np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        return self.normalise(np.asarray(self.crop(picture)))
+
+    def normalise(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Cropped pixels, uint8 [..., size, size, 3] -> float32 [..., 3, size, size]."""
+        pixels = crops * self._scale + self._shift
+        return np.ascontiguousarray(np.moveaxis(pixels, -1, -3))
 
 
 def _middle(picture: Image.Image) -> Image.Image:

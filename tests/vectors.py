@@ -40,7 +40,6 @@ def stage(collection: Path, images: Vectors | None, prompts: Vectors | None, *, 
     with Staging(collection, given.shape[1]) as staging:
         for number in range(max(count + without_vector, 0 if prompts is None else len(prompts))):
             text = None if prompts is None else f"prompt {min(number, len(prompts) - 1)}"
-            here = number < count
             item = Item(
                 f"{number}.png",
                 f"{number}.png",
@@ -48,9 +47,10 @@ def stage(collection: Path, images: Vectors | None, prompts: Vectors | None, *, 
                 FilePicture(Path("/root"), f"{number}.png"),
                 settings={"seed": number},
             )
-            staging.add(item, (8, 8) if here else None, thumbnail if here else None)
-        if images is not None:
-            staging.add_vectors(images)
+            if images is not None and number < count:
+                staging.add(item, images[number], (8, 8), thumbnail)
+            else:
+                staging.add(item, None)
         if prompts is not None:
             staging.prompts.append(prompts)
         counts = staging.counts()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ from promptsearch.manifest import Manifest
 from promptsearch.picture import open_picture
 from tests import source
 from tests.drawing import as_bytes, picture
+from tests.vectors import random_vectors
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ def test_the_manifest_counts_what_was_built(collection: Collection, encoders: En
     assert manifest.collection == "tiny"
     assert manifest.source == {"kind": "manifest", "root": "tiny"}
     assert manifest.build["engine"] == "onnx"
-    assert set(manifest.build["seconds"]) == {"images", "prompts", "index"}
+    assert set(manifest.build["seconds"]) == {"images", "images_encoding", "prompts", "index"}
+    assert manifest.build["encoded"] == {"images": 3, "prompts": 4}
+    assert sum(manifest.build["quarantined"].values()) == len(source.QUARANTINED)
+    assert manifest.build["quarantined"]["neither image nor prompt"] == 1
     assert collection.require_model(encoders.bundle) is encoders.bundle
     manifest.verify(collection.folder)
 
@@ -137,6 +142,76 @@ def test_batches_keep_pictures_and_vectors_together(encoders: Encoders, tmp_path
         row = collection.items.image(item_id("image", f"{number}.png")).row
         assert np.vecdot(collection.index("images").vector(row), vector) > 0.9998  # stored as halves
         assert row == number
+    collection.close()
+
+
+def test_a_second_build_encodes_what_is_new_alone(encoders: Encoders, tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
+    items = [Item(f"{n}", f"{n}", f"prompt {n}", FilePicture(tmp_path, f"{n}.png")) for n in range(40)]
+    first = build(Listed([*items[:39]], tmp_path), encoders, tmp_path / "c")
+    second = build(Listed([*items[1:]], tmp_path), encoders, tmp_path / "c")
+    assert first.manifest.build["encoded"] == {"images": 39, "prompts": 39}
+    assert second.manifest.build["encoded"] == {"images": 1, "prompts": 1}
+    assert second.manifest.build["from_cache"] == {"images": 38, "prompts": 38}
+    assert second.manifest.counts == {"prompts": 39, "images": 39, "image_vectors": 39, "quarantined": 0}
+    for number in range(1, 39):
+        rows = [one.items.image(item_id("image", f"{number}")).row for one in (first, second)]
+        before, after = first.index("images").vector(rows[0]), second.index("images").vector(rows[1])
+        np.testing.assert_array_equal(before, after)
+        assert first.thumbnails is not None
+        assert second.thumbnails is not None
+        assert first.thumbnails.get(rows[0]) == second.thumbnails.get(rows[1])
+    first.close()
+    second.close()
+
+
+def test_the_same_picture_again_is_encoded_once(encoders: Encoders, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(as_bytes(picture(1, 64, 64)))
+    given: list[Item | Rejected | None] = [
+        Item(f"{n}", f"{n}", None, FilePicture(tmp_path, "a.png")) for n in range(50)
+    ]
+    collection = build(Listed(given, tmp_path), encoders, tmp_path / "c")
+    assert collection.manifest.counts["image_vectors"] == 50
+    assert collection.manifest.build["encoded"]["images"] == 1
+    assert collection.manifest.build["from_cache"]["images"] == 49
+    collection.close()
+
+
+def test_vectors_that_a_source_brings_are_not_computed(encoders: Encoders, tmp_path: Path) -> None:
+    vectors = random_vectors(4, encoders.bundle.embedding_dim)
+    given: list[Item | Rejected | None] = [
+        Item(f"{n}", f"{n}", f"prompt {n}", vector=vectors[n], prompt_vector=vectors[n + 2]) for n in range(2)
+    ]
+    collection = build(Listed([*given, Item("words", "words", "only words")], tmp_path), encoders, tmp_path / "c")
+    assert collection.manifest.build["encoded"] == {"images": 0, "prompts": 1}
+    for number in range(2):
+        np.testing.assert_array_equal(collection.index("images").vector(number), vectors[number])
+        np.testing.assert_array_equal(collection.index("prompts").vector(number), vectors[number + 2])
+    assert np.vecdot(collection.index("prompts").vector(2), encoders.encode_texts(["only words"])[0]) > 0.9998
+    collection.close()
+
+
+@dataclass(frozen=True)
+class Deadly:
+    """A picture that ends the process that reads it, as a decoder's crash does."""
+
+    file: str | None = None
+
+    def read(self) -> bytes:
+        os._exit(9)
+
+
+def test_a_picture_that_ends_its_process_costs_itself_alone(encoders: Encoders, tmp_path: Path) -> None:
+    given: list[Item | Rejected | None] = []
+    for number in range(60):
+        (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
+        given.append(Item(f"{number}", f"{number}", None, FilePicture(tmp_path, f"{number}.png")))
+    given[5:5] = [Item("deadly", "deadly", "a deadly picture", Deadly())]
+    collection = build(Listed(given, tmp_path), encoders, tmp_path / "c")
+    assert collection.manifest.counts == {"prompts": 1, "images": 61, "image_vectors": 60, "quarantined": 1}
+    assert "the process that decoded it died" in (collection.folder / "quarantine.csv").read_text()
+    assert [collection.items.image(item_id("image", f"{n}")).row for n in range(60)] == list(range(60))
     collection.close()
 
 

@@ -1,0 +1,27 @@
+"""One builder at a time in a collection's folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from collections.abc import Iterator
+from pathlib import Path
+
+from promptsearch.errors import BuildError
+
+
+@contextlib.contextmanager
+def locked(collection: Path) -> Iterator[None]:
+    """Held until the block ends, or its process does, however that comes about.
+
+    Raises BuildError where another process holds it.
+    """
+    collection.mkdir(parents=True, exist_ok=True)
+    with (collection / "build.lock").open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise BuildError(
+                f"another build of {collection.name} is running in {collection}: wait for its end"
+            ) from None
+        yield
