@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence, Set
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,11 @@ from promptsearch.thumbnails import Thumbnails
 
 DEPTH = 1000  # candidates a query re-scores, and so how far its pages go
 
-# Told when a stage of a search ("search", "re-score") begins and ends, for whoever measures.
-Stage = Callable[[str], AbstractContextManager[object]]
+# Told when a stage of a search begins and ends, for whoever measures.
+Stage = Callable[[Literal["search", "re-score"]], AbstractContextManager[object]]
 
 
-def untimed(_name: str) -> AbstractContextManager[object]:
+def untimed(_stage: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 

@@ -15,6 +15,8 @@ PromptSearchError
 ├── NoVectors               the collection (or item) has no vectors of that kind
 ├── KeyNeeded               the service asks for an API key, and this is none
 ├── RateExceeded            one client asks more often than it may
+├── Overloaded              more is asked than can be answered in time
+├── NotReady                the service cannot answer searches now
 ├── ArtefactError           what lies on disk is damaged or does not belong together
 │   ├── BundleError         a model bundle
 │   ├── CollectionError     a collection
@@ -98,6 +100,20 @@ class RateExceeded(PromptSearchError):
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class Overloaded(PromptSearchError):
+    """`retry_after`: seconds until there is likely room again."""
+
+    slug = "overloaded"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class NotReady(PromptSearchError):
+    slug = "not-ready"
 
 
 class ArtefactError(PromptSearchError):

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
@@ -25,10 +26,14 @@ from service.settings import Settings
 class Server(uvicorn.Server):
     """uvicorn that says where to go once it listens, and looks for new versions at once on SIGHUP."""
 
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.config.app.state.reloading.ask)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._app.state.reloading.ask)
         if self.started and sockets:
             print(greeting(*sockets[0].getsockname()[:2]), flush=True)
 
@@ -73,7 +78,7 @@ def serve(settings: Settings) -> None:
         # uvicorn stops gracefully and then raises the signal once more: that one ends the process without an error.
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, _leave)
-        Server(config).run(sockets=[listening])
+        Server(config, app).run(sockets=[listening])
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

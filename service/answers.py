@@ -1,18 +1,41 @@
-"""Rows of a collection to the shapes that the service answers with."""
+"""Rows of a collection to the shapes that the service answers with: those of service/schemas.py, which tests compare.
+
+Lists of results are put together as plain dictionaries and written to JSON in one go, because they are what a search
+spends its time on beside the search itself.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from pydantic_core import to_json
+
 from promptsearch.collection import Collection, Page
 from promptsearch.items import Image, Prompt
-from promptsearch.manifest import IndexInfo
+from promptsearch.manifest import IndexInfo, Kind
 from service import schemas
 from service.catalogue import Catalogue, Served
 
 IMAGES_OF_PROMPT = 4  # shown with a prompt in a list
 IMAGES_OF_PROMPT_ALONE = 50
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The JSON of a page of results but for how long it took, which each request that gets it says for itself."""
+
+    before: bytes
+    after: bytes
+
+    def __len__(self) -> int:
+        """Bytes."""
+        return len(self.before) + len(self.after)
+
+    def json(self, took_ms: float) -> bytes:
+        return b"%s%.3f%s" % (self.before, took_ms, self.after)
 
 
 class Answers:
@@ -22,67 +45,66 @@ class Answers:
         self._name = served.name
         self._collection = served.collection
         self._has_files = served.files is not None
+        self._has_thumbnails = served.collection.thumbnails is not None
         self._suffix = f"?{urlencode({'collection': served.name})}" if named else ""
 
-    def images(self, page: Page, took_ms: float) -> schemas.ImageResults:
+    def page(self, kind: Kind, page: Page) -> Answer:
+        results = self._images(page) if kind == "images" else self._prompts(page)
+        frame = to_json({"collection": self._name, "version": self._collection.version})
+        found, following = to_json(results), to_json(page.next.encode() if page.next else None)
+        return Answer(frame[:-1] + b',"took_ms":', b',"results":%s,"next":%s}' % (found, following))
+
+    def _images(self, page: Page) -> list[dict[str, Any]]:
         found = self._collection.items.images(page.rows)
         prompts = self._collection.prompts_of(list(found.values()))
-        results = [
-            schemas.ImageResult(
-                **self._generation(found[row]), score=round(score, 6), prompt=_reference(found[row], prompts)
-            )
+        return [
+            {**self._generation(found[row]), "score": round(score, 6), "prompt": _reference(found[row], prompts)}
             for row, score in zip(page.rows, page.scores, strict=True)
         ]
-        return schemas.ImageResults(results=results, **self._frame(page, took_ms))
 
-    def prompts(self, page: Page, took_ms: float) -> schemas.PromptResults:
+    def _prompts(self, page: Page) -> list[dict[str, Any]]:
         found = self._collection.items.prompts(page.rows)
-        results = [
-            schemas.PromptResult(**self._prompt(found[row], IMAGES_OF_PROMPT), score=round(score, 6))
+        images = self._collection.items.images_of(page.rows, IMAGES_OF_PROMPT)
+        return [
+            {**self._prompt(found[row], images[row]), "score": round(score, 6)}
             for row, score in zip(page.rows, page.scores, strict=True)
         ]
-        return schemas.PromptResults(results=results, **self._frame(page, took_ms))
 
     def image(self, image: Image) -> schemas.ImageItem:
+        reference = _reference(image, self._collection.prompts_of([image]))
         return schemas.ImageItem(
             **self._generation(image),
             collection=self._name,
-            prompt=_reference(image, self._collection.prompts_of([image])),
+            prompt=schemas.PromptReference(**reference) if reference else None,
             extra=dict(image.extra),
         )
 
     def prompt(self, prompt: Prompt) -> schemas.PromptItem:
-        return schemas.PromptItem(**self._prompt(prompt, IMAGES_OF_PROMPT_ALONE), collection=self._name)
+        images = self._collection.items.images_of([prompt.row], IMAGES_OF_PROMPT_ALONE)
+        return schemas.PromptItem(**self._prompt(prompt, images[prompt.row]), collection=self._name)
 
-    def _prompt(self, prompt: Prompt, images: int) -> dict[str, Any]:
-        shown = self._collection.items.images_of([prompt.row], images)[prompt.row]
+    def _prompt(self, prompt: Prompt, images: Sequence[Image]) -> dict[str, Any]:
         return {
             "id": prompt.id,
             "text": prompt.text,
             "image_count": prompt.image_count,
-            "images": [schemas.Generation(**self._generation(image)) for image in shown],
+            "images": [self._generation(image) for image in images],
         }
 
     def _generation(self, image: Image) -> dict[str, Any]:
-        def link(part: str, *, there: bool) -> str | None:
-            return f"/images/{image.id}/{part}{self._suffix}" if there else None
-
-        picture = schemas.Picture(
-            width=image.width,
-            height=image.height,
-            source=image.source,
-            file=link("file", there=self._has_files and image.file is not None),
-            # Every image that has a file was decoded, and so has a thumbnail.
-            thumbnail=link("thumbnail", there=self._collection.thumbnails is not None and image.file is not None),
-        )
-        return {"id": image.id, "image": picture, "settings": dict(image.settings)}
-
-    def _frame(self, page: Page, took_ms: float) -> dict[str, Any]:
+        has_file = image.file is not None
+        address = f"/images/{image.id}"
         return {
-            "collection": self._name,
-            "version": self._collection.version,
-            "took_ms": round(took_ms, 2),
-            "next": page.next.encode() if page.next else None,
+            "id": image.id,
+            "image": {
+                "width": image.width,
+                "height": image.height,
+                "source": image.source,
+                "file": f"{address}/file{self._suffix}" if has_file and self._has_files else None,
+                # Every image that has a file was decoded, and so has a thumbnail.
+                "thumbnail": f"{address}/thumbnail{self._suffix}" if has_file and self._has_thumbnails else None,
+            },
+            "settings": image.settings,
         }
 
 
@@ -91,6 +113,7 @@ def collection_list(catalogue: Catalogue) -> schemas.CollectionList:
         default=catalogue.default,
         collections=[collection_summary(served) for served in catalogue.served.values()],
         refused=dict(catalogue.refused),
+        outdated=dict(catalogue.outdated),
     )
 
 
@@ -122,8 +145,6 @@ def _index(info: IndexInfo | None) -> schemas.IndexSummary | None:
     )
 
 
-def _reference(image: Image, prompts: dict[int, Prompt]) -> schemas.PromptReference | None:
+def _reference(image: Image, prompts: Mapping[int, Prompt]) -> dict[str, str] | None:
     prompt = None if image.prompt is None else prompts.get(image.prompt)
-    if prompt is None:
-        return None
-    return schemas.PromptReference(id=prompt.id, text=prompt.text)
+    return None if prompt is None else {"id": prompt.id, "text": prompt.text}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -15,7 +16,6 @@ from promptsearch import __version__
 from service import problems
 from service.addresses import Addresses
 from service.catalogue import Catalogue
-from service.dependencies import Workers
 from service.gate import Gate
 from service.headers import SecurityHeaders
 from service.keys import COOKIE, Keys, read_keys
@@ -24,9 +24,13 @@ from service.metrics import Metrics
 from service.observing import HEADER as REQUEST_ID_HEADER
 from service.observing import Observed
 from service.rates import Rates
+from service.readiness import Readiness
+from service.reloading import Reloading
 from service.routes import collections, health, items, metrics, page, search, session
+from service.searching import Searching
 from service.settings import Settings
 from service.tracing import trace
+from service.workers import Workers, threads
 
 DESCRIPTION = """Which generated images, and which prompts, mean this? Ask in words, with a picture, or both.
 
@@ -39,9 +43,17 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.settings, app.state.catalogue, app.state.workers = settings, catalogue, Workers()
+        workers = Workers(threads(settings.workers))
+        searching = Searching(settings, catalogue, workers, app.state.metrics)
+        reloading, readiness = Reloading(catalogue, app.state.metrics), Readiness(catalogue, searching)
+        app.state.catalogue, app.state.searching = catalogue, searching
+        app.state.reloading, app.state.readiness = reloading, readiness
+        tasks = [asyncio.create_task(reloading.keep_looking()), asyncio.create_task(readiness.keep_checking())]
         yield
-        app.state.workers.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        workers.close()
         catalogue.close()
 
     app = FastAPI(

@@ -1,10 +1,17 @@
-"""What is served: every published collection together with the model whose vectors it holds."""
+"""What is served: every published collection together with the model whose vectors it holds.
+
+`refresh` compares what is served with what lies on disk. A new version is opened, checked against the model and asked
+once before it takes the place of the old one; where anything is wrong with it, the old one stays. A handler takes its
+`Served` once and keeps it, so what is in flight ends on the version on which it began.
+"""
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from promptsearch.bundle import FILES as BUNDLE_FILES
@@ -12,15 +19,23 @@ from promptsearch.bundle import Bundle
 from promptsearch.collection import Collection
 from promptsearch.encoders import Encoders
 from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection
-from promptsearch.manifest import FILES
+from promptsearch.hidden import read_hidden
+from promptsearch.manifest import FILES, current_version
+from service.batching import Vector
 from service.settings import Settings
+from service.workers import threads
 
 log = logging.getLogger(__name__)
+
+KEPT = 600.0  # seconds that the version before the current one stays open, for cursors
+CHECK_TEXT = "a picture"
+
+_revisions = itertools.count()
 
 
 @dataclass(frozen=True)
 class Served:
-    """One collection, the encoders of its model and, where originals may be served, their folder.
+    """One version of a collection, the encoders of its model and, where originals may be served, their folder.
 
     `name` is that of the collection's folder: it holds where someone copied or renamed what was built under another.
     """
@@ -29,35 +44,45 @@ class Served:
     collection: Collection
     encoders: Encoders
     files: Path | None
+    hidden: Set[str]  # ids that are taken down, those of other versions included
+    revision: int = field(default_factory=lambda: next(_revisions))  # another for whatever could change an answer
+
+    def hiding(self, ids: Set[str]) -> Served:
+        return replace(self, collection=self.collection.hiding(ids), hidden=ids, revision=next(_revisions))
+
+    def check(self, vector: Vector) -> None:
+        """Search once for each kind; raises what a first request would have met."""
+        for kind in self.collection.kinds:
+            self.collection.search(kind, vector, limit=1)
 
 
 class Catalogue:
-    """The collections that could be opened, and why the others could not."""
+    """The collections that could be opened, and why the others could not.
 
-    def __init__(self, served: Mapping[str, Served], refused: Mapping[str, str], default: str | None) -> None:
-        self.served = served
-        self.refused = refused
-        self.default = default
+    One thread at a time may `refresh`; its results appear to all others at once.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._open: dict[Path, Served] = {}
+        self._wrong: dict[Path, str] = {}
+        self._seen: dict[Path, tuple[object, object]] = {}
+        self._before: dict[str, tuple[Served, float]] = {}  # and until when it is kept
+        self.served: Mapping[str, Served] = {}
+        self.refused: Mapping[str, str] = {}
+        self.outdated: Mapping[str, str] = {}
+        self.default: str | None = None
 
     @classmethod
     def open(cls, settings: Settings) -> Catalogue:
         """Open what the settings name; raises StartError where nothing, or not the default, can be served."""
-        bundles = _bundles(settings.models)
-        loaded: dict[str, Encoders] = {}
-        served: dict[str, Served] = {}
-        refused: dict[str, str] = {}
-        for folder in _collection_folders(settings.indices):
-            if folder.name in served:
-                log.warning("%s is left out: a collection of that name is served already", folder)
-                continue
-            try:
-                served[folder.name] = _open(folder, bundles, loaded, settings)
-            except (ArtefactError, UnknownCollection) as error:
-                refused[folder.name] = _one_line(error)
-                log.error("collection %s is not served: %s", folder.name, refused[folder.name])  # noqa: TRY400  expected, and said in full
-        default = _default(settings, served, refused)
-        catalogue = cls(served, refused, default)
-        catalogue.check()
+        catalogue = cls(settings)
+        catalogue.refresh()
+        try:
+            catalogue.default = _default(settings, catalogue.served, catalogue.refused)
+        except StartError:
+            catalogue.close()
+            raise
         return catalogue
 
     def __getitem__(self, name: str | None) -> Served:
@@ -73,30 +98,116 @@ class Catalogue:
             raise UnknownCollection(f"collection {name} is not served: {self.refused[name]}")
         raise UnknownCollection(f"there is no collection {name!r}; served: {', '.join(self.served)}")
 
-    def check(self) -> None:
-        """Encode and search once in each collection; raises what a first request would have met."""
-        for served in self.served.values():
-            vector = served.encoders.encode_texts(["a picture"])[0]
-            for kind in served.collection.kinds:
-                served.collection.search(kind, vector, limit=1)
+    def version(self, served: Served, version: str) -> Served:
+        """That version of the collection, if it is the one before the current; else `served`, which will say so."""
+        before, _ = self._before.get(served.name, (served, 0.0))
+        return before if before.collection.version == version else served
+
+    def encoders(self) -> set[Encoders]:
+        """Those of all versions that are open."""
+        return {served.encoders for served in (*self._open.values(), *(before for before, _ in self._before.values()))}
+
+    def refresh(self, *, everything: bool = False) -> list[str]:
+        """Serve what has changed on disk since the last time, or `everything` that could not be served either.
+
+        Returns the names of collections whose newest version was refused now.
+        """
+        now = time.monotonic()
+        self._before = {name: (one, until) for name, (one, until) in self._before.items() if until > now}
+        folders = list(_collection_folders(self._settings.indices))
+        models = _signature(
+            path for folder in self._settings.models for path in sorted(folder.glob(f"*/{BUNDLE_FILES.model}"))
+        )
+        changed = [folder for folder in folders if everything or self._changed(folder, models)]
+        bundles = _bundles(self._settings.models) if changed else []
+        refused = [folder.name for folder in changed if not self._refresh(folder, bundles)]
+        for folder in self._open.keys() - set(folders):
+            self._keep(folder, f"{folder} is no longer there")
+        self._publish()
+        return refused
 
     def close(self) -> None:
-        for served in self.served.values():
+        for served in (*self._open.values(), *(before for before, _ in self._before.values())):
             served.collection.close()
 
+    def _changed(self, folder: Path, models: object) -> bool:
+        """Whether it may be served otherwise than it is. Where something is wrong, another model may mend it."""
+        files = _signature((folder / FILES.current, folder / FILES.hidden))
+        before = self._seen.get(folder, (None, None))
+        self._seen[folder] = (files, models)
+        return before[0] != files or (folder in self._wrong and before[1] != models)
 
-def _open(folder: Path, bundles: Iterable[Bundle], loaded: dict[str, Encoders], settings: Settings) -> Served:
-    """Raises ArtefactError or UnknownCollection; a model's encoders are loaded once, for all of its collections."""
-    collection = Collection.open(folder)
-    try:
+    def _refresh(self, folder: Path, bundles: Iterable[Bundle]) -> bool:
+        """Serve what the folder now holds, or say why not; False where its newest version is refused."""
+        name, now_open = folder.name, self._open.get(folder)
+        if any(other.name == name for other in self._open.keys() - {folder}):
+            log.warning("%s is left out: a collection of that name is served already", folder)
+            return True
+        try:
+            hidden, version = read_hidden(folder), current_version(folder)
+            if now_open is not None and now_open.collection.folder == version:
+                if now_open.hidden != hidden:
+                    self._open[folder] = now_open.hiding(hidden)
+                    self._hide_before(name, hidden)
+            else:
+                self._open[folder] = self._open_version(folder, version, hidden, bundles)
+                if now_open is not None:
+                    self._before[name] = (now_open.hiding(hidden), time.monotonic() + KEPT)
+                    log.info("collection %s: version %s replaces %s", name, version.name, now_open.collection.version)
+        except (ArtefactError, UnknownCollection) as error:
+            self._keep(folder, _one_line(error))
+            return False
+        except Exception as error:  # whatever else is wrong with a version, it must not end the service
+            log.exception("collection %s cannot be opened", name)
+            self._keep(folder, _one_line(error))
+            return False
+        self._wrong.pop(folder, None)
+        return True
+
+    def _open_version(self, folder: Path, version: Path, hidden: Set[str], bundles: Iterable[Bundle]) -> Served:
+        """Opened, checked against its model and asked once; a model's encoders are loaded once, for all collections."""
+        collection = Collection(version).hiding(hidden)
         bundle = collection.require_model(_bundle_for(collection, bundles))
-        if bundle.identity not in loaded:
-            loaded[bundle.identity] = Encoders(bundle, precision=settings.precision)
-    except ArtefactError:
-        collection.close()
-        raise
-    root = settings.files.get(collection.manifest.source["root"])
-    return Served(folder.name, collection, loaded[bundle.identity], root.resolve() if root else None)
+        loaded = {encoders.bundle.identity: encoders for encoders in self.encoders()}
+        encoders = loaded.get(bundle.identity) or Encoders(
+            bundle, precision=self._settings.precision, threads=threads(self._settings.workers)
+        )
+        root = self._settings.files.get(collection.manifest.source["root"])
+        served = Served(folder.name, collection, encoders, root.resolve() if root else None, hidden)
+        served.check(encoders.encode_texts([CHECK_TEXT])[0])
+        return served
+
+    def _hide_before(self, name: str, hidden: Set[str]) -> None:
+        if name in self._before:
+            before, until = self._before[name]
+            self._before[name] = (before.hiding(hidden), until)
+
+    def _keep(self, folder: Path, why: str) -> None:
+        """Go on with what is served of it, if anything, and say once what is wrong."""
+        if self._wrong.get(folder) != why:
+            self._wrong[folder] = why
+            stays = self._open.get(folder)
+            if stays is None:
+                log.error("collection %s is not served: %s", folder.name, why)
+            else:
+                log.error("collection %s stays at version %s: %s", folder.name, stays.collection.version, why)
+
+    def _publish(self) -> None:
+        self.outdated = {folder.name: why for folder, why in self._wrong.items() if folder in self._open}
+        self.refused = {folder.name: why for folder, why in self._wrong.items() if folder not in self._open}
+        self.served = {served.name: served for _, served in sorted(self._open.items(), key=lambda one: one[1].name)}
+
+
+def _signature(paths: Iterable[Path]) -> object:
+    """Changes when one of these files is replaced or edited."""
+    found = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        found.append((path, status.st_ino, status.st_mtime_ns, status.st_size))
+    return found
 
 
 def _bundles(folders: Iterable[Path]) -> list[Bundle]:

@@ -1,64 +1,46 @@
-"""What handlers are given: the catalogue, the settings and the worker threads."""
+"""What handlers are given: the catalogue, the metrics and what searches."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 from fastapi import Depends, Request
 
-from promptsearch.encoders import cores
 from service.answers import Answers
 from service.catalogue import Catalogue, Served
 from service.metrics import Metrics
 from service.query import CollectionParameter
-from service.settings import Settings
-
-T = TypeVar("T")
-
-
-class Workers:
-    """A bounded pool for what computes or reads files: ONNX Runtime, FAISS and SQLite all give up the GIL."""
-
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(cores(), thread_name_prefix="search")
-
-    async def run(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
-
-    def close(self) -> None:
-        self._pool.shutdown()
+from service.readiness import Readiness
+from service.searching import Searching
 
 
-def _catalogue(request: Request) -> Catalogue:
+async def _catalogue(request: Request) -> Catalogue:
     catalogue: Catalogue = request.app.state.catalogue
     return catalogue
 
 
-def _settings(request: Request) -> Settings:
-    settings: Settings = request.app.state.settings
-    return settings
-
-
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     metrics: Metrics = request.app.state.metrics
     return metrics
 
 
-def _workers(request: Request) -> Workers:
-    workers: Workers = request.app.state.workers
-    return workers
+async def _searching(request: Request) -> Searching:
+    searching: Searching = request.app.state.searching
+    return searching
+
+
+async def _readiness(request: Request) -> Readiness:
+    readiness: Readiness = request.app.state.readiness
+    return readiness
 
 
 CatalogueState = Annotated[Catalogue, Depends(_catalogue)]
-SettingsState = Annotated[Settings, Depends(_settings)]
 MetricsState = Annotated[Metrics, Depends(_metrics)]
-WorkersState = Annotated[Workers, Depends(_workers)]
+SearchingState = Annotated[Searching, Depends(_searching)]
+ReadinessState = Annotated[Readiness, Depends(_readiness)]
 
 
-def _served(catalogue: CatalogueState, collection: CollectionParameter = None) -> Served:
+async def _served(catalogue: CatalogueState, collection: CollectionParameter = None) -> Served:
     return catalogue[collection]
 
 

@@ -46,7 +46,7 @@ class Metrics:
         self.queue_depth = Gauge("prompt_search_queue_depth", "Accepted work that waits", registry=self.registry)
         self.cache_lookups = Counter(
             "prompt_search_cache_lookups",
-            "By cache and outcome (hit, miss)",
+            "By cache and outcome: hit, miss, shared (being computed for another)",
             ("cache", "outcome"),
             registry=self.registry,
         )
@@ -74,8 +74,8 @@ class Metrics:
         finally:
             self.stage_seconds.labels(name).observe(time.perf_counter() - started)
 
-    def cache_lookup(self, cache: str, *, hit: bool) -> None:
-        self.cache_lookups.labels(cache, "hit" if hit else "miss").inc()
+    def cache_lookup(self, cache: str, outcome: Literal["hit", "miss", "shared"]) -> None:
+        self.cache_lookups.labels(cache, outcome).inc()
 
     def serves(self, collection: str, version: str) -> None:
         """`version` is now the one of `collection` that is served."""

@@ -32,6 +32,8 @@ _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
     (errors.NoVectors, HTTPStatus.CONFLICT),
     (errors.KeyNeeded, HTTPStatus.UNAUTHORIZED),
     (errors.RateExceeded, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.NotReady, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 
@@ -83,6 +85,7 @@ def _possible(operation: Mapping[str, Any]) -> Iterator[HTTPStatus]:
         takes |= {"body", "collection", "cursor"}
     if "collection" in takes:
         yield HTTPStatus.BAD_REQUEST
+        yield HTTPStatus.SERVICE_UNAVAILABLE
     if takes:
         yield HTTPStatus.NOT_FOUND
     if "cursor" in takes:
@@ -105,7 +108,7 @@ def _of_ours(request: Request, error: Exception) -> JSONResponse:
 def _headers(error: errors.PromptSearchError) -> dict[str, str]:
     if isinstance(error, errors.KeyNeeded):
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, errors.RateExceeded):
+    if isinstance(error, errors.RateExceeded | errors.Overloaded):
         return {"Retry-After": str(error.retry_after)}
     return {}
 

@@ -107,6 +107,7 @@ class CollectionList(BaseModel):
     default: str | None
     collections: list[CollectionSummary]
     refused: dict[str, str] = Field(description="collections that are not served, each with the reason")
+    outdated: dict[str, str] = Field(description="those of which an older version is served, with what is wrong now")
 
 
 class JsonQuery(BaseModel):
@@ -122,7 +123,12 @@ class JsonQuery(BaseModel):
 
 
 class Health(BaseModel):
-    status: str
+    status: str = Field(description="ok")
+
+
+class Readiness(BaseModel):
+    status: str = Field(description="ready; degraded where something cannot be served as it lies on disk")
+    problems: dict[str, str] = Field(description="by collection: why it is not served, or not in its newest version")
 
 
 class Problem(BaseModel):

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     cors_origins: Annotated[list[str], NoDecode] = Field(
         default=[], description="web origins whose pages may call this service, such as https://example.org, or *"
     )
+    workers: int = Field(default=1, ge=1, description="processes; each has the models in memory, files are shared")
+    queue: int = Field(default=256, ge=1, description="requests that may be under way; more are answered 503")
+    deadline: float = Field(default=5.0, gt=0, description="seconds in which what is accepted is answered, or 503")
+    cache_bytes: int = Field(default=32 * MEBIBYTE, ge=0, description="for vectors and answers to repeated queries")
     max_upload_bytes: int = Field(default=20 * MEBIBYTE, ge=1, description="largest request body")
     max_pixels: int = Field(default=50_000_000, ge=1, description="largest uploaded picture, width times height")
     api_keys: Annotated[list[SecretStr], NoDecode] = Field(

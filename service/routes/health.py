@@ -1,10 +1,13 @@
-"""Whether the service lives and can answer; open to everyone."""
+"""Whether the service lives and can answer; open to everyone, and answered without waiting for anything."""
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from fastapi import APIRouter
 
-from service import schemas
+from service import problems, schemas
+from service.dependencies import ReadinessState
 
 router = APIRouter(tags=["service"])
 
@@ -14,6 +17,10 @@ async def healthz() -> schemas.Health:
     return schemas.Health(status="ok")
 
 
-@router.get("/readyz", summary="The collections were opened, and each has encoded and searched once")
-async def readyz() -> schemas.Health:
-    return schemas.Health(status="ready")
+@router.get(
+    "/readyz",
+    summary="The last self-check, which encoded and searched in each collection",
+    responses={503: problems.response(HTTPStatus.SERVICE_UNAVAILABLE)},
+)
+async def readyz(readiness: ReadinessState) -> schemas.Readiness:
+    return readiness.status()

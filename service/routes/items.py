@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 from promptsearch.errors import NoFile
 from service import schemas
 from service.catalogue import Served
-from service.dependencies import CatalogueState, NamedCollection, WorkersState, answers
+from service.dependencies import CatalogueState, NamedCollection, SearchingState, answers
 from service.query import CursorParameter, LimitParameter
-from service.searching import similar
+from service.routes import search
 
 router = APIRouter(tags=["items"])
 
@@ -28,21 +28,22 @@ _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg"
 
 @router.get("/images/{id}", summary="One image")
 async def image(
-    id: str, served: NamedCollection, catalogue: CatalogueState, workers: WorkersState
+    id: str, served: NamedCollection, catalogue: CatalogueState, searching: SearchingState, request: Request
 ) -> schemas.ImageItem:
-    return await workers.run(lambda: answers(catalogue, served).image(served.collection.items.image(id)))
+    return await searching.item(request, lambda: answers(catalogue, served).image(served.collection.items.image(id)))
 
 
-@router.get("/images/{id}/similar", summary="Images like this one")
+@router.get("/images/{id}/similar", summary="Images like this one", response_model=schemas.ImageResults)
 async def similar_images(
-    id: str, served: NamedCollection, catalogue: CatalogueState, workers: WorkersState,
+    id: str, served: NamedCollection, searching: SearchingState, request: Request,
     limit: LimitParameter = schemas.DEFAULT_LIMIT, cursor: CursorParameter = None,
-) -> schemas.ImageResults:  # fmt: skip
-    return await workers.run(lambda: answers(catalogue, served).images(*similar(served, "images", id, cursor, limit)))
+) -> Response:  # fmt: skip
+    found = await searching.similar(request, served, "images", id, cursor, limit)
+    return Response(found, media_type=search.MEDIA_TYPE)
 
 
 @router.get("/images/{id}/thumbnail", summary="A small WebP of the picture", response_class=Response)
-async def thumbnail(id: str, served: NamedCollection, workers: WorkersState, request: Request) -> Response:
+async def thumbnail(id: str, served: NamedCollection, searching: SearchingState, request: Request) -> Response:
     def work() -> Response:
         row = served.collection.items.image(id).row
         found = served.collection.thumbnails.get(row) if served.collection.thumbnails else None
@@ -51,32 +52,33 @@ async def thumbnail(id: str, served: NamedCollection, workers: WorkersState, req
         headers = {"ETag": f'"{served.collection.version}-{row}"', **_HEADERS}
         return _unless_known(request, Response(found, media_type="image/webp", headers=headers))
 
-    return await workers.run(work)
+    return await searching.item(request, work)
 
 
 @router.get("/images/{id}/file", summary="The original picture", response_class=Response)
-async def file(id: str, served: NamedCollection, workers: WorkersState, request: Request) -> Response:
+async def file(id: str, served: NamedCollection, searching: SearchingState, request: Request) -> Response:
     def work() -> Response:
         path = _file_of(served, id)
         kind = _MEDIA_TYPES.get(path.suffix.lower(), "application/octet-stream")
         return _unless_known(request, _Original(path, media_type=kind, headers=_HEADERS, stat_result=path.stat()))
 
-    return await workers.run(work)
+    return await searching.item(request, work)
 
 
 @router.get("/prompts/{id}", summary="One prompt and its images")
 async def prompt(
-    id: str, served: NamedCollection, catalogue: CatalogueState, workers: WorkersState
+    id: str, served: NamedCollection, catalogue: CatalogueState, searching: SearchingState, request: Request
 ) -> schemas.PromptItem:
-    return await workers.run(lambda: answers(catalogue, served).prompt(served.collection.items.prompt(id)))
+    return await searching.item(request, lambda: answers(catalogue, served).prompt(served.collection.items.prompt(id)))
 
 
-@router.get("/prompts/{id}/similar", summary="Prompts like this one")
+@router.get("/prompts/{id}/similar", summary="Prompts like this one", response_model=schemas.PromptResults)
 async def similar_prompts(
-    id: str, served: NamedCollection, catalogue: CatalogueState, workers: WorkersState,
+    id: str, served: NamedCollection, searching: SearchingState, request: Request,
     limit: LimitParameter = schemas.DEFAULT_LIMIT, cursor: CursorParameter = None,
-) -> schemas.PromptResults:  # fmt: skip
-    return await workers.run(lambda: answers(catalogue, served).prompts(*similar(served, "prompts", id, cursor, limit)))
+) -> Response:  # fmt: skip
+    found = await searching.similar(request, served, "prompts", id, cursor, limit)
+    return Response(found, media_type=search.MEDIA_TYPE)
 
 
 class _Original(FileResponse):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 
@@ -17,8 +19,8 @@ SUMMARY = ["name", "version", "created", "counts", "model", "images", "prompts"]
 
 def test_one_collection_is_the_default(server: Service, tiny: Collection, encoders: Encoders) -> None:
     answer = server.get("/collections").json()
-    assert list(answer) == ["default", "collections", "refused"]
-    assert (answer["default"], answer["refused"]) == ("tiny", {})
+    assert list(answer) == ["default", "collections", "refused", "outdated"]
+    assert (answer["default"], answer["refused"], answer["outdated"]) == ("tiny", {}, {})
     [summary] = answer["collections"]
     assert list(summary) == SUMMARY
     assert summary == server.get("/collections/tiny").json()
@@ -42,10 +44,10 @@ def test_several_collections_and_why_others_are_refused(several_server: Service)
     assert answer["default"] is None
     assert {summary["name"] for summary in answer["collections"]} == several.SERVED
     assert set(answer["refused"]) == set(several.REFUSED)
-    log = several_server.stderr.read_text(encoding="utf-8").splitlines()
+    log = [line["message"] for line in several_server.errors()]
     for name, reason in several.REFUSED.items():
         assert reason in answer["refused"][name]
-        assert f"ERROR service.catalogue: collection {name} is not served: {answer['refused'][name]}" in log
+        assert f"collection {name} is not served: {answer['refused'][name]}" in log
 
 
 def test_a_kind_without_vectors_is_null(several_server: Service) -> None:
@@ -73,7 +75,15 @@ def test_an_unknown_collection_says_what_there_is(server: Service, name: str) ->
     assert check_problem(response, 404, "unknown-collection").endswith("; served: tiny")
 
 
-@pytest.mark.parametrize(("path", "status"), [("/healthz", "ok"), ("/readyz", "ready")])
-def test_it_is_alive_and_ready(server: Service, path: str, status: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "answer"), [("/healthz", {"status": "ok"}), ("/readyz", {"status": "ready", "problems": {}})]
+)
+def test_it_is_alive_and_ready(server: Service, path: str, answer: dict[str, Any]) -> None:
     response = server.get(path)
-    assert (response.status_code, response.json()) == (200, {"status": status})
+    assert (response.status_code, response.json()) == (200, answer)
+
+
+def test_a_refused_collection_degrades_the_others(several_server: Service) -> None:
+    response = several_server.get("/readyz")
+    assert (response.status_code, response.json()["status"]) == (200, "degraded")
+    assert response.json()["problems"] == several_server.get("/collections").json()["refused"]

@@ -32,25 +32,26 @@ STATUSES = {
     errors.NotFound: 404,
     errors.CursorGone: 410,
     errors.KeyNeeded: 401,
+    errors.NotReady: 503,
     errors.CollectionError: 500,
     errors.BundleError: 500,
 }
-SEARCH = {"400", "404", "409", "410"}
+SEARCH = {"400", "404", "409", "410", "503"}
 DECLARED = {
     ("get", "/search/images"): SEARCH,
     ("post", "/search/images"): {*SEARCH, "413", "415"},
     ("get", "/search/prompts"): SEARCH,
     ("post", "/search/prompts"): {*SEARCH, "413", "415"},
-    ("get", "/images/{id}"): {"400", "404"},
+    ("get", "/images/{id}"): {"400", "404", "503"},
     ("get", "/images/{id}/similar"): SEARCH,
-    ("get", "/images/{id}/thumbnail"): {"400", "404"},
-    ("get", "/images/{id}/file"): {"400", "404"},
-    ("get", "/prompts/{id}"): {"400", "404"},
+    ("get", "/images/{id}/thumbnail"): {"400", "404", "503"},
+    ("get", "/images/{id}/file"): {"400", "404", "503"},
+    ("get", "/prompts/{id}"): {"400", "404", "503"},
     ("get", "/prompts/{id}/similar"): SEARCH,
     ("get", "/collections"): set(),
     ("get", "/collections/{name}"): {"404"},
     ("get", "/healthz"): set(),
-    ("get", "/readyz"): set(),
+    ("get", "/readyz"): {"503"},
     ("get", "/metrics"): set(),
 }
 
@@ -186,7 +187,7 @@ def test_the_tree_is_drawn_as_it_is() -> None:
     """`STATUSES` leaves no error out that a request can meet."""
     drawn = re.findall(r"[├└]── (\w+)", errors.__doc__ or "")
     never_met = {"StartError", "BuildError", "SourceError", "ExportError", "ModelMismatch", "ArtefactError"}
-    assert set(drawn) - never_met == {kind.__name__ for kind in STATUSES} | {"NoVectors", "RateExceeded"}
+    assert set(drawn) - never_met == {kind.__name__ for kind in STATUSES} | {"NoVectors", "RateExceeded", "Overloaded"}
 
 
 def test_the_map_to_http_stands_in_one_place() -> None:

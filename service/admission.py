@@ -1,0 +1,80 @@
+"""Who is let in: as much as can be answered in time. The rest hears at once when to come again."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Literal, TypeVar
+
+from promptsearch.errors import Overloaded
+from service.metrics import Metrics
+
+T = TypeVar("T")
+
+Work = Literal["text", "picture", "search", "item"]
+
+# Seconds that each occupies the service, until it is learnt: CLIP ViT-B/32 on two cores, rounded up.
+_FIRST_GUESS: dict[Work, float] = {"text": 0.02, "picture": 0.1, "search": 0.01, "item": 0.002}
+_LEARNING = 0.1  # how much one answer changes what is expected of the next
+_MOST = 3.0  # times the expectation: an odd one out is not taken for more
+_ROOM = 0.5  # of the deadline may be promised; the rest is for what was not expected
+
+
+class Admission:
+    """A bounded queue with a deadline, for the event loop alone.
+
+    Work is taken while there is a place and what is ahead of it is expected to be done in half of the deadline. What
+    each kind costs is learnt from how long answers took against what the queue before them had promised, so batching,
+    other models and slower machines need no setting.
+    """
+
+    def __init__(self, places: int, deadline: float, metrics: Metrics) -> None:
+        """`deadline` in seconds, from when work is taken to its answer."""
+        self._places = places
+        self._deadline = deadline
+        self._metrics = metrics
+        self._cost = dict(_FIRST_GUESS)
+        self._taken = 0
+        self._ahead = 0.0  # seconds, of all that is taken
+
+    def check(self, work: Work) -> None:
+        """Raises Overloaded where `work` would not be taken now: before a body is read that would be for nothing."""
+        expected = self._ahead + self._cost[work]
+        # With nothing ahead it is always tried: what looked too slow once may have become faster.
+        if self._taken and (self._taken >= self._places or expected > _ROOM * self._deadline):
+            raise self._overloaded("queue", expected)
+
+    async def run(self, work: Work, do: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """What `do` gives; raises Overloaded where it is not taken, or is not done by the deadline.
+
+        A caller that is cancelled gives up its place, and `do` with it.
+        """
+        self.check(work)
+        cost = self._cost[work]
+        expected, started = self._ahead + cost, time.monotonic()
+        self._taken += 1
+        self._ahead += cost
+        self._metrics.queue_depth.inc()
+        try:
+            async with asyncio.timeout(self._deadline):
+                found = await do()
+        except TimeoutError:
+            self._learn(work, self._deadline / expected)
+            raise self._overloaded("deadline", self._ahead) from None
+        else:
+            self._learn(work, (time.monotonic() - started) / expected)
+            return found
+        finally:
+            self._taken -= 1
+            self._ahead = self._ahead - cost if self._taken else 0.0
+            self._metrics.queue_depth.dec()
+
+    def _learn(self, work: Work, ratio: float) -> None:
+        self._cost[work] *= 1 + _LEARNING * (min(ratio, _MOST) - 1)
+
+    def _overloaded(self, reason: str, seconds: float) -> Overloaded:
+        self._metrics.rejected.labels(reason).inc()
+        wait = max(1, math.ceil(seconds))
+        return Overloaded(f"more is asked than can be answered in time: try again in {wait} seconds", wait)
