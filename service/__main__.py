@@ -18,17 +18,22 @@ from promptsearch.errors import PromptSearchError, StartError
 from service import logs
 from service.app import create_app
 from service.catalogue import Catalogue
+from service.draining import Draining
 from service.problems import describe
 from service.protocol import Protocol
 from service.settings import Settings
 
+LEAVE = 0.5  # seconds in which busy clients hear that they should connect elsewhere
+
 
 class Server(uvicorn.Server):
-    """uvicorn that says where to go once it listens, and looks for new versions at once on SIGHUP."""
+    """uvicorn that says where to go once it listens, looks for new versions at once on SIGHUP, and takes leave of its
+    clients before it ends."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, draining: Draining) -> None:
         super().__init__(config)
         self._app = app
+        self._draining = draining
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -36,6 +41,12 @@ class Server(uvicorn.Server):
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._app.state.reloading.ask)
         if self.started and sockets:
             print(greeting(*sockets[0].getsockname()[:2]), flush=True)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections:
+            self._draining.leave()
+            await asyncio.sleep(LEAVE)
+        await super().shutdown(sockets)
 
 
 def greeting(host: str, port: int) -> str:
@@ -65,8 +76,9 @@ def serve(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, then finish what is in flight."""
     with listen(settings.host, settings.port) as listening:
         app = create_app(settings, Catalogue.open(settings))
+        draining = Draining(app)
         config = uvicorn.Config(
-            app,
+            draining,
             log_config=None,
             http=Protocol,
             ws="none",
@@ -78,7 +90,7 @@ def serve(settings: Settings) -> None:
         # uvicorn stops gracefully and then raises the signal once more: that one ends the process without an error.
         signal.signal(signal.SIGTERM, _leave)
         signal.signal(signal.SIGINT, _leave)
-        Server(config, app).run(sockets=[listening])
+        Server(config, app, draining).run(sockets=[listening])
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
