@@ -120,7 +120,9 @@ async def _read_form(form: FormData) -> tuple[dict[str, str], bytes | None]:
 def _read_json(body: bytes) -> dict[str, Any]:
     try:
         data = json.loads(body)
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise ParameterError("the body is nested too deeply: parameters are texts and numbers") from None
+    except ValueError as error:
         raise ParameterError(f"the body is no JSON: {error}") from None
     if not isinstance(data, dict):
         raise ParameterError('the body must be a JSON object, such as {"q": "happy dog"}')

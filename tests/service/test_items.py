@@ -190,7 +190,17 @@ def test_files_of_an_unknown_id(server: Service, part: str, id: str) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["/images/../secret.png", "/images/..%2f..%2fetc%2fpasswd/file", "/images/%2fetc%2fpasswd/file", "/images//file"],
+    [
+        "/images/../secret.png",
+        "/images/..%2f..%2fetc%2fpasswd/file",
+        "/images/%2fetc%2fpasswd/file",
+        "/images//file",
+        "//etc/passwd",
+        "/..%2f..%2fetc%2fpasswd",
+        "/docs/..%2f..%2fsettings.py",
+        "/docs/%2e%2e/settings.py",
+        "/app.js%00",
+    ],
 )
 def test_a_path_that_climbs_is_not_found(server: Service, path: str) -> None:
     response = server.raw(path)

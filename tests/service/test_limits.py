@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import json
 import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,6 +108,35 @@ def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(server: 
     assert len(bomb) < 1_000_000
     response = httpx.post(f"{server.url}/search/images", files={"image": bomb}, timeout=START)
     check_problem(response, 413, "picture-too-large")
+
+
+def test_a_head_that_never_ends_is_refused_and_costs_no_memory(strict: Service) -> None:
+    before = peak_memory(strict)
+    address = httpx.URL(strict.url)
+    with socket.create_connection((address.host, address.port or 80), timeout=START) as connection:
+        with contextlib.suppress(ConnectionError):  # it hangs up while more is sent
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: test\r\nX-Long: ")
+            for _ in range(300):
+                connection.sendall(b"x" * 2**20)
+        with contextlib.suppress(ConnectionError):
+            connection.recv(1)
+    assert peak_memory(strict) < before + 50 * 2**20
+    assert strict.get("/healthz").status_code == 200
+
+
+def test_an_address_that_is_too_long_is_a_problem_that_says_what_to_do(strict: Service) -> None:
+    detail = check_problem(strict.raw("/search/images?q=" + "x" * 70_000), 400, "bad-request")
+    assert "send a long query as JSON by POST" in detail
+
+
+def test_what_is_no_http_is_a_problem_and_not_logged(strict: Service) -> None:
+    address = httpx.URL(strict.url)
+    with socket.create_connection((address.host, address.port or 80), timeout=START) as connection:
+        connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
+        with connection.makefile("rb") as answer:
+            head, _, body = answer.read().partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert json.loads(body)["type"] == "urn:prompt-search:bad-request"
 
 
 def test_the_service_goes_on(strict: Service) -> None:

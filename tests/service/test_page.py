@@ -436,3 +436,50 @@ def test_narrow_window_never_scrolls_sideways(visit: Visit, scheme: str) -> None
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= 360
     dark = visit.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every(v => v < 64)")
     assert dark == (scheme == "dark")
+
+
+def test_the_description_works_under_the_same_policy(visit: Visit) -> None:
+    """Swagger UI reads the API and asks it, without a script or style that the policy would have to allow."""
+    visit.page.goto(visit.service.url + "/docs")
+    expect(visit.page.get_by_role("heading", name="prompt-search")).to_be_visible()
+    visit.page.locator("#operations-service-healthz_healthz_get button").first.click()
+    visit.page.get_by_role("button", name="Try it out").click()
+    visit.page.get_by_role("button", name="Execute").click()
+    expect(visit.page.locator(".live-responses-table").get_by_text('"ok"')).to_be_visible()
+
+
+KEY = "a-key-of-the-page-0123"
+
+
+@pytest.fixture(scope="module")
+def locked(gallery: Service, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """The collections of `gallery`, for those who have a key."""
+    indices = gallery.stdout.parent / "indices"
+    flags = ("--indices", str(indices), "--models", str(models), "--collection", "gallery")
+    folder = tmp_path_factory.mktemp("locked-page")
+    with serving(folder, flags, settings={"PROMPT_SEARCH_API_KEYS": KEY}) as service:
+        yield service
+        assert service.end() == 0
+        assert service.errors() == []
+
+
+def test_a_key_is_asked_for_once_and_then_pictures_load(browser: Browser, locked: Service) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(PATIENCE)
+    page.goto(f"{locked.url}/?q=a+fox+in+3+colours")
+    expect(page.get_by_text("This service asks for an API key.")).to_be_visible()
+    page.get_by_label("API key").fill("not-the-key-0123456789")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_text("this API key is not known here")).to_be_visible()
+    page.get_by_label("API key").fill(KEY)
+    page.get_by_label("API key").press("Enter")
+    expect(page.locator("#results .card")).to_have_count(30)
+    expect(page.get_by_label("API key")).to_be_hidden()
+    expect(page.get_by_label("Collection")).to_be_visible()
+    page.wait_for_function("[...document.querySelectorAll('#results img')].some((img) => img.naturalWidth > 0)")
+    assert page.evaluate("document.cookie") == ""  # no script can read it
+    page.reload()
+    expect(page.locator("#results .card")).to_have_count(30)
+    expect(page.get_by_label("API key")).to_be_hidden()
+    context.close()
