@@ -23,14 +23,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 import logging
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -273,14 +272,9 @@ def cosines(folder: Path) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("counts", nargs="*", choices=COUNTS, default=["100k", "1M"])
+    parser.add_argument("counts", nargs="+", choices=COUNTS)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--side", nargs=4, help=argparse.SUPPRESS)  # of the processes that this one starts
     arguments = parser.parse_args()
-    if arguments.side:
-        side, folder, memory, size = arguments.side
-        print(json.dumps(measure(side, Path(folder), int(memory), int(size))))
-        return
     rows: list[Row] = []
     pairs: dict[str, float] = {}
     for count in arguments.counts:
@@ -289,10 +283,10 @@ def main() -> None:
             pairs = cosines(Path(folder))
             size = 0
             for side in ("ours", "autofaiss"):
-                command = [sys.executable, "-m", "bench.index_quality", "--side", side, folder]
-                command += [str(parse_size(MEMORY[count])), str(size)]
-                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-                rows.append(Row(count, side, json.loads(done.stdout)))
+                with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+                    memory = parse_size(MEMORY[count])
+                    result = pool.submit(measure, side, Path(folder), memory, size).result()
+                rows.append(Row(count, side, result))
                 size = rows[-1].result["bytes"]
                 print(rows[-1].line(), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)

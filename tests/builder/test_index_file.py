@@ -117,7 +117,7 @@ def test_building_stays_within_its_budget(tmp_path: Path, budget: int, key: str)
     count, dim = 100_000, 256
     vectors = random_vectors(count, dim, clusters=2000)
     written(tmp_path, vectors)
-    written(tmp_path, random_vectors(5000, dim, seed=3), "prompts")
+    written(tmp_path, unit(vectors[::20] + random_vectors(1, dim, seed=3)), "prompts")
     command = [sys.executable, "-m", "tests.builder.peak", str(tmp_path), str(dim), str(budget * MB)]
     done = subprocess.run(command, cwd=Path(__file__).parents[2], check=True, stdout=subprocess.PIPE, timeout=580)
     said = json.loads(done.stdout)
