@@ -9,7 +9,7 @@ BIN := .venv/bin
 INSTALL = $(BIN)/uv pip install --quiet --no-deps --require-hashes --python $(BIN)/python
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: .venv/.service ## .venv with the service and the torch-free builder
 setup-all: .venv/.all ## .venv completed with torch and the tests' tools

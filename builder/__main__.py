@@ -36,6 +36,26 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--licence-file", type=Path, action="append", default=[], help="kept in the bundle; repeatable")
     export.set_defaults(run=run_export)
 
+    fetch = commands.add_parser(
+        "download", help="a source's image links to a folder that img2dataset is the source for"
+    )
+    fetch.add_argument("source", choices=SOURCES, metavar="SOURCE", help=" | ".join(SOURCES))
+    fetch.add_argument("path", type=Path, metavar="PATH", help="the source's file or folder")
+    fetch.add_argument(
+        "--images", type=Path, metavar="DIR", help="pictures that are there already, and are not fetched"
+    )
+    fetch.add_argument("--out", type=Path, required=True, metavar="DIR", help="a new folder, or one to go on with")
+    fetch.add_argument("--format", choices=("files", "webdataset", "parquet"), default="files", help="default: files")
+    fetch.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="without a byte (default: 10)")
+    fetch.add_argument(
+        "--shard-size",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="links that are begun anew after a stop (default: 1000)",
+    )
+    fetch.set_defaults(run=run_download)
+
     for name, text, run in (
         ("build", "embed, index and publish", run_build),
         ("embed", "a source's items and embeddings to a staged version", run_embed),
@@ -139,6 +159,23 @@ def run_export(arguments: argparse.Namespace) -> None:
     for name, precision in bundle.precisions.items():
         measured = ", ".join(f"{key} {value}" for key, value in precision.fidelity.items())
         print(f"  {name} against PyTorch: {measured}")
+
+
+def run_download(arguments: argparse.Namespace) -> None:
+    from builder.download import download
+    from builder.sources import open_source
+
+    source = open_source(arguments.source, arguments.path, arguments.images)
+    done = download(
+        source, arguments.out, layout=arguments.format, timeout=arguments.timeout, shard_size=arguments.shard_size
+    )
+    print(f"downloaded {done.fetched} of {done.links} links to {arguments.out}: {done.failed} failed")
+    for reason, count in done.reasons.most_common(10):
+        print(f"  {count} x {reason}")
+    if done.failed:
+        print(f"  {arguments.out / 'failed.csv'} names them all")
+    if done.rejected:
+        print(f"  {done.rejected} rows of the source are no items")
 
 
 def run_build(arguments: argparse.Namespace) -> None:
