@@ -30,6 +30,26 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
     assert (MANIFEST.index("images"), MANIFEST.index("prompts")) == (None, MANIFEST.prompts)
 
 
+def test_a_manifest_of_before_candidates_and_targets_were_recorded_is_read(tmp_path: Path) -> None:
+    MANIFEST.write(tmp_path)
+    data = json.loads((tmp_path / "manifest.json").read_text())
+    for name in ("candidates", "recall_target"):
+        data["prompts"].pop(name)
+    (tmp_path / "manifest.json").write_text(json.dumps(data))
+    assert Manifest.read(tmp_path) == MANIFEST
+
+
+@pytest.mark.parametrize(
+    ("recall", "target", "reached"),
+    [({"images": 0.99, "texts": 0.98}, 0.98, True), ({"images": 1.0, "texts": 0.97}, 0.98, False), ({}, 0.98, True),
+     ({"texts": 0.5}, None, True)],
+)  # fmt: skip
+def test_a_target_is_reached_by_every_kind_of_query(
+    recall: dict[str, float], target: float | None, reached: bool
+) -> None:
+    assert IndexInfo("IVF8,Flat", 9, False, 1, recall, 10, target).reached == reached
+
+
 def test_a_folder_without_manifest_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match=r"has no manifest\.json: build the collection again"):
         Manifest.read(tmp_path)
