@@ -45,7 +45,7 @@ class Queries:
 def sample(vectors: Path, *, own: bool) -> Queries:
     """Rows of a `.npy`, drawn with a fixed seed; `own` where that is the file of the index that is asked."""
     mapped = np.load(vectors, mmap_mode="r")
-    rows = np.random.default_rng(2).permutation(len(mapped))[: 2 * QUERIES]
+    rows = np.random.default_rng(2).choice(len(mapped), min(2 * QUERIES, len(mapped)), replace=False)
     found: Vectors = mapped[rows].astype(np.float32)
     return Queries(found, rows.astype(np.int64) if own else np.full(len(rows), -1, np.int64))
 
