@@ -92,7 +92,8 @@ def test_what_comes_too_often_says_when_to_come_again() -> None:
 
 def test_damage_met_while_serving_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     answer_to(errors.CollectionError("items.sqlite cannot be read"))
-    assert caplog.messages == ["GET / failed: items.sqlite cannot be read"]
+    logged = [record.getMessage() for record in caplog.records if record.name == "service.problems"]
+    assert logged == ["GET / failed: items.sqlite cannot be read"]
 
 
 def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
