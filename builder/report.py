@@ -15,7 +15,11 @@ from promptsearch.manifest import KINDS, IndexInfo, Kind, Manifest, current_vers
 def listed(collection: Path) -> Iterator[str]:
     """One collection in `list`: its versions, newest first, the current one marked."""
     yield collection.name
-    current = current_version(collection)
+    try:
+        current = current_version(collection)
+    except CollectionError as error:
+        yield f"   {error}"
+        return
     for version in reversed(versions(collection)):
         mark = "*" if version == current else " "
         try:

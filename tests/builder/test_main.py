@@ -135,6 +135,9 @@ def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     main(["list", *where])
     assert "manifest.json cannot be read" in capsys.readouterr().out
     assert "cannot be read" in fails(capsys, "show", "c", *where)
+    (tmp_path / "c" / "current").write_text("gone")
+    main(["list", *where])
+    assert "names the version 'gone', which is not there" in capsys.readouterr().out
     assert "there is no folder" in fails(capsys, "list", "--indices", tmp_path / "missing")
 
 
