@@ -7,6 +7,7 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 import uvicorn
@@ -46,7 +47,26 @@ class Server(uvicorn.Server):
         if self.server_state.connections:
             self._draining.leave()
             await asyncio.sleep(LEAVE)
+            await self._stop_listening(sockets or [])
         await super().shutdown(sockets)
+
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        """Closing a listening socket resets the connections that wait on it, and what was asked on them: so they are
+        accepted first, on a copy that is closed with none left."""
+        loop = asyncio.get_running_loop()
+        for listening in sockets:
+            with listening.dup() as copy:
+                copy.setblocking(False)
+                for server in self.servers:
+                    server.close()
+                listening.close()
+                with suppress(BlockingIOError):
+                    while True:
+                        await loop.connect_accepted_socket(self._protocol, copy.accept()[0])
+        await asyncio.sleep(LEAVE)
+
+    def _protocol(self) -> Protocol:
+        return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
 def greeting(host: str, port: int) -> str:
