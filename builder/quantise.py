@@ -24,6 +24,7 @@ from builder.graph import store_in_half
 # "blockwise": activations become 8 bits with a scale for each BLOCK of each row, so that one large value does not
 # coarsen all others. About half the gain in time, and closer to fp32.
 Form = Literal["dynamic", "blockwise"]
+FORMS: tuple[Form, ...] = ("dynamic", "blockwise")
 BLOCK = 32
 
 

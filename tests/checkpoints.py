@@ -16,6 +16,7 @@ from builder.checkpoint import Checkpoint, StateDict
 # Arguments of clip.model.CLIP. What `build_model` infers from weights (heads = width / 64) must come out the same.
 TINY_VIT = (32, 64, 2, 64, 16, 77, 49408, 64, 1, 2)
 TINY_RESNET = (32, 64, (1, 1, 1, 1), 8, None, 77, 49408, 64, 1, 1)
+RN50 = (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12)
 VIT_B_32 = (512, 224, 12, 768, 32, 77, 49408, 512, 8, 12)
 
 

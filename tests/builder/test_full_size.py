@@ -1,4 +1,9 @@
-"""The whole way at the size that people use: ViT-B/32 with random weights, and with OpenAI's where they can be had."""
+"""The whole way at the size that people use: ViT-B/32 and RN50 with random weights, and with OpenAI's where they can be
+had.
+
+Random weights have no activations like a trained model's: they prove that the graphs compute what PyTorch does and that
+8 bits are carried through, not how faithful 8 bits are to weights that were trained.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import clip.clip
+import numpy as np
 import pytest
 
 from builder.checkpoint import Checkpoint
+from builder.engines import TorchEngine
 from builder.export import export
 from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders
@@ -22,12 +29,15 @@ from tests.parity import TEXTS, check_images, check_pixels, check_texts, check_t
 SIZES = ((224, 224), (640, 427), (333, 777), (50, 60))
 
 
-@pytest.fixture(scope="module")
-def random(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bundle, Checkpoint]:
+Exported = tuple[Bundle, Checkpoint]
+
+
+@pytest.fixture(scope="module", params=["ViT-B/32", "RN50"])
+def random(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("full-size")
-    state = checkpoints.random_state(checkpoints.VIT_B_32)
+    state = checkpoints.random_state({"ViT-B/32": checkpoints.VIT_B_32, "RN50": checkpoints.RN50}[request.param])
     checkpoint = Checkpoint.file(checkpoints.save(state, folder / "random.pt"))
-    return export(checkpoint, folder / "models" / "random"), checkpoint
+    return export(checkpoint, folder / "models" / request.param.replace("/", "-"), precision="int8"), checkpoint
 
 
 def check(bundle: Bundle, checkpoint: Checkpoint, transform: Transform) -> None:
@@ -44,16 +54,39 @@ def check(bundle: Bundle, checkpoint: Checkpoint, transform: Transform) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_a_random_vit_b_32_is_faithful_end_to_end(
-    random: tuple[Bundle, Checkpoint], clip_transform: Callable[[int], Transform]
-) -> None:
+def test_random_weights_are_faithful_end_to_end(random: Exported, clip_transform: Callable[[int], Transform]) -> None:
     bundle, checkpoint = random
-    assert bundle.architecture == "CLIP ViT/32 12 x 768, text transformer 12 x 512"
-    assert (bundle.embedding_dim, bundle.image.size) == (512, 224)
+    text = "text transformer 12 x 512"
+    assert (bundle.architecture, bundle.embedding_dim, bundle.image.size) in (
+        (f"CLIP ViT/32 12 x 768, {text}", 512, 224),
+        (f"CLIP ModifiedResNet 3-4-6-3 x 64, {text}", 1024, 224),
+    )
     assert min(bundle.precisions["fp32"].fidelity.values()) >= 0.99999
     # Half the weights' size in fp32: the checkpoint's matrices are in half precision once clip has read them.
     assert bundle.path("image.onnx").stat().st_size < 200e6
     check(bundle, checkpoint, clip_transform(224))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_random_weights_in_8_bits_are_half_as_large_and_near(random: Exported) -> None:
+    bundle, _ = random
+    bundle.verify()
+    for tower, share in (("text", 0.4), ("image", 0.56)):
+        fp32, int8 = (bundle.path(f"{tower}{kind}.onnx").stat().st_size for kind in ("", ".int8"))
+        assert int8 < share * fp32
+    fidelity = bundle.precisions["int8"].fidelity
+    assert all(fidelity[f"{tower}_cosine_mean"] >= 0.99 for tower in ("text", "image"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_both_engines_embed_the_same_with_random_weights(random: Exported) -> None:
+    bundle, _ = random
+    encoders, engine = Encoders(bundle), TorchEngine(bundle)
+    pixels = np.stack([engine.preprocessing(picture(seed, 300, 224)) for seed in range(3)])
+    assert np.vecdot(engine.encode_texts(TEXTS), encoders.encode_texts(TEXTS)).min() >= 0.9999
+    assert np.vecdot(engine.encode_pixels(pixels), encoders.encode_pixels(pixels)).min() >= 0.9999
 
 
 @pytest.mark.slow

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import os
 from dataclasses import replace
 from pathlib import Path
 
 import clip
+import clip.clip
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -68,6 +71,24 @@ def test_any_mix_of_what_is_hard_has_clips_tokens(tokenizer: Tokenizer, text: st
     except RuntimeError:
         assume(False)
     check_tokens(tokenizer, text)
+
+
+@pytest.mark.skipif("OPEN_PROMPTS_CSV" not in os.environ, reason="OPEN_PROMPTS_CSV names no open-prompts sample")
+def test_every_prompt_of_open_prompts_has_clips_tokens(tokenizer: Tokenizer) -> None:
+    with Path(os.environ["OPEN_PROMPTS_CSV"]).open(newline="", encoding="utf-8") as file:
+        prompts = {row["prompt"] for row in csv.DictReader(file)}
+    fitting = 0
+    for prompt in prompts:
+        try:
+            clip.tokenize(prompt)
+        except RuntimeError:  # over 77 tokens, which clip 1.1 refuses: cut before the end token
+            start, *middle, end = tokenizer.ids(prompt)
+            assert middle == clip.clip._tokenizer.encode(prompt)[:75]
+            assert (start, end) == (49406, 49407)
+        else:
+            check_tokens(tokenizer, prompt)
+            fitting += 1
+    assert fitting > 0.5 * len(prompts) > 0
 
 
 def test_a_batch_is_padded_to_its_longest_text(tokenizer: Tokenizer) -> None:
