@@ -47,7 +47,7 @@ class Encoders:
         if precision not in bundle.precisions:
             raise BundleError(
                 f"model {bundle.name} has no {precision} encoders, only {', '.join(bundle.precisions)}; "
-                f"export them with --precision {precision}"
+                f"export them with --precision {precision} (python -m builder export --help)"
             )
         self.bundle = bundle
         self.precision = precision
