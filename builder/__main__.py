@@ -11,6 +11,7 @@ from pathlib import Path
 
 from builder import engines
 from builder.hide import hide, unhide
+from builder.lock import locked
 from builder.report import counted, indexed, listed, seconds, shown
 from builder.sizes import format_size, parse_size
 from builder.sources import KINDS as SOURCES
@@ -179,12 +180,29 @@ def run_download(arguments: argparse.Namespace) -> None:
 
 
 def run_build(arguments: argparse.Namespace) -> None:
-    run_embed(arguments)
-    run_index(arguments)
-    run_publish(arguments)
+    with locked(_collection(arguments)):
+        _embed(arguments)
+        _index(arguments)
+        _publish(arguments)
+    print("\n".join(shown(_collection(arguments))))
 
 
 def run_embed(arguments: argparse.Namespace) -> None:
+    with locked(_collection(arguments)):
+        _embed(arguments)
+
+
+def run_index(arguments: argparse.Namespace) -> None:
+    with locked(_collection(arguments)):
+        _index(arguments)
+
+
+def run_publish(arguments: argparse.Namespace) -> None:
+    with locked(_collection(arguments)):
+        _publish(arguments)
+
+
+def _embed(arguments: argparse.Namespace) -> None:
     from builder.embed import embed
     from builder.sources import open_source
 
@@ -197,7 +215,7 @@ def run_embed(arguments: argparse.Namespace) -> None:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")
 
 
-def run_index(arguments: argparse.Namespace) -> None:
+def _index(arguments: argparse.Namespace) -> None:
     from builder.index import index
 
     manifest = index(_collection(arguments), max_memory=arguments.max_memory, recall=arguments.recall)
@@ -206,7 +224,7 @@ def run_index(arguments: argparse.Namespace) -> None:
             print(f"indexed {indexed(kind, info)}")
 
 
-def run_publish(arguments: argparse.Namespace) -> None:
+def _publish(arguments: argparse.Namespace) -> None:
     from builder.publish import publish
 
     manifest = publish(_collection(arguments), keep=arguments.keep)
@@ -256,6 +274,7 @@ def _collection(arguments: argparse.Namespace) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("builder.progress").setLevel(logging.INFO)
     parsed = parser().parse_args(arguments)
     try:
         parsed.run(parsed)

@@ -14,10 +14,12 @@ from promptsearch.errors import BuildError
 def locked(collection: Path) -> Iterator[None]:
     """Held until the block ends, or its process does, however that comes about.
 
+    The lock's file lies beside the collection's folder, which a build that fails at once does not make.
+
     Raises BuildError where another process holds it.
     """
-    collection.mkdir(parents=True, exist_ok=True)
-    with (collection / "build.lock").open("a") as file:
+    collection.parent.mkdir(parents=True, exist_ok=True)
+    with (collection.parent / f".{collection.name}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -47,6 +47,9 @@ def shown(collection: Path) -> Iterator[str]:
     yield f"  built in {seconds(manifest)}: " + ", ".join(
         f"{stage} {value:.1f} s" for stage, value in manifest.build["seconds"].items()
     )
+    if rate := manifest.build.get("images_a_second"):
+        encoded, known = manifest.build["encoded"], manifest.build["from_cache"]
+        yield f"  {encoded['images']} images encoded, {rate:.1f} a second; {known['images']} were known already"
     yield f"  {manifest.counts['quarantined']} in quarantine" + (":" if manifest.build.get("quarantined") else "")
     for reason, count in manifest.build.get("quarantined", {}).items():
         yield f"    {count}: {reason}"

@@ -56,7 +56,13 @@ def test_it_says_where_it_serves_and_what_to_try(demo: Running, url: str) -> Non
 
 @pytest.mark.parametrize(
     ("kind", "query", "right"),
-    [("images", "happy dog", DOGS), ("prompts", "happy dog", DOGS), ("prompts", "flag of japan", {"flag of Japan"})],
+    [
+        ("images", "happy dog", DOGS),
+        ("prompts", "happy dog", DOGS),
+        ("images", "angry cat", {"pouting cat"}),
+        ("images", "flag of japan", {"flag of Japan"}),
+        ("prompts", "flag of japan", {"flag of Japan"}),
+    ],
 )
 def test_words_find_what_they_mean(url: str, kind: Kind, query: str, right: set[str]) -> None:
     assert found(url, kind, query)[0] in right

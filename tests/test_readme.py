@@ -12,7 +12,12 @@ import httpx
 import pytest
 from PIL import Image
 
+from promptsearch.bundle import Bundle
 from tests import settings_table, source
+from tests.builder.sources import test_embeddings, test_img2dataset
+from tests.builder.sources.test_diffusiondb import CAT, FOX, row, write_metadata, write_zip
+from tests.builder.sources.test_folder import save
+from tests.vectors import random_vectors
 from tests.workspace import ROOT, Running, free_port, make_workspace, running
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -42,6 +47,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source.write(folder / "my-pictures")
     shutil.copy(ROOT / "tests" / "data" / "open_prompts.csv", folder / "open-prompts.csv")
     (folder / "pictures").mkdir()
+    save(folder / "my-generations" / "a.png")
+    write_zip(folder / "diffusiondb", 1, {"a.png": FOX, "b.png": CAT})
+    write_metadata(folder / "diffusiondb" / "metadata.parquet", [row("a.png", 1), row("b.png", 1)])
+    test_img2dataset.write(folder / "downloaded", "webdataset", "00000", [test_img2dataset.sample("000000000")])
+    dim = Bundle.open(ROOT / "models" / "emoji").embedding_dim
+    vectors = random_vectors(3, dim)
+    test_embeddings.write(folder / "embeddings", 0, test_embeddings.rows(3), vectors, vectors)
     return folder
 
 

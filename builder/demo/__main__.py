@@ -12,8 +12,8 @@ from promptsearch.errors import PromptSearchError
 
 PICTURES = Path(__file__).parent / "emoji"
 BUNDLE = Path("models/emoji")
-STEPS = ("fetch", "pictures", "text", "align", "held-out", "shipped", "bundle")
-MINUTES = {"text": 11.0, "align": 22.0, "held-out": 42.0, "shipped": 6.5}
+STEPS = ("fetch", "pictures", "text", "image", "align", "bundle")
+MINUTES = {"text": 11.0, "image": 80.0, "align": 27.0}
 
 
 def main() -> None:
@@ -21,7 +21,6 @@ def main() -> None:
     parser.add_argument("step", nargs="?", choices=STEPS, help="one step; without it, all of them in this order")
     parser.add_argument("--work", type=Path, default=Path("work"), metavar="DIR", help="downloads and runs: work")
     parser.add_argument("--minutes", type=float, help="how long a training step takes, where one is named")
-    parser.add_argument("--run", choices=("held-out", "shipped"), default="shipped", help="which run `bundle` exports")
     parser.add_argument("--out", type=Path, default=BUNDLE, metavar="DIR", help=f"where `bundle` goes: {BUNDLE}")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -51,14 +50,12 @@ def run(step: str, arguments: argparse.Namespace) -> None:
     match step:
         case "text":
             training.train_text(work, minutes)
+        case "image":
+            training.train_image(work, minutes)
         case "align":
-            training.align_text(work, minutes, arguments.run)
-        case "held-out":
-            training.train_held_out(work, minutes)
-        case "shipped":
-            training.train_shipped(work, minutes)
+            training.align_text(work, minutes)
         case "bundle":
-            bundle = training.write_bundle(work, arguments.run, arguments.out)
+            bundle = training.write_bundle(work, arguments.out)
             print(f"wrote {bundle.folder}: {dict(bundle.precisions['fp32'].fidelity)}")
 
 

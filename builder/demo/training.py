@@ -1,9 +1,8 @@
 """The demo model's training, step by step. Each step leaves its file in `work/runs/`, with how it was made.
 
-text      the text tower, and each class's prototype vector, from words alone
-align     the text tower again, until its vectors lie where the prototypes are
-held-out  the image tower, without one whole style, which the figures for unseen styles are measured on
-shipped   the same tower, trained on with every style: what `models/emoji/` holds
+text   the text tower, and each class's prototype vector, from words alone
+image  the image tower, on every style but one, which the figures for unseen styles are measured on
+align  the text tower again, until a text's vector lies where the image tower sees what the text means
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from builder.demo.image_tower import ImageRun, new_tower, see, train_image_tower
 from builder.demo.projection import class_vectors, fit_projection
 from builder.demo.senses import defined, find_senses, flag_names, with_definitions
 from builder.demo.sources import EMOJIBASE, WORDNET
-from builder.demo.styles import DEMO_STYLES, HELD_OUT, TRAINING_STYLES, package_of
+from builder.demo.styles import TRAINING_STYLES, package_of
 from builder.demo.teacher import SHA256 as TEACHER_SHA256
 from builder.demo.teacher import Teacher
 from builder.demo.text_tower import DIMENSION, TextResult, train_text_tower
@@ -74,10 +73,10 @@ def train_text(work: Path, minutes: float) -> None:
     _keep_text(work, "text", result, texts, minutes, prototypes=prototypes)
 
 
-def align_text(work: Path, minutes: float, run: str) -> None:
-    """Train the text tower on towards the pictures of an image run and keep it in `work/runs/aligned-RUN.pt`.
+def align_text(work: Path, minutes: float) -> None:
+    """Train the text tower on towards the image tower's pictures and keep it in `work/runs/align.pt`.
 
-    It begins at the tower of the run that this one began at, if there was one, else at `work/runs/text.pt`.
+    Where there is such a file already, training goes on from it.
     """
     emojis = load_emojis(work)
     teacher = Teacher()
@@ -90,9 +89,8 @@ def align_text(work: Path, minutes: float, run: str) -> None:
     texts = Texts(captions, _sample(phrases(synsets), ALIGN_PHRASES))
     log.info("align: %d captions, %d texts in all", len(captions), len(texts.known))
     vectors = _taught(work, [one.text for one in texts.known], teacher)
-    first, image = _load(work, "text"), _load(work, run)
-    begun = image["record"]["before"]
-    start = _load(work, f"aligned-{begun['run']}") if begun and begun["run"] != run else first
+    first, image = _load(work, "text"), _load(work, "image")
+    start = _load(work, "align") if (work / "runs" / "align.pt").is_file() else first
     tower = new_tower()
     tower.load_state_dict(image["state"])
     gallery = make_gallery(image["record"]["styles"], emojis, work, SEED)
@@ -102,7 +100,7 @@ def align_text(work: Path, minutes: float, run: str) -> None:
     result = align_text_tower(
         start["state"], texts, vectors, with_definitions(classes, senses), seen, seconds=60 * minutes, seed=SEED
     )
-    _keep_text(work, f"aligned-{run}", result, texts, minutes, before=start["record"])
+    _keep_text(work, "align", result, texts, minutes, before=start["record"])
 
 
 def _taught(work: Path, texts: Sequence[str], teacher: Teacher) -> Tensor:
@@ -136,55 +134,41 @@ def _keep_text(
     _keep(work, name, {"state": result.tower.clip_state(), "prototypes": prototypes, "record": record})
 
 
-def train_held_out(work: Path, minutes: float) -> None:
-    """Train the image tower on every style but the held-out one and keep it in `work/runs/held-out.pt`.
+def train_image(work: Path, minutes: float) -> None:
+    """Train the image tower on every style but the held-out one and keep it in `work/runs/image.pt`.
 
     Where there is such a file already, training goes on from it.
     """
-    begun = (work / "runs" / "held-out.pt").is_file()
-    run = ImageRun(60 * minutes, SEED, STYLE_WEIGHTS, peak=1e-3, strength=0.0)
-    if begun:
-        run = ImageRun(60 * minutes, SEED + 2, STYLE_WEIGHTS, peak=7e-4, strength=0.5)
-    _train_image(work, "held-out", TRAINING_STYLES, run, start="held-out" if begun else None)
-
-
-def train_shipped(work: Path, minutes: float) -> None:
-    """Train the held-out tower on with every style, the demo's own oftener, and keep it in `work/runs/shipped.pt`."""
-    weights = {**STYLE_WEIGHTS, **dict.fromkeys(DEMO_STYLES, 2.0), HELD_OUT: 4.0}
-    run = ImageRun(60 * minutes, SEED + 1, weights, peak=5e-4, strength=0.4)
-    _train_image(work, "shipped", (*TRAINING_STYLES, HELD_OUT), run, start="held-out")
-
-
-def _train_image(work: Path, name: str, styles: Sequence[str], run: ImageRun, start: str | None) -> None:
     emojis = load_emojis(work)
     prototypes = _load(work, "text")["prototypes"]
-    gallery = make_gallery(styles, emojis, work, SEED)
-    log.info("%s: %d pictures in %d styles", name, len(gallery.classes), len(gallery.names))
+    gallery = make_gallery(TRAINING_STYLES, emojis, work, SEED)
+    log.info("image: %d pictures in %d styles", len(gallery.classes), len(gallery.names))
     tower, before = new_tower(), None
-    if start:
-        kept = _load(work, start)
+    run = ImageRun(60 * minutes, SEED, STYLE_WEIGHTS, peak=1e-3, strength=0.0)
+    if (work / "runs" / "image.pt").is_file():
+        kept = _load(work, "image")
         tower.load_state_dict(kept["state"])
         before = kept["record"]
+        run = ImageRun(60 * minutes, SEED + 1, STYLE_WEIGHTS, peak=7e-4, strength=0.5)
     started = time.time()
 
     def save(average: nn.Module, scale: Tensor, curve: list[dict[str, float]]) -> None:
         record = {
-            "run": name,
             **asdict(run),
-            "styles": list(styles),
+            "styles": list(TRAINING_STYLES),
             "pictures": len(gallery.classes),
             "wall_seconds": round(time.time() - started),
             "curve": curve,
             "before": before,
         }
-        _keep(work, name, {"state": average.state_dict(), "scale": scale, "record": record})
+        _keep(work, "image", {"state": average.state_dict(), "scale": scale, "record": record})
 
     train_image_tower(tower, gallery, emojis, prototypes, run, save)
 
 
-def write_bundle(work: Path, run: str, out: Path) -> Bundle:
-    """Export the text tower and the image tower of `run` as a model bundle, with `training.json` in it."""
-    text, image = _load(work, f"aligned-{run}"), _load(work, run)
+def write_bundle(work: Path, out: Path) -> Bundle:
+    """Export both towers as a model bundle, with `training.json` in it."""
+    text, image = _load(work, "align"), _load(work, "image")
     state = {**text["state"], **{f"visual.{name}": value for name, value in image["state"].items()}}
     # In half precision, as OpenAI's checkpoints are: the export then stores it in half the bytes, exactly.
     state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}

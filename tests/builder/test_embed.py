@@ -64,7 +64,7 @@ def test_the_manifest_counts_what_was_built(collection: Collection, encoders: En
     assert manifest.collection == "tiny"
     assert manifest.source == {"kind": "manifest", "root": "tiny"}
     assert manifest.build["engine"] == "onnx"
-    assert set(manifest.build["seconds"]) == {"images", "images_encoding", "prompts", "index"}
+    assert set(manifest.build["seconds"]) == {"images", "prompts", "index"}
     assert manifest.build["encoded"] == {"images": 3, "prompts": 4}
     assert sum(manifest.build["quarantined"].values()) == len(source.QUARANTINED)
     assert manifest.build["quarantined"]["neither image nor prompt"] == 1
