@@ -18,6 +18,7 @@ Work = Literal["text", "picture", "search", "item"]
 # Seconds that each occupies the service, until it is learnt: CLIP ViT-B/32 on two cores, rounded up.
 _FIRST_GUESS: dict[Work, float] = {"text": 0.02, "picture": 0.1, "search": 0.01, "item": 0.002}
 _LEARNING = 0.1  # how much one answer changes what is expected of the next
+_ALONE = 0.5  # of what takes a batch to itself: with others, each costs less
 _MOST = 3.0  # times the expectation: an odd one out is not taken for more
 _ROOM = 0.5  # of the deadline may be promised; the rest is for what was not expected
 
@@ -64,7 +65,8 @@ class Admission:
             self._learn(work, self._deadline / expected)
             raise self._overloaded("deadline", self._ahead) from None
         else:
-            self._learn(work, (time.monotonic() - started) / expected)
+            share = _ALONE if expected == cost else 1.0
+            self._learn(work, share * (time.monotonic() - started) / expected)
             return found
         finally:
             self._taken -= 1

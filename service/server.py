@@ -1,0 +1,103 @@
+"""One process that serves: uvicorn, and how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from promptsearch.errors import PromptSearchError
+from service import logs
+from service.app import create_app
+from service.catalogue import Catalogue
+from service.draining import Draining
+from service.protocol import Protocol
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+LEAVE = 0.5  # seconds in which busy clients hear that they should connect elsewhere
+
+
+class Server(uvicorn.Server):
+    """uvicorn that says when it serves, looks for new versions at once on SIGHUP, and takes leave of its clients before
+    it ends."""
+
+    def __init__(self, app: FastAPI, serving: Callable[[], None]) -> None:
+        self._app = app
+        self._draining = Draining(app)
+        self._serving = serving
+        super().__init__(
+            uvicorn.Config(
+                self._draining,
+                log_config=None,
+                http=Protocol,
+                ws="none",
+                log_level="error",  # what uvicorn warns of is what clients sent
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=30,
+            )
+        )
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._app.state.reloading.ask)
+            self._serving()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.connections:
+            self._draining.leave()
+            await asyncio.sleep(LEAVE)
+            await self._stop_listening(sockets or [])
+        await super().shutdown(sockets)
+
+    async def _stop_listening(self, sockets: list[socket.socket]) -> None:
+        """Closing a listening socket resets the connections that wait on it, and what was asked on them: so they are
+        accepted first, on a copy that is closed with none left."""
+        loop = asyncio.get_running_loop()
+        for listening in sockets:
+            with listening.dup() as copy:
+                copy.setblocking(False)
+                for server in self.servers:
+                    server.close()
+                listening.close()
+                with suppress(BlockingIOError):
+                    while True:
+                        await loop.connect_accepted_socket(self._protocol, copy.accept()[0])
+        await asyncio.sleep(LEAVE)
+
+    def _protocol(self) -> Protocol:
+        return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+
+def serve(settings: Settings, listening: socket.socket, serving: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then finish what is in flight and exit with 0; `serving` is called in between."""
+    # uvicorn stops gracefully and then raises the signal once more: that one ends the process without an error.
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGINT, _leave)
+    Server(create_app(settings, Catalogue.open(settings)), serving).run(sockets=[listening])
+
+
+def serve_beside(settings: Settings, listening: socket.socket, told: Connection) -> None:
+    """The same in one process of several, which says on `told` when it serves."""
+    logs.configure()
+    try:
+        serve(settings, listening, lambda: told.send_bytes(b"serving"))
+    except PromptSearchError as error:
+        log.error("%s", error)  # noqa: TRY400  expected, and said in full
+        sys.exit(1)
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    sys.exit(0)
