@@ -45,7 +45,8 @@ CollectionParameter = Annotated[
 CursorParameter = Annotated[str | None, Parameter(description="`next` of an answer, instead of a query")]
 
 
-def from_url(
+# `async`, though it awaits nothing: FastAPI would send a plain function through a thread pool of its own.
+async def from_url(
     q: Annotated[str | None, Parameter(max_length=MAX_QUERY, description="what the picture or prompt means")] = None,
     collection: CollectionParameter = None,
     limit: LimitParameter = DEFAULT_LIMIT,
