@@ -18,7 +18,12 @@ def locked(collection: Path) -> Iterator[None]:
 
     Raises BuildError where another process holds it.
     """
-    collection.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        collection.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise BuildError(
+            f"{collection.parent} is no folder, and cannot become one: name another for --indices"
+        ) from None
     with (collection.parent / f".{collection.name}.lock").open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
