@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 import shutil
 import subprocess
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image
 
 from promptsearch.bundle import Bundle
-from tests import settings_table, source
+from tests import settings_table, source, web
 from tests.builder.sources import test_embeddings, test_img2dataset
 from tests.builder.sources.test_diffusiondb import CAT, FOX, row, write_metadata, write_zip
 from tests.builder.sources.test_folder import save
@@ -39,7 +41,7 @@ SERVE = [line for line in commands() if line.startswith(".venv/bin/python -m ser
 
 
 @pytest.fixture(scope="module")
-def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A checkout with what the README takes for granted: a picture, a folder of one's own, a CSV, an exported model."""
     folder = make_workspace(tmp_path_factory.mktemp("readme") / "checkout")
     (folder / "models" / "ViT-B-32").symlink_to(ROOT / "models" / "emoji")  # stands in for a download
@@ -54,7 +56,13 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dim = Bundle.open(ROOT / "models" / "emoji").embedding_dim
     vectors = random_vectors(3, dim)
     test_embeddings.write(folder / "embeddings", 0, test_embeddings.rows(3), vectors, vectors)
-    return folder
+    with web.serving() as linked:
+        links = [
+            json.dumps({"raw_discord_data": {"image_uri": f"{linked.url}/good/{number}.png"}}) for number in (1, 2)
+        ]
+        with (folder / "links.csv").open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([("prompt", "raw_data"), ("a fox", links[0]), ("a cat", links[1])])
+        yield folder
 
 
 @pytest.fixture(scope="module")
