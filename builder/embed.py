@@ -85,7 +85,7 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
 
 def _embed_items(source: Source, engine: Engine, bundle: Bundle, staging: Staging, cache: Cache, tally: Tally) -> None:
     batch = Batch(engine, staging, cache, tally)
-    with Progress("items", None) as progress, Decoders(bundle.image, cache.path, cores()) as decoders:
+    with Progress("items", source.count()) as progress, Decoders(bundle.image, cache.path, cores()) as decoders:
         for item, outcome in decoders.decode(source.items()):
             batch.add(item, outcome)
             progress.add(1)

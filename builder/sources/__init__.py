@@ -65,6 +65,10 @@ class Source(Protocol):
 
     def items(self) -> Iterator[Item | Rejected]: ...
 
+    def count(self) -> int | None:
+        """About how many items there are, for telling the time left; None where that takes reading them."""
+        ...
+
 
 KINDS = ("manifest", "open-prompts", "folder", "diffusiondb", "img2dataset", "embeddings")
 _WITH_IMAGES = ("manifest", "open-prompts")  # whose pictures may lie in a folder of their own

@@ -32,13 +32,14 @@ from builder.sources import Item, Picture, Rejected
 from builder.sources.lookup import Lookup
 from builder.sources.picture import FilePicture, ZipPicture
 from builder.sources.rows import size, text, told
-from builder.sources.tables import batches, columns_of
+from builder.sources.tables import batches, columns_of, rows_in
 from builder.sources.tree import SUFFIXES
 from promptsearch.errors import SourceError
 
 METADATA = ("metadata.parquet", "metadata-large.parquet")
 PART = re.compile(r"part-(\d{6})(\.zip)?")
 CONTAINERS = re.compile(r"images|diffusiondb-large-part-\d+")
+FULL = 1000  # pictures of a part; a data set's last part has fewer
 _JSON_BYTES = 2**26  # of one part's; a thousand prompts take less than one megabyte
 # metadata.parquet's samplers, from DiffusionDB's data card
 _SAMPLERS = {
@@ -84,6 +85,11 @@ class DiffusionDBSource:
             )
         if self._metadata and (missing := set(_REQUIRED) - set(columns_of(self._metadata))):
             raise SourceError(f"{self._metadata} has no column {', '.join(sorted(missing))}: it is not DiffusionDB's")
+
+    def count(self) -> int:
+        if not self._parts and self._metadata:
+            return rows_in(self._metadata)
+        return FULL * len(self._parts)
 
     def items(self) -> Iterator[Item | Rejected]:
         if not self._parts:

@@ -80,6 +80,9 @@ class EmbeddingsSource:
                         "they are of different models"
                     )
 
+    def count(self) -> int:
+        return sum(rows_in(part.metadata) for part in self._parts)
+
     def items(self) -> Iterator[Item | Rejected]:
         for part in self._parts:
             yield from self._part(part)

@@ -33,6 +33,9 @@ class FolderSource:
             raise SourceError(f"{path} is no folder: name the one that your pictures lie in")
         self.root = path.resolve()
 
+    def count(self) -> int:
+        return sum(1 for _ in pictures_below(self.root))
+
     def items(self) -> Iterator[Item | Rejected]:
         for found in pictures_below(self.root):
             if isinstance(found, Rejected):

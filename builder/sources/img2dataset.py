@@ -22,7 +22,7 @@ from typing import Any
 from builder.sources import Item, Picture, Rejected
 from builder.sources.picture import FilePicture, SlicePicture
 from builder.sources.rows import json_object, size, text, told
-from builder.sources.tables import CellPicture, batches, columns_of
+from builder.sources.tables import CellPicture, batches, columns_of, rows_in
 from builder.sources.tree import SUFFIXES
 from promptsearch.errors import PictureError, SourceError
 
@@ -73,6 +73,12 @@ class Img2DatasetSource:
         if not shards:
             raise SourceError(f"{path} has no shards: neither 00000/ nor 00000.tar nor 00000.parquet")
         self._shards = [shards[name] for name in sorted(shards, key=lambda name: (int(name), name))]
+
+    def count(self) -> int | None:
+        try:
+            return sum(rows_in(shard.table) for shard in self._shards if shard.table) or None
+        except SourceError:  # a damaged table, which `items` tells of
+            return None
 
     def items(self) -> Iterator[Item | Rejected]:
         for shard in self._shards:

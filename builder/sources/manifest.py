@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from builder.sources import Item, Rejected
 from builder.sources.picture import FilePicture
-from builder.sources.rows import SETTINGS, Row, read_csv, settings_of, typed, whole
+from builder.sources.rows import SETTINGS, Row, count_lines, read_csv, settings_of, typed, whole
 from promptsearch.errors import SourceError
 
 _KNOWN = {"image", "prompt", "width", "height", *SETTINGS}
@@ -28,6 +28,9 @@ class ManifestSource:
         if not self._csv.is_file():
             raise SourceError(f"{path} has no manifest.csv")
         self.root = (images or self._csv.parent).resolve()
+
+    def count(self) -> int:
+        return max(0, count_lines(self._csv) - 1)
 
     def items(self) -> Iterator[Item | Rejected]:
         for line, row in read_csv(self._csv, any_of=("image", "prompt")):

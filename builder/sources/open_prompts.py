@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from builder.sources import Item, Rejected
 from builder.sources.lookup import Lookup
 from builder.sources.picture import FilePicture
-from builder.sources.rows import Row, read_csv, settings_of, typed, whole
+from builder.sources.rows import Row, count_lines, read_csv, settings_of, typed, whole
 from builder.sources.tree import pictures_below
 from promptsearch.errors import SourceError
 
@@ -37,6 +37,9 @@ class OpenPromptsSource:
         self._csv = path
         self._images = images
         self.root = (images or path.parent).resolve()
+
+    def count(self) -> int:
+        return max(0, count_lines(self._csv) - 1)
 
     def items(self) -> Iterator[Item | Rejected]:
         with Lookup() as pictures:

@@ -36,6 +36,9 @@ class Listed:
     root: Path
     kind: str = "listed"
 
+    def count(self) -> int | None:
+        return None
+
     def items(self) -> Iterator[Item | Rejected]:
         for item in self.given:
             if item is None:

@@ -23,6 +23,9 @@ class Listed:
     kind: str = "listed"
     root: Path = Path()
 
+    def count(self) -> int | None:
+        return None
+
     def items(self) -> Iterator[Item | Rejected]:
         yield from self.listed
 
