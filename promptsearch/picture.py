@@ -16,6 +16,7 @@ from promptsearch.errors import PictureError, PictureTooLarge
 
 # By content, never by name. What Pillow could also read (EPS, PDF, FITS, ...) is old, rare or runs other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+LEAST_SIDE = 256  # pixels that no JPEG is reduced below: what a small encoder sees is made of sharp edges
 MAX_PIXELS = 64_000_000  # 8000 x 8000: 192 MB decoded
 
 
@@ -28,8 +29,8 @@ def open_picture(
 ) -> Image.Image:
     """Decode to mode RGB, at full size unless fewer pixels will do.
 
-    `shorter_side`: what the encoder will see. A format that can be decoded at a fraction of its size (JPEG) then is,
-    with at least twice the pixels a side that are needed, so that the vector stays what it would have been.
+    `shorter_side`: what the encoder will see. A format that can be decoded at a fraction of its size (JPEG) then is, with
+    LEAST_SIDE and at least twice the pixels a side that are needed, so that the vector stays what it would have been.
 
     Raises PictureError for what is no picture of FORMATS or is damaged, PictureTooLarge for more than `max_pixels`
     (read from the header, before decoding).
@@ -45,7 +46,8 @@ def open_picture(
             picture.seek(0)
             if shorter_side is not None:
                 # JPEG alone has this: it leaves out the high frequencies of each block, to 1/2, 1/4 or 1/8 a side.
-                picture.draft(None, (2 * shorter_side, 2 * shorter_side))
+                side = max(2 * shorter_side, LEAST_SIDE)
+                picture.draft(None, (side, side))
             picture.load()
             return _to_rgb(_upright(picture), background)
     except UnidentifiedImageError:

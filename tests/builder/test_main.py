@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -220,6 +221,8 @@ def test_a_user_may_stop_a_build(vit_bundle: Bundle, tmp_path: Path) -> None:
         [sys.executable, "-m", "builder", "build", "manifest", tmp_path, "--model", vit_bundle.folder,
          "--collection", "c", "--indices", tmp_path],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "TQDM_DISABLE": "1"},
+        # A runner that was itself started in the background has Ctrl-C switched off, and what it starts inherits that.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     while not (tmp_path / "c" / "staging" / "items.sqlite").exists():
         assert process.poll() is None
