@@ -29,8 +29,8 @@ def open_picture(
 ) -> Image.Image:
     """Decode to mode RGB, at full size unless fewer pixels will do.
 
-    `shorter_side`: what the encoder will see. A format that can be decoded at a fraction of its size (JPEG) then is, with
-    LEAST_SIDE and at least twice the pixels a side that are needed, so that the vector stays what it would have been.
+    `shorter_side`: what the encoder will see. A format that can be decoded at a fraction of its size (JPEG) then is,
+    with LEAST_SIDE and at least twice the pixels a side that are needed: the vector stays what it would have been.
 
     Raises PictureError for what is no picture of FORMATS or is damaged, PictureTooLarge for more than `max_pixels`
     (read from the header, before decoding).
