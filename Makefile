@@ -35,6 +35,8 @@ format: setup-all ## rewrite the code in the project's format
 bench: setup-all indices/emoji/current ## measure, and write the pages in bench/results/ and docs/
 	$(BIN)/python -m bench.demo_quality --out bench/results/demo-quality.md
 	$(BIN)/python -m bench.demo_answers --out docs/demo-answers.md
+	$(BIN)/python -m bench.builder_speed
+	$(BIN)/python -m bench.index_quality 100k
 
 lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*.txt
 	for set in dev builder service; do \
