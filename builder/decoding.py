@@ -137,7 +137,6 @@ _known: KnownPictures
 def _start(spec: ImageSpec, cache: Path) -> None:
     global _preprocessing, _known
     _preprocessing, _known = Preprocessing(spec), KnownPictures(cache)
-    os.nice(10)  # the encoder has the cores first: its threads wait for each other, and so for the slowest
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the builder ends this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
