@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from promptsearch.bundle import Bundle
-from promptsearch.cores import cores as cores  # also for whoever chooses `threads`
+from promptsearch.cores import cores
 from promptsearch.errors import BundleError
 from promptsearch.preprocessing import Preprocessing
 from promptsearch.tokenizer import Tokenizer

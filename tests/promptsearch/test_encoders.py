@@ -16,7 +16,8 @@ from PIL.Image import Image
 from builder.checkpoint import Checkpoint
 from builder.export import export
 from promptsearch.bundle import Bundle
-from promptsearch.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, cores, unit
+from promptsearch.cores import cores
+from promptsearch.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit
 from promptsearch.errors import BundleError
 from tests import checkpoints
 from tests.conftest import Transform
