@@ -39,7 +39,7 @@ bench: setup-all indices/emoji/current ## measure, and write the pages in bench/
 	$(BIN)/python -m bench.index_quality 100k
 
 lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*.txt
-	for set in dev builder service; do \
+	for set in dev export builder service; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --override requirements/overrides.txt $$([ $$set = dev ] || echo -c requirements/dev.txt) \
 	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
