@@ -1,4 +1,5 @@
-"""Indices of a staged version's vectors: planned to a memory budget, built by autofaiss, tuned to a recall."""
+"""Indices of a staged version: of its vectors (planned to a memory budget, built by autofaiss, tuned to a recall), of
+its fields and of its prompts' words."""
 
 from __future__ import annotations
 
@@ -8,10 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from builder.fields import write_fields
 from builder.index_file import build_index
 from builder.index_key import choose
 from builder.staging import staged_manifest, staging_folder
 from builder.tuning import sample, tune
+from builder.words import write_words
 from promptsearch.index import VectorIndex
 from promptsearch.manifest import FILES, KINDS, IndexInfo, Kind, Manifest
 
@@ -28,6 +31,8 @@ def index(collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = REC
     """
     folder, manifest = staging_folder(collection), staged_manifest(collection)
     started = time.monotonic()
+    write_fields(folder)
+    write_words(folder)
     dim = manifest.model.embedding_dim
     kinds = [kind for kind in KINDS if (folder / FILES.vectors(kind)).is_file()]
     made = {kind: index_vectors(folder, kind, dim, max_memory, recall) for kind in kinds}

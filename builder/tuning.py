@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from builder.index_file import Vectors, blocks
 from builder.index_key import Plan
-from promptsearch.collection import DEPTH
 from promptsearch.index import Rows, VectorIndex
 from promptsearch.manifest import IndexInfo
 
 QUERIES = 512  # of each kind to tune with, and as many others to measure with
 _AT = 10  # recall is of the ten nearest
 _TIES = 54  # more of the nearest that are looked at: whatever scores as high as the tenth is as right
+_MOST = 1_000  # candidates that are scored: more take longer than lists that are visited for better ones
 _NEAR_BEST = 0.002  # of recall: where the target is out of reach, no more is spent on the rest
 # Nanoseconds, medians of one thread with AVX-512 and 512 dimensions: a byte of a scanned vector, one of a scanned code,
 # and a dimension of a candidate that is scored again (its row comes from anywhere in the file).
@@ -113,7 +113,7 @@ def _cheapest(
 
     `tried` keeps what was measured: lists probed -> recall that is certain with 1, 2, … candidates.
     """
-    most = min(DEPTH, len(index))
+    most = min(_MOST, len(index))
     best = None
     for nprobe in _steps(plan.lists):
         if best and _cost(plan, nprobe, _AT) >= best[0]:

@@ -42,13 +42,18 @@ def _files(folder: Path, manifest: Manifest) -> Iterator[str]:
     for path in folder.iterdir():
         if path.name not in (*manifest.files, FILES.manifest):
             yield f"{path.name} is not in the manifest"
-    for name in (FILES.items, *(name(kind) for kind in KINDS if manifest.index(kind) for name in _NAMES)):
+    for name in (
+        FILES.items,
+        FILES.fields,
+        FILES.words,
+        *(name(kind) for kind in KINDS if manifest.index(kind) for name in _NAMES),
+    ):
         if name not in manifest.files:
             yield f"{name} is missing in the manifest"
 
 
 def _databases(folder: Path) -> Iterator[str]:
-    for name in (FILES.items, FILES.thumbnails):
+    for name in (FILES.items, FILES.fields, FILES.words, FILES.thumbnails):
         if (folder / name).is_file():
             with _opened(folder / name) as database:
                 for (message,) in database.execute("PRAGMA integrity_check"):

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence, Set
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,30 +13,36 @@ from numpy.typing import NDArray
 from promptsearch.bundle import Bundle
 from promptsearch.cursor import Cursor
 from promptsearch.encoders import unit
-from promptsearch.errors import CursorError, CursorGone, ModelMismatch, NoVectors
+from promptsearch.errors import CursorError, CursorGone, ModelMismatch, NoVectors, ParameterError, UnknownItem
+from promptsearch.fields import Fields
 from promptsearch.hidden import read_hidden
 from promptsearch.index import VectorIndex
 from promptsearch.items import Image, ItemStore, Prompt
+from promptsearch.keywords import Keywords
 from promptsearch.manifest import FILES, KINDS, Kind, Manifest, current_version
+from promptsearch.paging import Pages, more_of_prompts
+from promptsearch.ranking import Rankings
+from promptsearch.search import Options, Search, combine
+from promptsearch.stages import Stage, untimed
+from promptsearch.terms import Term
 from promptsearch.thumbnails import Thumbnails
 
-DEPTH = 1000  # candidates a query re-scores, and so how far its pages go
-
-# Told when a stage of a search begins and ends, for whoever measures.
-Stage = Callable[[Literal["search", "re-score"]], AbstractContextManager[object]]
-
-
-def untimed(_stage: str) -> AbstractContextManager[object]:
-    return nullcontext()
+_DEFAULT = Options()
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of rows, best first, and where the next begins (None: there is none)."""
+    """One page of rows, best first, and where the next begins (None: there is none).
+
+    Scores are cosines, None where there was no query. `more`, for images grouped by prompt: how many others of the
+    prompt meet the filter. `duplicates`: how many were folded into each row.
+    """
 
     rows: Sequence[int]
-    scores: Sequence[float]
+    scores: Sequence[float | None]
     next: Cursor | None
+    more: Sequence[int] | None = None
+    duplicates: Sequence[int] | None = None
 
 
 class Collection:
@@ -55,6 +59,9 @@ class Collection:
             kind: VectorIndex.open(folder, kind, info, dim) for kind in KINDS if (info := self.manifest.index(kind))
         }
         self.items = ItemStore(folder / FILES.items)
+        self.fields = Fields(folder, self.manifest.counts["images"])
+        self._words = Keywords(folder)
+        self._open_rankings()
         has_thumbnails = (folder / FILES.thumbnails).is_file()
         self.thumbnails = Thumbnails(folder / FILES.thumbnails) if has_thumbnails else None
 
@@ -67,7 +74,12 @@ class Collection:
         """The same collection, on the same open files, without the items of these ids: no answer holds them."""
         collection = copy.copy(self)
         collection.items = self.items.hiding(ids)
+        collection._open_rankings()
         return collection
+
+    def _open_rankings(self) -> None:
+        self._rankings = Rankings(self._indices, self.items, self.fields, self._words)
+        self._pages = Pages(self._rankings, self._indices, self.items, self.fields)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -99,37 +111,104 @@ class Collection:
             )
         return self._indices[kind]
 
-    def search(self, kind: Kind, query: NDArray[np.float32], limit: int, stage: Stage = untimed) -> Page:
-        """The first page for a query vector, float32 [embedding_dim], of any length but zero."""
-        return self.page(Cursor(kind, self.version, unit(query), offset=0, exclude=-1), limit, stage)
+    def search(
+        self,
+        kind: Kind,
+        query: NDArray[np.float32] | None,
+        limit: int,
+        options: Options = _DEFAULT,
+        *,
+        words: str | None = None,
+        exclude: Sequence[int] = (),
+        stage: Stage = untimed,
+    ) -> Page:
+        """The first page for a query vector, float32 [embedding_dim], of any length but zero.
 
-    def similar(self, kind: Kind, row: int, limit: int, stage: Stage = untimed) -> Page:
-        """What is nearest to one of the collection's own items, without that item."""
+        None asks for whatever meets the filter. `words` are those of modes keyword and hybrid; rows in `exclude` are
+        never answers. Raises the errors of queries, and NoVectors.
+        """
+        search = Search(kind, None if query is None else unit(query), options, words, tuple(exclude))
+        return self.page(Cursor(self.version, search, offset=0), limit, stage)
+
+    def begin(
+        self,
+        kind: Kind,
+        terms: Sequence[Term],
+        encoded: Sequence[NDArray[np.float32] | None],
+        options: Options = _DEFAULT,
+        words: str | None = None,
+    ) -> Cursor:
+        """Where the first page of a query begins.
+
+        `encoded` has a unit vector, float32 [embedding_dim], for each term that is a text or picture, None for the
+        others. Items that are terms are no answers themselves. Raises the errors of queries, UnknownItem and NoVectors.
+        """
+        answers: Kind = "images" if options.via else kind
+        vectors: list[NDArray[np.float32]] = []
+        exclude = []
+        for term, vector in zip(terms, encoded, strict=True):
+            if term.id is not None:
+                found, row = self.find(term.id)
+                vector = unit(self.vector(found, row))
+                exclude += [row] if found == answers else []
+            elif term.vector is not None:
+                vector = self._given(term.vector)
+            assert vector is not None
+            vectors.append(vector)
+        query = combine(vectors, [term.weight for term in terms]) if terms else None
+        asked = None if options.mode == "semantic" else words
+        return Cursor(self.version, Search(kind, query, options, asked, tuple(exclude)), offset=0)
+
+    def _given(self, vector: Sequence[float]) -> NDArray[np.float32]:
+        dim = self.manifest.model.embedding_dim
+        if len(vector) != dim:
+            raise ParameterError(f"a vector of this collection's model has {dim} numbers, this one has {len(vector)}")
+        given = np.asarray(vector, dtype=np.float64)
+        return (given / np.linalg.norm(given)).astype(np.float32)
+
+    def find(self, id: str) -> tuple[Kind, int]:
+        """The kind and row of an item; raises UnknownItem."""
+        for kind in KINDS:
+            if rows := self.items.rows(kind, [id]):
+                return kind, rows[0]
+        raise UnknownItem(f"there is no image or prompt with the id {id!r}")
+
+    def vector(self, kind: Kind, row: int) -> NDArray[np.float32]:
+        """The stored vector of one item, float32 [embedding_dim]; raises NoVectors where it has none."""
         index = self.index(kind)
         if row >= len(index):
             raise NoVectors(kind, "this item has no vector: its picture was not there when the collection was built")
-        return self.page(Cursor(kind, self.version, unit(index.vector(row)), offset=0, exclude=row), limit, stage)
+        return index.vector(row)
 
     def page(self, cursor: Cursor, limit: int, stage: Stage = untimed) -> Page:
         """The page that a cursor of this version begins."""
         if cursor.version != self.version:
             raise CursorGone(f"this cursor belongs to version {cursor.version}, served is {self.version}: ask again")
-        length = np.linalg.norm(cursor.query.astype(np.float64))
-        if cursor.query.shape != (self.manifest.model.embedding_dim,) or not 0.99 < length < 1.01:
+        search = cursor.search
+        dim = self.manifest.model.embedding_dim
+        if search.vector is not None and (
+            search.vector.shape != (dim,) or not 0.99 < np.linalg.norm(search.vector.astype(np.float64)) < 1.01
+        ):
             raise CursorError("this cursor's vector is not of this collection's model; pass `next` unchanged")
-        index, hidden = self.index(cursor.kind), self.items.hidden(cursor.kind)
-        with stage("search"):  # as deep as is needed to find as much as if nothing were hidden
-            found = index.candidates(cursor.query, DEPTH + len(hidden))
-        with stage("re-score"):
-            rows, scores = index.score(found, cursor.query)
-        left_out = (cursor.exclude, *hidden) if cursor.exclude >= 0 else tuple(hidden)
-        # Places are counted with what is left out: what is hidden between two pages then moves nothing to the other.
-        places = np.arange(cursor.offset, len(rows))
-        if left_out:
-            places = places[~np.isin(rows[cursor.offset :], left_out)]
-        here, further = places[:limit], places[limit : limit + 1].tolist()
-        following = [Cursor(cursor.kind, cursor.version, cursor.query, place, cursor.exclude) for place in further]
-        return Page(rows[here].tolist(), scores[here].tolist(), following[0] if following else None)
+        kind: Kind = "images" if search.options.via else search.kind
+        self.index(kind)
+        cut = self._pages.cut(search, cursor.offset, limit, stage)
+        return Page(
+            cut.rows,
+            [None if search.vector is None else score for score in cut.scores],
+            None if cut.next is None else Cursor(self.version, search, cut.next),
+            self._more(search, cut.rows) if search.options.group_by else None,
+            cut.duplicates,
+        )
+
+    def _more(self, search: Search, images: Sequence[int]) -> list[int]:
+        """How many others of each image's prompt meet the filter and can be found."""
+        asked = search.options.filter
+        shown = np.arange(self.manifest.counts["images"]) < len(self.index("images"))
+        if asked is not None:
+            shown[: len(self.index("images"))] &= self._rankings.selection("images", asked).mask
+        shown[list(self.items.hidden("images"))] = False
+        return more_of_prompts(self.fields, images, shown)
 
     def prompts_of(self, images: Sequence[Image]) -> dict[int, Prompt]:
         """The prompts of these images, by row; without those that are hidden."""
@@ -137,5 +216,7 @@ class Collection:
 
     def close(self) -> None:
         self.items.close()
+        self.fields.close()
+        self._words.close()
         if self.thumbnails:
             self.thumbnails.close()

@@ -14,9 +14,15 @@ from numpy.typing import NDArray
 
 from promptsearch.errors import CollectionError
 from promptsearch.manifest import FILES, IndexInfo, Kind
+from promptsearch.selection import Selection
+from promptsearch.stages import Stage, untimed
 
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
+
+EXACT = 20_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
+_WIDER = 0.5  # the rarer the rows that a filter leaves, the further apart they lie
+_PART = 4096  # rows that are scored at once: 8 MB of 512 dimensions
 
 
 class VectorIndex:
@@ -52,50 +58,79 @@ class VectorIndex:
         vector: NDArray[np.float32] = self._vectors[row].astype(np.float32)
         return vector
 
-    def propose(self, queries: NDArray[np.float32], count: int, nprobe: int | None) -> Rows:
+    def vectors(self, rows: Rows) -> NDArray[np.float32]:
+        """The stored vectors of these rows, float32 [n, embedding_dim]."""
+        vectors: NDArray[np.float32] = self._vectors[rows].astype(np.float32)
+        return vectors
+
+    def propose(
+        self, queries: NDArray[np.float32], count: int, nprobe: int | None, selection: Selection | None = None
+    ) -> Rows:
         """The rows that the index takes for the nearest of each unit vector, float32 [n, embedding_dim], best first.
 
         int64 [n, count]; -1 fills up where the `nprobe` nearest lists hold no more. None is for an index without lists.
         """
-        found: Rows = self._index.search(queries, count, params=self._parameters(nprobe))[1]
+        found: Rows = self._index.search(queries, count, params=self._parameters(nprobe, selection))[1]
         return found
 
-    def candidates(self, query: NDArray[np.float32], depth: int) -> Rows:
-        """Rows to `score` for the `depth` nearest of a unit vector, float32 [embedding_dim]; ascending.
+    def candidates(self, query: NDArray[np.float32], depth: int, selection: Selection | None = None) -> Rows:
+        """Rows to score for the `depth` nearest of a unit vector, float32 [embedding_dim]; ascending.
 
         More than `depth` where a compressed index needs them, fewer only where there are no more.
         """
-        count = min(max(depth, self.info.candidates or 0), len(self))
+        if selection is not None and len(selection) <= EXACT:
+            return selection.rows
+        available = len(self) if selection is None else len(selection)
+        count = min(max(depth, self.info.candidates or 0), available)
         # As many lists as hold what is asked for on average. Lists are of all sizes, hence the loop.
-        nprobe = self.info.nprobe and min(max(self.info.nprobe, count * self._lists // len(self)), self._lists)
-        [found] = self.propose(query[np.newaxis], count, nprobe)
+        nprobe = self.info.nprobe and min(max(self._nprobe(available), count * self._lists // available), self._lists)
+        [found] = self.propose(query[np.newaxis], count, nprobe, selection)
         while found[-1] < 0 and nprobe and nprobe < self._lists:
             nprobe = min(2 * nprobe, self._lists)
-            [found] = self.propose(query[np.newaxis], count, nprobe)
+            [found] = self.propose(query[np.newaxis], count, nprobe, selection)
         rows: Rows = found[found >= 0]
         rows.sort()  # reads the vectors' file in order, and a stable sort by score then breaks ties by row
         return rows
 
-    def score(self, rows: Rows, query: NDArray[np.float32]) -> tuple[Rows, Scores]:
-        """The rows, given in ascending order, and their cosines with a unit vector, best first.
-
-        Equal scores are ordered by row, so the same question always has the same answer.
-        """
+    def cosines(self, rows: Rows, query: NDArray[np.float32]) -> Scores:
+        """The cosine of each row's vector with a unit vector, float32 [embedding_dim]."""
         # Row by row: a matrix product adds up in an order that depends on where in the matrix a row stands, so that
         # equal vectors would differ in the last bit.
-        scores: Scores = np.vecdot(self._vectors[rows].astype(np.float32), query)
-        order = np.argsort(-scores, kind="stable")
-        return rows[order], scores[order]
+        parts = [
+            np.vecdot(self._vectors[rows[start : start + _PART]].astype(np.float32), query)
+            for start in range(0, len(rows), _PART)
+        ]
+        scores: Scores = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
+        return scores
 
-    def search(self, query: NDArray[np.float32], depth: int) -> tuple[Rows, Scores]:
-        """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first."""
-        rows, scores = self.score(self.candidates(query, depth), query)
-        return rows[:depth], scores[:depth]
+    def search(
+        self, query: NDArray[np.float32], depth: int, selection: Selection | None = None, stage: Stage = untimed
+    ) -> tuple[Rows, Scores]:
+        """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first.
 
-    def _parameters(self, nprobe: int | None) -> faiss.SearchParameters | None:
+        Of those of `selection`, where one is given. Equal scores are ordered by row, so the same question always has
+        the same answer.
+        """
+        with stage("search"):
+            found = self.candidates(query, depth, selection)
+        with stage("re-score"):
+            scores = self.cosines(found, query)
+            order = np.argsort(-scores, kind="stable")[:depth]
+            return found[order], scores[order]
+
+    def _nprobe(self, available: int) -> int:
+        """The lists to visit where a filter leaves so many rows."""
+        assert self.info.nprobe is not None
+        return int(self.info.nprobe * (len(self) / available) ** _WIDER)
+
+    def _parameters(self, nprobe: int | None, selection: Selection | None) -> faiss.SearchParameters | None:
         if nprobe is None:
-            return None
-        parameters = faiss.SearchParametersIVF(nprobe=nprobe)
+            return None if selection is None else faiss.SearchParameters(sel=selection.selector)
+        parameters = (
+            faiss.SearchParametersIVF(nprobe=nprobe)
+            if selection is None
+            else faiss.SearchParametersIVF(nprobe=nprobe, sel=selection.selector)
+        )
         if isinstance(self._index, faiss.IndexPreTransform):
             return faiss.SearchParametersPreTransform(index_params=parameters)
         return parameters

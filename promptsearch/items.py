@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from promptsearch.database import Database
 from promptsearch.errors import UnknownItem
 from promptsearch.manifest import Kind
@@ -51,6 +54,8 @@ _IMAGES_OF = f"""SELECT {IMAGE_COLUMNS} FROM images WHERE row IN (
     SELECT own.row FROM json_each(?) AS wanted JOIN images AS own ON own.row IN (
         SELECT row FROM images WHERE prompt = wanted.value ORDER BY row LIMIT ?)
 ) ORDER BY row"""
+_ROWS_OF = """SELECT images.row FROM json_each(?) AS wanted CROSS JOIN images ON images.prompt = wanted.value
+    WHERE images.row < ? ORDER BY wanted.key, images.row"""
 _BATCH = 500  # values a statement; SQLite allows 32,766
 
 
@@ -134,6 +139,17 @@ class ItemStore:
             if found[0] not in self._hidden["images"]:
                 return _image(found)
         raise UnknownItem(f"there is no image with the id {id!r}")
+
+    def rows(self, kind: Kind, ids: Sequence[str]) -> list[int]:
+        """The rows of those of these ids that are known, in ascending order."""
+        known = [id for id in ids if id.isascii()]
+        found = {row for (row,) in self._in(f"SELECT row FROM {kind} WHERE id", known)}
+        return sorted(found - self._hidden[kind])
+
+    def images_by_prompt(self, prompts: Sequence[int], below: int) -> NDArray[np.int64]:
+        """The rows, less than `below`, of the images of these prompts, in the order of the prompts."""
+        found = self._database.rows(_ROWS_OF, (json.dumps(prompts), below))
+        return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
 
     def images_of(self, prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
         """The first images of each of these prompts, given by their rows; those that have a vector come first."""

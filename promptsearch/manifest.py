@@ -18,7 +18,7 @@ from typing import Any, Literal
 from promptsearch.errors import CollectionError, UnknownCollection
 from promptsearch.files import replace_text, sha256_of, to_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Kind = Literal["images", "prompts"]
 KINDS: tuple[Kind, Kind] = ("images", "prompts")
@@ -33,6 +33,8 @@ class CollectionFiles:
     versions: str = "versions"
     manifest: str = "manifest.json"
     items: str = "items.sqlite"
+    fields: str = "fields.sqlite"
+    words: str = "words.sqlite"
     thumbnails: str = "thumbnails.sqlite"
     quarantine: str = "quarantine.csv"
 
@@ -41,6 +43,9 @@ class CollectionFiles:
 
     def vectors(self, kind: Kind) -> str:
         return f"{kind}.f16.npy"
+
+    def field(self, number: int | str) -> str:
+        return f"field-{number}.npy"
 
 
 FILES = CollectionFiles()

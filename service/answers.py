@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 from pydantic_core import to_json
 
 from promptsearch.collection import Collection, Page
+from promptsearch.encoders import unit
 from promptsearch.items import Image, Prompt
 from promptsearch.manifest import IndexInfo, Kind
 from service import schemas
@@ -34,8 +36,9 @@ class Answer:
         """Bytes."""
         return len(self.before) + len(self.after)
 
-    def json(self, took_ms: float) -> bytes:
-        return b"%s%.3f%s" % (self.before, took_ms, self.after)
+    def json(self, took_ms: float, explain: Mapping[Any, float] | None = None) -> bytes:
+        explained = b"" if explain is None else b',"explain":' + to_json(explain)
+        return b"%s%.3f%s%s" % (self.before, took_ms, explained, self.after)
 
 
 class Answers:
@@ -48,9 +51,19 @@ class Answers:
         self._has_thumbnails = served.collection.thumbnails is not None
         self._suffix = f"?{urlencode({'collection': served.name})}" if named else ""
 
-    def page(self, kind: Kind, page: Page) -> Answer:
+    def page(self, kind: Kind, page: Page, notes: Sequence[str] = (), *, with_vectors: bool = False) -> Answer:
         results = self._images(page) if kind == "images" else self._prompts(page)
-        frame = to_json({"collection": self._name, "version": self._collection.version})
+        if page.duplicates is not None:
+            for result, duplicates in zip(results, page.duplicates, strict=True):
+                result["duplicates"] = duplicates
+        if page.more is not None:
+            for result, more in zip(results, page.more, strict=True):
+                result["more"] = more
+        if with_vectors:
+            vectors = self._collection.index(kind).vectors(np.asarray(page.rows, dtype=np.int64))
+            for result, vector in zip(results, unit(vectors).tolist(), strict=True):
+                result["vector"] = vector
+        frame = to_json({"collection": self._name, "version": self._collection.version, "notes": notes})
         found, following = to_json(results), to_json(page.next.encode() if page.next else None)
         return Answer(frame[:-1] + b',"took_ms":', b',"results":%s,"next":%s}' % (found, following))
 
@@ -58,7 +71,7 @@ class Answers:
         found = self._collection.items.images(page.rows)
         prompts = self._collection.prompts_of(list(found.values()))
         return [
-            {**self._generation(found[row]), "score": round(score, 6), "prompt": _reference(found[row], prompts)}
+            {**self._generation(found[row]), "score": _rounded(score), "prompt": _reference(found[row], prompts)}
             for row, score in zip(page.rows, page.scores, strict=True)
         ]
 
@@ -66,7 +79,7 @@ class Answers:
         found = self._collection.items.prompts(page.rows)
         images = self._collection.items.images_of(page.rows, IMAGES_OF_PROMPT)
         return [
-            {**self._prompt(found[row], images[row]), "score": round(score, 6)}
+            {**self._prompt(found[row], images[row]), "score": _rounded(score)}
             for row, score in zip(page.rows, page.scores, strict=True)
         ]
 
@@ -106,6 +119,22 @@ class Answers:
             },
             "settings": image.settings,
         }
+
+
+def field_list(served: Served) -> schemas.FieldList:
+    fields = [
+        schemas.FieldSummary(
+            name=field.name,
+            type=field.type,
+            count=field.count,
+            distinct=field.distinct,
+            least=field.least,
+            greatest=field.greatest,
+            values=[(value, count) for value, count in field.values],
+        )
+        for field in served.collection.fields
+    ]
+    return schemas.FieldList(collection=served.name, version=served.collection.version, fields=fields)
 
 
 def collection_list(catalogue: Catalogue) -> schemas.CollectionList:
@@ -148,3 +177,7 @@ def _index(info: IndexInfo | None) -> schemas.IndexSummary | None:
 def _reference(image: Image, prompts: Mapping[int, Prompt]) -> dict[str, str] | None:
     prompt = None if image.prompt is None else prompts.get(image.prompt)
     return None if prompt is None else {"id": prompt.id, "text": prompt.text}
+
+
+def _rounded(score: float | None) -> float | None:
+    return None if score is None else round(score, 6)

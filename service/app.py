@@ -26,7 +26,7 @@ from service.observing import Observed
 from service.rates import Rates
 from service.readiness import Readiness
 from service.reloading import Reloading
-from service.routes import collections, health, items, metrics, page, search, session
+from service.routes import collections, embed, health, items, metrics, page, search, session
 from service.searching import Searching
 from service.settings import Settings
 from service.tracing import trace
@@ -101,7 +101,7 @@ def _add_routes(app: FastAPI, settings: Settings, keys: list[str]) -> None:
         refusals[401] = problems.response(HTTPStatus.UNAUTHORIZED)
     if rates:
         refusals[429] = problems.response(HTTPStatus.TOO_MANY_REQUESTS)
-    for routes in (search, items, collections, metrics, *([session] if keys else [])):
+    for routes in (search, embed, items, collections, metrics, *([session] if keys else [])):
         app.include_router(routes.router, dependencies=guards, responses=refusals)
     for routes in (health, page):
         app.include_router(routes.router)

@@ -81,10 +81,11 @@ class Text:
     def __init__(self, text: str) -> None:
         self._text = text
         self._ids: list[int] | None = None
+        self.cut = False  # known once it has tokens
 
     def ids(self, tokenizer: Tokenizer) -> list[int]:
         if self._ids is None:
-            self._ids = tokenizer.ids(self._text)
+            self._ids, self.cut = tokenizer.read(self._text)
         return self._ids
 
 
@@ -97,9 +98,10 @@ class Encoding:
         self._texts: Batcher[Text] = Batcher("texts", self._encode_texts)
         self._pictures: Batcher[NDArray[np.float32]] = Batcher("pictures", self._encode_pictures)
 
-    async def text(self, text: str) -> Vector:
-        """The unit vector of a text, float32 [embedding_dim]."""
-        return await self._texts.vector(Text(text))
+    async def text(self, text: str) -> tuple[Vector, bool]:
+        """The unit vector of a text, float32 [embedding_dim], and whether the text was too long for the model."""
+        asked = Text(text)
+        return await self._texts.vector(asked), asked.cut
 
     async def picture(self, pixels: NDArray[np.float32]) -> Vector:
         """The unit vector of what the model's preprocessing made of a picture, float32 [3, size, size]."""

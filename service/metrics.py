@@ -10,10 +10,10 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from promptsearch.stages import NAMES, Name
+
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
-Stage = Literal["decode", "encode", "search", "re-score", "store"]
-STAGES: tuple[Stage, ...] = ("decode", "encode", "search", "re-score", "store")
 
 # Seconds: from a cached text's fraction of a millisecond to a deadline's seconds.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -62,11 +62,11 @@ class Metrics:
         self.reload_failures = Counter(
             "prompt_search_reload_failures", "New versions that were refused", ("collection",), registry=self.registry
         )
-        for stage in STAGES:  # so that each is there, at zero, before the first search
+        for stage in NAMES:  # so that each is there, at zero, before the first search
             self.stage_seconds.labels(stage)
 
     @contextmanager
-    def stage(self, name: Stage) -> Iterator[None]:
+    def stage(self, name: Name) -> Iterator[None]:
         """Times what it encloses, whatever thread that runs in."""
         started = time.perf_counter()
         try:

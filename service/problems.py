@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from promptsearch import errors
-from service.schemas import Problem
+from service.schemas import JsonQuery, JsonTerm, Problem
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +38,11 @@ _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
 
 
 def problem(status: int, slug: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    content = {"type": PREFIX + slug, "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
-    return JSONResponse(content, status, headers, MEDIA_TYPE)
+    return JSONResponse(_content(status, slug, detail), status, headers, MEDIA_TYPE)
+
+
+def _content(status: int, slug: str, detail: str) -> dict[str, Any]:
+    return {"type": PREFIX + slug, "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
 
 
 def install(app: FastAPI) -> None:
@@ -62,6 +65,9 @@ def _declared(document: dict[str, Any]) -> dict[str, Any]:
     """The OpenAPI document with the problems of each route, which follow from what it takes."""
     schemas = document["components"]["schemas"]
     schemas["Problem"] = Problem.model_json_schema()
+    for model in (JsonQuery, JsonTerm):  # which `service/query.py` reads itself
+        schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas[model.__name__].pop("$defs", None)
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's, which `_of_validation` replaces
         schemas.pop(name, None)
     for operation in (operation for path in document["paths"].values() for operation in path.values()):
@@ -96,13 +102,18 @@ def _possible(operation: Mapping[str, Any]) -> Iterator[HTTPStatus]:
         yield HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
+def problem_of(error: errors.PromptSearchError) -> dict[str, Any]:
+    """The problem document of an error of ours."""
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    return _content(status, error.slug, str(error))
+
+
 def _of_ours(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, errors.PromptSearchError)
-    for kind, status in _STATUS:
-        if isinstance(error, kind):
-            return problem(status, error.slug, str(error), _headers(error))
-    log.error("%s %s failed: %s", request.method, request.url.path, error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, error.slug, str(error))
+    content = problem_of(error)
+    if content["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s %s failed: %s", request.method, request.url.path, error)
+    return JSONResponse(content, content["status"], _headers(error), MEDIA_TYPE)
 
 
 def _headers(error: errors.PromptSearchError) -> dict[str, str]:

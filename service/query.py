@@ -1,58 +1,100 @@
-"""What is asked: text, picture or cursor, out of a URL, a form or a JSON body."""
+"""What is asked: terms, options or a cursor, out of a URL, a form or a JSON body."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi import Query as Parameter
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from promptsearch.errors import EmptyQuery, ParameterError, PictureError, QueryError
+from promptsearch.filters import OPERATORS, Filter
+from promptsearch.search import SCORE, Options
+from promptsearch.terms import MAX_TERMS, NEGATIVE, Term
 from service.problems import describe
-from service.schemas import DEFAULT_LIMIT, MAX_LIMIT, MAX_QUERY, JsonQuery
+from service.schemas import DEFAULT_LIMIT, FILTER, MAX_LIMIT, MAX_QUERY, JsonOptions, JsonQuery, JsonTerm
 
-FIELDS = tuple(JsonQuery.model_fields)
+_FILTER = "filter."  # before a field's name, in a URL or form
+_MOST_FIELDS = 200  # of a form
 
 
 @dataclass(frozen=True)
 class Query:
-    """A question. At least one of `text`, `picture` and `cursor` is there; a cursor stands for itself alone."""
+    """A question: terms or a filter or both, or else a cursor, which stands for itself alone."""
 
-    text: str | None
-    picture: bytes | None
+    terms: tuple[Term, ...]
+    options: Options
+    words: str | None  # of modes keyword and hybrid
     cursor: str | None
     collection: str | None
     limit: int
+    with_vectors: bool = False
+    explain: bool = False
 
     def __post_init__(self) -> None:
-        """Raises EmptyQuery or ParameterError."""
-        if self.cursor is not None and (self.text is not None or self.picture is not None):
-            raise ParameterError("a cursor carries its query: send it without q and image")
-        if self.cursor is None and self.text is None and self.picture is None:
-            raise EmptyQuery("nothing is asked: send a text as `q`, a picture as `image`, or both")
+        """Raises ParameterError."""
+        if self.cursor is not None and (self.terms or self.options != Options()):
+            raise ParameterError("a cursor carries its query and options: send it without them")
+        if len(self.terms) > MAX_TERMS:
+            raise ParameterError(f"a query has at most {MAX_TERMS} terms")
+
+    def asked(self) -> Query:
+        """Itself; raises EmptyQuery where nothing is asked."""
+        if not self.terms and self.cursor is None and self.options.filter is None and self.options.sort is None:
+            raise EmptyQuery(
+                "nothing is asked: send a text as `q`, a picture as `image`, a filter, or several of these"
+            )
+        return self
+
+    def about(self, id: str) -> Query:
+        """The same, asked about one item too."""
+        return self if self.cursor is not None else replace(self, terms=(Term(id=id), *self.terms))
+
+    def within(self, condition: Mapping[str, Any]) -> Query:
+        """The same, of what meets this condition too."""
+        return self if self.cursor is not None else replace(self, options=_filtered(self.options, [condition]))
 
 
 LimitParameter = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="results on a page")]
 CollectionParameter = Annotated[
     str | None, Parameter(description="needed where several are served and none is the default")
 ]
-CursorParameter = Annotated[str | None, Parameter(description="`next` of an answer, instead of a query")]
+
+
+class UrlParameters(JsonOptions):
+    """Conditions of a filter may also be parameters of their own, such as `filter.steps.gte=20`."""
+
+    q: str | None = Field(None, max_length=MAX_QUERY, description="what the picture or prompt means")
+    negative: str | None = Field(None, max_length=MAX_QUERY, description="what it should not mean")
+    terms: str | None = Field(None, description="texts, ids and vectors with weights: as in JSON, as text")
+    filter: str | None = Field(None, description=f"JSON as text, {FILTER}; or one parameter each: filter.steps.gte=20")
+    collection: CollectionParameter = None
+    limit: LimitParameter = DEFAULT_LIMIT
+    cursor: str | None = Field(None, description="`next` of an answer, instead of a query")
 
 
 # `async`, though it awaits nothing: FastAPI would send a plain function through a thread pool of its own.
-async def from_url(
-    q: Annotated[str | None, Parameter(max_length=MAX_QUERY, description="what the picture or prompt means")] = None,
-    collection: CollectionParameter = None,
-    limit: LimitParameter = DEFAULT_LIMIT,
-    cursor: CursorParameter = None,
-) -> Query:
-    return Query(_text(q), None, cursor, collection, limit)
+async def options_of_url(request: Request, given: Annotated[UrlParameters, Parameter()]) -> Query:
+    """For an address that asks something by itself."""
+    conditions = []
+    for name, value in request.query_params.multi_items():
+        if name.startswith(_FILTER):
+            conditions.append((name, value))
+        elif name not in UrlParameters.model_fields:
+            raise ParameterError(f"there is no parameter {name!r}; there are {_names(UrlParameters)}")
+    terms = _validated({"terms": _json("terms", given.terms)}).terms if given.terms else []
+    return _query(given, terms, conditions, Filter.read(given.filter) if given.filter else None, [])
+
+
+async def from_url(query: Annotated[Query, Depends(options_of_url)]) -> Query:
+    return query.asked()
 
 
 async def from_body(request: Request) -> Query:
@@ -61,86 +103,30 @@ async def from_body(request: Request) -> Query:
         raise ParameterError("a POST takes its parameters from the body, not from the URL")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        async with request.form(max_files=2, max_fields=len(FIELDS) + 2) as form:
-            fields, picture = await _read_form(form)
-            return _checked(fields, picture)
+        async with request.form(max_files=MAX_TERMS + 1, max_fields=_MOST_FIELDS) as form:
+            fields, conditions, pictures = await _read_form(form)
+            return of_json(_validated(fields), conditions, pictures).asked()
     if kind == "application/json":
-        fields = _read_json(await request.body())
-        return _checked(fields, None)
+        return of_json(_validated(read_json(await request.body()))).asked()
     raise ParameterError(
         f"the content type {kind!r} is not known: send multipart/form-data (curl -F image=@cat.png) or application/json"
     )
 
 
 UrlQuery = Annotated[Query, Depends(from_url)]
+UrlOptions = Annotated[Query, Depends(options_of_url)]
 BodyQuery = Annotated[Query, Depends(from_body)]
 
-# What `from_body` takes, for the OpenAPI document: it reads the body itself, so that both kinds can be answered.
-BODY_SCHEMA: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "properties": {
-                        **{name: {"type": "string"} for name in ("q", "collection", "cursor")},
-                        "limit": {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
-                        "image": {"type": "string", "format": "binary"},
-                    },
-                }
-            },
-            "application/json": {"schema": JsonQuery.model_json_schema()},
-        },
-    }
-}
+
+def of_json(given: JsonQuery, conditions: Iterable[tuple[str, str]] = (), pictures: Sequence[bytes] = ()) -> Query:
+    """Raises the errors of queries."""
+    filter = None if given.filter is None else Filter.parse(given.filter)
+    images = [*pictures, *([decode(given.image)] if given.image is not None else [])]
+    return _query(given, given.terms, conditions, filter, images)
 
 
-async def _read_form(form: FormData) -> tuple[dict[str, str], bytes | None]:
-    fields: dict[str, str] = {}
-    picture: bytes | None = None
-    for name, value in form.multi_items():  # a browser also sends the fields that nobody filled in: they are left out
-        if name in fields or (name == "image" and picture is not None):
-            raise ParameterError(f"{name} was sent twice")
-        if isinstance(value, UploadFile):
-            if name != "image":
-                raise ParameterError(f"a file was sent as {name!r}: a picture belongs into the field `image`")
-            content = await value.read()
-            if not content and not value.filename:
-                continue
-            if not content:
-                raise PictureError("the uploaded file is empty")
-            picture = content
-        elif value:
-            fields[name] = value
-    if "image" in fields:
-        raise ParameterError("image was sent as text, not as a file: with curl, write -F image=@FILE with the @")
-    return fields, picture
-
-
-def _read_json(body: bytes) -> dict[str, Any]:
-    try:
-        data = json.loads(body)
-    except RecursionError:
-        raise ParameterError("the body is nested too deeply: parameters are texts and numbers") from None
-    except ValueError as error:
-        raise ParameterError(f"the body is no JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise ParameterError('the body must be a JSON object, such as {"q": "happy dog"}')
-    return data
-
-
-def _checked(fields: dict[str, Any], picture: bytes | None) -> Query:
-    try:
-        query = JsonQuery.model_validate(fields)
-    except ValidationError as error:
-        raise ParameterError(f"{describe(error.errors())} (parameters are {', '.join(FIELDS)})") from None
-    if query.image is not None:
-        picture = _decode(query.image)
-    return Query(_text(query.q), picture, query.cursor, query.collection, query.limit)
-
-
-def _decode(image: str) -> bytes:
+def decode(image: str) -> bytes:
+    """The bytes of a picture in base64; raises QueryError."""
     if image.startswith("data:"):
         image = image.partition(",")[2]
     try:
@@ -152,6 +138,139 @@ def _decode(image: str) -> bytes:
     return picture
 
 
+def read_json(body: bytes) -> dict[str, Any]:
+    """Raises ParameterError."""
+    try:
+        data = json.loads(body)
+    except RecursionError:
+        raise ParameterError("the body is nested too deeply: parameters are texts and numbers") from None
+    except ValueError as error:
+        raise ParameterError(f"the body is no JSON: {error}") from None
+    if not isinstance(data, dict):
+        raise ParameterError('the body must be a JSON object, such as {"q": "happy dog"}')
+    return data
+
+
+def _query(
+    given: UrlParameters | JsonQuery, terms: Sequence[JsonTerm], conditions: Iterable[tuple[str, str]],
+    filter: Filter | None, pictures: Sequence[bytes],
+) -> Query:  # fmt: skip
+    q, negative = _text(given.q), _text(given.negative)
+    every = [Term(text=q)] if q is not None else []
+    every += [Term(picture=picture) for picture in pictures]
+    every += [_term(term) for term in terms]
+    every += [Term(text=negative, weight=NEGATIVE)] if negative is not None else []
+    options = Options(
+        mode=given.mode,
+        filter=filter,
+        sort=None if given.sort in (None, "", SCORE, f"-{SCORE}") else given.sort,
+        min_score=given.min_score,
+        group_by=given.group_by,
+        deduplicate=given.deduplicate,
+        diversity=given.diversity,
+        via=given.via,
+    )
+    return Query(
+        tuple(every), _filtered(options, [_condition(*one) for one in conditions]), q, given.cursor, given.collection,
+        given.limit, given.include == "vector", given.explain,
+    )  # fmt: skip
+
+
+def _term(given: JsonTerm) -> Term:
+    return Term(
+        text=given.text,
+        picture=None if given.image is None else decode(given.image),
+        id=given.id,
+        vector=None if given.vector is None else tuple(given.vector),
+        weight=given.weight,
+    )
+
+
+def _condition(name: str, value: str) -> dict[str, Any]:
+    """`filter.steps.gte` and a value as a filter; a field's name may have dots of its own."""
+    field, _, operator = name.removeprefix(_FILTER).rpartition(".")
+    if field and operator in OPERATORS:
+        return {field: {operator: value.split(",") if operator == "in" else value}}
+    return {name.removeprefix(_FILTER): value}
+
+
+def _filtered(options: Options, conditions: Sequence[Mapping[str, Any]]) -> Options:
+    if not conditions:
+        return options
+    given = [] if options.filter is None else [json.loads(options.filter.json)]
+    every = [*given, *conditions]
+    return replace(options, filter=Filter.parse(every[0] if len(every) == 1 else {"and": every}))
+
+
+async def _read_form(form: FormData) -> tuple[dict[str, Any], list[tuple[str, str]], list[bytes]]:
+    fields: dict[str, Any] = {}
+    conditions: list[tuple[str, str]] = []
+    pictures: list[bytes] = []
+    for name, value in form.multi_items():  # a browser also sends the fields that nobody filled in: they are left out
+        if isinstance(value, UploadFile):
+            if name != "image":
+                raise ParameterError(f"a file was sent as {name!r}: a picture belongs into the field `image`")
+            content = await value.read()
+            if not content and not value.filename:
+                continue
+            if not content:
+                raise PictureError("the uploaded file is empty")
+            pictures.append(content)
+        elif name.startswith(_FILTER):
+            conditions.append((name, value))
+        elif name in fields:
+            raise ParameterError(f"{name} was sent twice")
+        elif value:
+            fields[name] = _json(name, value) if name in ("terms", "filter") else value
+    if "image" in fields:
+        raise ParameterError("image was sent as text, not as a file: with curl, write -F image=@FILE with the @")
+    return fields, conditions, pictures
+
+
+def _json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ParameterError(f"{name} is no JSON: {error}") from None
+
+
+def _validated(fields: dict[str, Any]) -> JsonQuery:
+    try:
+        return JsonQuery.model_validate(fields)
+    except ValidationError as error:
+        raise ParameterError(f"{describe(error.errors())} (parameters are {_names(JsonQuery)})") from None
+
+
+def _names(model: type[JsonOptions]) -> str:
+    return ", ".join(model.model_fields)
+
+
 def _text(value: str | None) -> str | None:
     """None for what has nothing to search for."""
     return value if value and value.strip() else None
+
+
+def _form_schema() -> dict[str, Any]:
+    """The fields of a form: those of JSON, with texts for what is nested and files for pictures."""
+    fields = {
+        name: dict(field)
+        for name, field in JsonQuery.model_json_schema(ref_template="#/components/schemas/{model}")[
+            "properties"
+        ].items()
+    }
+    for name in ("terms", "filter"):
+        fields[name] = {"type": "string", "description": f"JSON as text; {fields[name].get('description', '')}"}
+    fields["image"] = {"type": "array", "items": {"type": "string", "format": "binary"}, "maxItems": MAX_TERMS}
+    return {"type": "object", "properties": fields}
+
+
+# What `from_body` takes, for the OpenAPI document: it reads the body itself, so that both kinds can be answered.
+BODY_SCHEMA: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {"schema": _form_schema()},
+            "application/json": {"schema": {"$ref": "#/components/schemas/JsonQuery"}},
+        },
+    }
+}

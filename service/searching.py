@@ -6,20 +6,23 @@ wait for nothing but a thread: the text's or picture's vector from a batcher, th
 
 from __future__ import annotations
 
+import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 from fastapi import Request
 from numpy.typing import NDArray
 
-from promptsearch.collection import Page
+from promptsearch.bundle import Bundle
 from promptsearch.cursor import Cursor
-from promptsearch.encoders import Encoders, unit
+from promptsearch.encoders import Encoders
 from promptsearch.errors import CursorError
 from promptsearch.manifest import Kind
 from promptsearch.picture import open_picture
+from promptsearch.terms import Term
 from service.admission import Admission, Work
 from service.answers import Answer, Answers
 from service.batching import Encoding, Vector
@@ -29,9 +32,19 @@ from service.departures import while_connected
 from service.metrics import Metrics
 from service.query import Query
 from service.settings import Settings
+from service.timing import Timing
 from service.workers import Workers
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors alone, float32 [embedding_dim] each."""
+
+    bundle: Bundle
+    vectors: Sequence[Vector | None]
+    notes: Sequence[str]
 
 
 class Searching:
@@ -45,7 +58,7 @@ class Searching:
         self._max_pixels = settings.max_pixels
         self._admission = Admission(settings.queue, settings.deadline, metrics)
         share = settings.cache_bytes // 4
-        self._vectors: Cache[Vector] = Cache("vectors", share, lambda vector: vector.nbytes, metrics)
+        self._vectors: Cache[tuple[Vector, bool]] = Cache("vectors", share, lambda found: found[0].nbytes, metrics)
         self._answers: Cache[Answer] = Cache("answers", settings.cache_bytes - share, len, metrics)
         self._encodings: dict[Encoders, Encoding] = {}
 
@@ -57,53 +70,64 @@ class Searching:
         """The JSON of the page that `query` asks for."""
         started = time.perf_counter()
         served = self._catalogue[query.collection]
+        timing = Timing(self._metrics)
+        work: Work
         if query.cursor is not None:
             cursor = Cursor.decode(query.cursor)
-            if cursor.kind != kind:
-                raise CursorError(f"this cursor continues a search for {cursor.kind}: send it to /search/{cursor.kind}")
-            served = self._catalogue.version(served, cursor.version)
-            work: Work = "search"
+            if cursor.search.kind != kind:
+                other = cursor.search.kind
+                raise CursorError(f"this cursor continues a search for {other}: send it to /search/{other}")
+            served, work = self._catalogue.version(served, cursor.version), "search"
         else:
-            served.collection.index(kind)  # before anything is encoded
-            work = "text" if query.picture is None else "picture"
+            query.options.check(kind)
+            served.collection.index("images" if query.options.via else kind)  # before anything is encoded
+            work = _work(query.terms)
 
         async def compute() -> Answer:
             if query.cursor is not None:
-                return await self._answer(served, kind, lambda: self._page(served, cursor, query.limit))
-            vector = await self._vector(served.encoders, query)
-            first = Cursor(kind, served.collection.version, vector, offset=0, exclude=-1)
-            return await self._answer(served, kind, lambda: self._page(served, first, query.limit))
+                return await self._answer(served, lambda: cursor, query, timing)
+            vectors, notes = await self._vectors_of(served, query.terms, timing)
 
-        if query.picture is not None:
+            def first() -> Cursor:
+                return served.collection.begin(kind, query.terms, vectors, query.options, query.words)
+
+            return await self._answer(served, first, query, timing, notes)
+
+        if query.explain or any(term.picture is not None for term in query.terms):
             answer = await while_connected(request, self._admission.run(work, compute))
         else:
-            answer = await self._once(
-                request, (served.revision, kind, query.text, query.cursor, query.limit), work, compute
-            )
-        return answer.json(1000 * (time.perf_counter() - started))
+            key = (served.revision, kind, query.terms, query.options, query.words, query.cursor, query.limit,
+                   query.with_vectors)  # fmt: skip
+            answer = await self._once(request, key, work, compute)
+        return answer.json(1000 * (time.perf_counter() - started), timing.milliseconds if query.explain else None)
 
-    async def similar(
-        self, request: Request, served: Served, kind: Kind, id: str, cursor: str | None, limit: int
-    ) -> bytes:
+    async def similar(self, request: Request, kind: Kind, id: str, query: Query) -> bytes:
         """The JSON of what is nearest to one item of the collection."""
-        started = time.perf_counter()
-        decoded = None if cursor is None else Cursor.decode(cursor)
-        if decoded is not None:
-            served = self._catalogue.version(served, decoded.version)
-        collection = served.collection
+        served = self._catalogue[query.collection]
+        cursor = None if query.cursor is None else Cursor.decode(query.cursor)
+        if cursor is not None:
+            served = self._catalogue.version(served, cursor.version)
+        items = served.collection.items
+        row = await self.item(request, lambda: (items.image(id) if kind == "images" else items.prompt(id)).row)
+        if cursor is not None and row not in cursor.search.exclude:
+            raise CursorError("this cursor continues another search; pass `next` to the address that gave it")
+        return await self.search(request, kind, query.about(id))
 
-        def page() -> Page:
-            with self._metrics.stage("store"):
-                row = collection.items.image(id).row if kind == "images" else collection.items.prompt(id).row
-            if decoded is None:
-                return collection.similar(kind, row, limit, self._metrics.stage)
-            if (decoded.kind, decoded.exclude) != (kind, row):
-                raise CursorError("this cursor continues another search; pass `next` to the address that gave it")
-            return self._page(served, decoded, limit)
+    async def of_prompt(self, request: Request, id: str, query: Query) -> bytes:
+        """The JSON of the images of one prompt."""
+        items = self._catalogue[query.collection].collection.items
+        prompt = await self.item(request, lambda: items.prompt(id))
+        return await self.search(request, "images", query.within({"prompt": prompt.text}))
 
-        key = (served.revision, kind, "similar", id, cursor, limit)
-        answer = await self._once(request, key, "search", lambda: self._answer(served, kind, page))
-        return answer.json(1000 * (time.perf_counter() - started))
+    async def embed(self, request: Request, collection: str | None, terms: Sequence[Term]) -> Embedded:
+        """The unit vector of each text and picture, and what should be known of them."""
+        served = self._catalogue[collection]
+        timing = Timing(self._metrics)
+        work = _work(terms)
+        vectors, notes = await while_connected(
+            request, self._admission.run(work, lambda: self._vectors_of(served, terms, timing))
+        )
+        return Embedded(served.encoders.bundle, vectors, notes)
 
     async def item(self, request: Request, work: Callable[[], T]) -> T:
         """What `work`, which reads one item, returns."""
@@ -112,7 +136,7 @@ class Searching:
     async def check(self) -> None:
         """Encode and search once in each collection, in no queue; raises what goes wrong."""
         for served in self._catalogue.served.values():
-            vector = await self._encoding(served.encoders).text(CHECK_TEXT)
+            vector, _ = await self._encoding(served.encoders).text(CHECK_TEXT)
             await self._workers.run(lambda served=served, vector=vector: served.check(vector))  # type: ignore[misc]
 
     async def _once(
@@ -126,41 +150,55 @@ class Searching:
         computing = self._answers.compute(key, lambda: self._admission.run(work, compute))
         return await while_connected(request, computing)
 
-    async def _answer(self, served: Served, kind: Kind, page: Callable[[], Page]) -> Answer:
+    async def _answer(
+        self, served: Served, begin: Callable[[], Cursor], query: Query, timing: Timing, notes: Sequence[str] = ()
+    ) -> Answer:
         answers = Answers(served, named=len(self._catalogue.served) > 1)
 
         def work() -> Answer:
-            found = page()
-            with self._metrics.stage("store"):
-                return answers.page(kind, found)
+            cursor = begin()
+            found = served.collection.page(cursor, query.limit, timing)
+            with timing("store"):
+                return answers.page(cursor.search.kind, found, notes, with_vectors=query.with_vectors)
 
         return await self._workers.run(work)
 
-    def _page(self, served: Served, cursor: Cursor, limit: int) -> Page:
-        return served.collection.page(cursor, limit, self._metrics.stage)
+    async def _vectors_of(
+        self, served: Served, terms: Sequence[Term], timing: Timing
+    ) -> tuple[list[Vector | None], list[str]]:
+        """The vector of each term, all encoded at once, and what should be known of them."""
+        found = await asyncio.gather(*(self._vector(served, term, timing) for term in terms))
+        notes = [note for _, note in found if note is not None]
+        return [vector for vector, _ in found], list(dict.fromkeys(notes))
 
-    async def _vector(self, encoders: Encoders, query: Query) -> Vector:
-        """The unit vector of a text, of a picture, or half way between both; float32 [embedding_dim]."""
-        vectors = []
-        if query.picture is not None:
-            picture = query.picture
-            pixels = await self._workers.run(lambda: self._decode(encoders, picture))
-            vectors.append(await self._encoding(encoders).picture(pixels))
-        if query.text is not None:
-            vectors.append(await self._of_text(encoders, query.text))
-        return unit(np.sum(vectors, axis=0, dtype=np.float32))
+    async def _vector(self, served: Served, term: Term, timing: Timing) -> tuple[Vector | None, str | None]:
+        """float32 [embedding_dim], or None for an item of the collection, and a note where there is one to make."""
+        encoders = served.encoders
+        if term.text is not None:
+            with timing.waiting("encode"):
+                return await self._of_text(encoders, term.text)
+        if term.picture is not None:
+            picture = term.picture
+            pixels = await self._workers.run(lambda: self._decode(encoders, picture, timing))
+            with timing.waiting("encode"):
+                return await self._encoding(encoders).picture(pixels), None
+        return None, None
 
-    async def _of_text(self, encoders: Encoders, text: str) -> Vector:
+    async def _of_text(self, encoders: Encoders, text: str) -> tuple[Vector, str | None]:
         key = (encoders.bundle.identity, text)
         found = self._vectors.get(key)
-        if found is not None:
-            return found
-        return await self._vectors.compute(key, lambda: self._encoding(encoders).text(text))
+        if found is None:
+            found = await self._vectors.compute(key, lambda: self._encoding(encoders).text(text))
+        vector, cut = found
+        if not cut:
+            return vector, None
+        most, begins = encoders.tokenizer.spec.context_length, text if len(text) <= 40 else f"{text[:40]}…"
+        return vector, f"the model reads {most} tokens at most: what comes after them in {begins!r} was cut off"
 
-    def _decode(self, encoders: Encoders, picture: bytes) -> NDArray[np.float32]:
+    def _decode(self, encoders: Encoders, picture: bytes, timing: Timing) -> NDArray[np.float32]:
         """What the image encoder takes, float32 [3, size, size]."""
         spec = encoders.preprocessing.spec
-        with self._metrics.stage("decode"):
+        with timing("decode"):
             return encoders.preprocessing(
                 open_picture(picture, max_pixels=self._max_pixels, background=spec.background, shorter_side=spec.size)
             )
@@ -172,3 +210,10 @@ class Searching:
             self._encodings = {known: encoding for known, encoding in self._encodings.items() if known in used}
             found = self._encodings[encoders] = Encoding(encoders, self._metrics)
         return found
+
+
+def _work(terms: Sequence[Term]) -> Work:
+    """What kind of work the terms make, by the dearest of them."""
+    if any(term.picture is not None for term in terms):
+        return "picture"
+    return "text" if any(term.text is not None for term in terms) else "search"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from service import schemas
-from service.answers import collection_list, collection_summary
+from service.answers import collection_list, collection_summary, field_list
 from service.dependencies import CatalogueState
 
 router = APIRouter(tags=["service"])
@@ -19,3 +19,8 @@ async def collections(catalogue: CatalogueState) -> schemas.CollectionList:
 @router.get("/collections/{name}", summary="One collection")
 async def collection(name: str, catalogue: CatalogueState) -> schemas.CollectionSummary:
     return collection_summary(catalogue[name])
+
+
+@router.get("/collections/{name}/fields", summary="What its images can be filtered and sorted by")
+async def fields(name: str, catalogue: CatalogueState) -> schemas.FieldList:
+    return field_list(catalogue[name])

@@ -13,7 +13,7 @@ from promptsearch.errors import NoFile
 from service import schemas
 from service.catalogue import Served
 from service.dependencies import CatalogueState, NamedCollection, SearchingState, answers
-from service.query import CursorParameter, LimitParameter
+from service.query import UrlOptions
 from service.routes import search
 
 router = APIRouter(tags=["items"])
@@ -34,12 +34,9 @@ async def image(
 
 
 @router.get("/images/{id}/similar", summary="Images like this one", response_model=schemas.ImageResults)
-async def similar_images(
-    id: str, served: NamedCollection, searching: SearchingState, request: Request,
-    limit: LimitParameter = schemas.DEFAULT_LIMIT, cursor: CursorParameter = None,
-) -> Response:  # fmt: skip
-    found = await searching.similar(request, served, "images", id, cursor, limit)
-    return Response(found, media_type=search.MEDIA_TYPE)
+async def similar_images(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
+    """Options, further terms included, are those of a search."""
+    return Response(await searching.similar(request, "images", id, query), media_type=search.MEDIA_TYPE)
 
 
 @router.get("/images/{id}/thumbnail", summary="A small WebP of the picture", response_class=Response)
@@ -73,12 +70,15 @@ async def prompt(
 
 
 @router.get("/prompts/{id}/similar", summary="Prompts like this one", response_model=schemas.PromptResults)
-async def similar_prompts(
-    id: str, served: NamedCollection, searching: SearchingState, request: Request,
-    limit: LimitParameter = schemas.DEFAULT_LIMIT, cursor: CursorParameter = None,
-) -> Response:  # fmt: skip
-    found = await searching.similar(request, served, "prompts", id, cursor, limit)
-    return Response(found, media_type=search.MEDIA_TYPE)
+async def similar_prompts(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
+    """Options, further terms included, are those of a search."""
+    return Response(await searching.similar(request, "prompts", id, query), media_type=search.MEDIA_TYPE)
+
+
+@router.get("/prompts/{id}/images", summary="The images of this prompt", response_model=schemas.ImageResults)
+async def images_of_prompt(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
+    """All that have a vector, by row; with terms, the best first. Options are those of a search."""
+    return Response(await searching.of_prompt(request, id, query), media_type=search.MEDIA_TYPE)
 
 
 class _Original(FileResponse):

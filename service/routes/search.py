@@ -1,12 +1,18 @@
-"""`/search/images` and `/search/prompts`, by text or by picture."""
+"""`/search/images` and `/search/prompts`: by text, by picture, by both and more; and many searches at once."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request, Response
+import asyncio
 
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic_core import to_json
+
+from promptsearch.errors import PromptSearchError
+from promptsearch.manifest import Kind
 from service import schemas
 from service.dependencies import SearchingState
-from service.query import BODY_SCHEMA, BodyQuery, UrlQuery
+from service.problems import problem_of
+from service.query import BODY_SCHEMA, BodyQuery, Query, UrlQuery, of_json
 
 router = APIRouter(prefix="/search", tags=["search"])
 
@@ -14,7 +20,7 @@ MEDIA_TYPE = "application/json"
 CACHED = {"Cache-Control": "public, max-age=60"}  # seconds; a new version of the collection is seen that soon
 
 
-async def _require_room(searching: SearchingState) -> None:
+async def require_room(searching: SearchingState) -> None:
     searching.require_room()
 
 
@@ -25,9 +31,9 @@ async def images_by_text(query: UrlQuery, searching: SearchingState, request: Re
 
 @router.post(
     "/images",
-    summary="Images by picture, text or both",
+    summary="Images by pictures, texts, ids and vectors",
     response_model=schemas.ImageResults,
-    dependencies=[Depends(_require_room)],
+    dependencies=[Depends(require_room)],
     openapi_extra=BODY_SCHEMA,
 )
 async def images_by_anything(query: BodyQuery, searching: SearchingState, request: Request) -> Response:
@@ -41,10 +47,31 @@ async def prompts_by_text(query: UrlQuery, searching: SearchingState, request: R
 
 @router.post(
     "/prompts",
-    summary="Prompts by picture, text or both",
+    summary="Prompts by pictures, texts, ids and vectors",
     response_model=schemas.PromptResults,
-    dependencies=[Depends(_require_room)],
+    dependencies=[Depends(require_room)],
     openapi_extra=BODY_SCHEMA,
 )
 async def prompts_by_anything(query: BodyQuery, searching: SearchingState, request: Request) -> Response:
     return Response(await searching.search(request, "prompts", query), media_type=MEDIA_TYPE)
+
+
+@router.post(
+    "/batch",
+    summary="Many searches at once, encoded together",
+    response_model=schemas.BatchResults,
+    dependencies=[Depends(require_room)],
+)
+async def batch(asked: schemas.Batch, searching: SearchingState, request: Request) -> Response:
+    """What is wrong with one query is the answer to that one alone."""
+    found = await asyncio.gather(*(_answered(one, searching, request) for one in asked.queries))
+    return Response(b'{"results":[%s]}' % b",".join(found), media_type=MEDIA_TYPE)
+
+
+async def _answered(one: schemas.BatchQuery, searching: SearchingState, request: Request) -> bytes:
+    kind: Kind = one.target
+    try:
+        query: Query = of_json(one).asked()
+        return await searching.search(request, kind, query)
+    except PromptSearchError as error:
+        return to_json(problem_of(error))

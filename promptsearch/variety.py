@@ -1,0 +1,48 @@
+"""Less of the same among the best results: near-duplicates folded, and an order that prefers what is new."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIKE = 0.94  # cosine above which two vectors are taken for the same picture or prompt
+
+
+def folded(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.int64]:
+    """For each unit vector, best first, float32 [n, d], the place of the first one that it is folded into.
+
+    A place of its own means that it stays: no two that stay are more than `alike`.
+    """
+    into = np.full(len(vectors), -1, dtype=np.int64)
+    for place in range(len(vectors)):
+        if into[place] < 0:
+            into[place] = place
+            rest = place + 1 + np.flatnonzero(into[place + 1 :] < 0)
+            into[rest[vectors[rest] @ vectors[place] > alike]] = place
+    return into
+
+
+def diversified(vectors: NDArray[np.float32], scores: NDArray[np.float32], diversity: float) -> NDArray[np.int64]:
+    """The order of maximal marginal relevance (Carbonell and Goldstein 1998) of unit vectors, float32 [n, d].
+
+    `scores`, best first, are cosines with the query. Texts have far lower ones with pictures than pictures among
+    themselves, so both kinds are measured on a scale of their own: from the worst to the best that is given here.
+    """
+    relevance = _scaled(scores)
+    alike = _scaled(vectors @ vectors.T)
+    order = np.empty(len(vectors), dtype=np.int64)
+    nearest = np.zeros(len(vectors), dtype=np.float32)  # to any that has been taken
+    left = np.ones(len(vectors), dtype=bool)
+    for place in range(len(vectors)):
+        gain = np.where(left, (1 - diversity) * relevance - diversity * nearest, -np.inf)
+        order[place] = taken = int(np.argmax(gain))
+        left[taken] = False
+        nearest = np.maximum(nearest, alike[taken])
+    return order
+
+
+def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """To 0..1."""
+    least = values.min(initial=np.inf)
+    scaled: NDArray[np.float32] = (values - least) / max(values.max(initial=-np.inf) - least, np.float32(1e-6))
+    return scaled
