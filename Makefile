@@ -1,6 +1,6 @@
 # prompt-search: the table of contents. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all setup-download demo test check format bench lock clean
+.PHONY: help setup setup-all setup-download setup-client demo test check format bench lock clean
 
 PORT ?= 8000
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -14,11 +14,12 @@ help: ## this list
 setup: .venv/.service ## .venv with the service and the torch-free builder
 setup-all: .venv/.all ## .venv completed with torch and the tests' tools
 setup-download: .venv-download/.all ## .venv-download, what `python -m builder download` fetches pictures with
+setup-client: .venv-client/.all ## .venv-client, clip-retrieval's client and page, which the tests point at the service
 
 demo: indices/emoji/current ## build the emoji collection if it is not there, and serve it (PORT=8000)
 	@exec $(BIN)/python -m service --port $(PORT) --collection emoji --files emoji=builder/demo/emoji
 
-test: setup-all setup-download ## every test
+test: setup-all setup-download setup-client ## every test
 	$(BIN)/python -m pytest
 
 check: setup-all ## lint, format, types, imports, fast tests
@@ -44,8 +45,10 @@ lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*
 	    --override requirements/overrides.txt $$([ $$set = dev ] || echo -c requirements/dev.txt) \
 	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
 	done
-	$(BIN)/uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  -o requirements/demo.txt requirements/demo.in
+	for set in demo client; do \
+	  $(BIN)/uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
+	done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  -o requirements/download.txt requirements/download.in
 
@@ -53,7 +56,7 @@ indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections
-	rm -rf .venv .venv-download .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
+	rm -rf .venv .venv-download .venv-client .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
 
 .venv/.python: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12 or 3.13 with venv; \
@@ -77,4 +80,10 @@ clean: ## remove what was built: .venv, caches, collections
 	@echo "installing img2dataset into an environment of its own (hash-locked, about 650 MB)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-download
 	@$(BIN)/uv pip install --quiet --no-deps --require-hashes --python .venv-download/bin/python -r requirements/download.txt
+	@touch $@
+
+.venv-client/.all: .venv/.python requirements/client.txt
+	@echo "installing clip-retrieval's client into an environment of its own (hash-locked, 4 MB)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-client
+	@$(BIN)/uv pip install --quiet --no-deps --require-hashes --python .venv-client/bin/python -r requirements/client.txt
 	@touch $@
