@@ -8,6 +8,8 @@ may have, too, and it doesn't look where ComfyUI and Fooocus write in JPEG and W
 from __future__ import annotations
 
 import json
+import os
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +25,9 @@ from promptsearch.picture import FORMATS, MAX_PIXELS
 _PARSERS: list[Parser] = [parser() for parser in MANAGED_PARSERS]  # type: ignore[abstract]
 _A1111 = AUTOMATIC1111Parser()
 _COMMENT_ENCODINGS = {b"UNICODE\0": "utf-16-be", b"ASCII\0\0\0": "utf-8", b"\0" * 8: "utf-8"}  # Exif 2.32, 4.6.5
+# PNG 1.2, 3.1 and 3.2: a signature, then chunks of length, kind, content and checksum.
+_PNG_SIGNATURE, _CHUNK_HEAD, _CRC_BYTES = b"\x89PNG\r\n\x1a\n", struct.Struct(">I4s"), 4
+_TELLING_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
 # ComfyUI's graph of the nodes that a SamplerCustomAdvanced draws its settings from, by the input that leads there.
 _CUSTOM_SAMPLER = ("noise", "guider", "sampler", "sigmas")
 # Inputs of ComfyUI's nodes that sd-parsers doesn't know, by those that mean the same and that it does.
@@ -62,11 +67,12 @@ def from_text(parameters: str) -> Generation:
 
 def _fields(path: Path) -> dict[str, str]:
     with Image.open(path, formats=FORMATS) as picture:
+        small = picture.width * picture.height <= MAX_PIXELS
+        if small and picture.format == "PNG" and _tells_behind_pixels(path):
+            picture.load()  # Pillow reads what stands there when it has decoded the pixels
         fields = _texts(picture)
-        if not fields and picture.format == "PNG" and picture.width * picture.height <= MAX_PIXELS:
-            picture.load()  # text may stand behind the pixels
-            fields = _texts(picture)
-        fields |= _exif_fields(picture.getexif())
+        # Not the PNG format's own method, which decodes the pixels of every picture without Exif to look behind them.
+        fields |= _exif_fields(Image.Image.getexif(picture))
     comment = _object(fields.get("UserComment", ""))
     fields |= {name: value for name, value in comment.items() if isinstance(value, str)}  # NovelAI in WebP
     if "UserComment" in fields:
@@ -75,6 +81,20 @@ def _fields(path: Path) -> dict[str, str]:
     _invokeai(fields)
     _novelai(fields)
     return fields
+
+
+def _tells_behind_pixels(path: Path) -> bool:
+    """Whether a PNG file has text or Exif after its pixels. Reads the heads of its chunks alone."""
+    behind = False
+    with path.open("rb", buffering=0) as file:
+        file.seek(len(_PNG_SIGNATURE))
+        while len(head := file.read(_CHUNK_HEAD.size)) == _CHUNK_HEAD.size:
+            length, kind = _CHUNK_HEAD.unpack(head)
+            behind |= kind == b"IDAT"
+            if behind and kind in _TELLING_CHUNKS:
+                return True
+            file.seek(length + _CRC_BYTES, os.SEEK_CUR)
+    return False
 
 
 def _texts(picture: Image.Image) -> dict[str, str]:

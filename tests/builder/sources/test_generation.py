@@ -161,6 +161,22 @@ def test_text_may_stand_behind_the_pixels(tmp_path: Path) -> None:
     assert read_generation(path) == FOX
 
 
+def test_exif_may_stand_behind_the_pixels(tmp_path: Path) -> None:
+    path = made.save_exif(tmp_path / "a.png", {}, made.unicode_comment(made.A1111))
+    content = path.read_bytes()
+    start = content.index(b"eXIf") - 4
+    end = start + 12 + int.from_bytes(content[start : start + 4])
+    path.write_bytes(content[:start] + content[end:-12] + content[start:end] + content[-12:])  # before the end's chunk
+    assert read_generation(path) == FOX
+
+
+def test_what_stands_before_damaged_pixels_is_read(tmp_path: Path) -> None:
+    path = made.save_png(tmp_path / "a.png", {"parameters": made.A1111})
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"IDAT") + 20])
+    assert read_generation(path) == FOX
+
+
 def test_the_next_picture_is_never_given_the_last_ones_prompt(tmp_path: Path) -> None:
     paths = [
         made.save_exif(
