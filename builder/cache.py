@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from promptsearch.bundle import Bundle
 from promptsearch.errors import BuildError
 
-VERSION = 1  # of the schema and of how thumbnails are made; a file of another is made anew
+VERSION = 2  # of the schema and of how thumbnails are made; a file of another is made anew
 _SCHEMA = """
 CREATE TABLE pictures (digest BLOB PRIMARY KEY, vector BLOB NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
                        thumbnail BLOB NOT NULL);
