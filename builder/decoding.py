@@ -102,6 +102,7 @@ class Decoders:
     def _new_pool(self, processes: int) -> ProcessPoolExecutor:
         # Forked from a process without threads: this one has ONNX Runtime's.
         context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])  # imported once, not by each process
         return ProcessPoolExecutor(processes, context, initializer=_start, initargs=(self._spec, self._cache))
 
     def __enter__(self) -> Decoders:

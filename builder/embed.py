@@ -8,11 +8,15 @@ have come without it, and the collection is the same to the last bit.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from builder.cache import Cache, CachedPicture, Vector, digest_of
 from builder.decoding import Decoded, Decoders, Outcome
@@ -27,6 +31,7 @@ from promptsearch.errors import BuildError
 from promptsearch.manifest import Manifest, ModelReference
 
 TEXTS_AT_ONCE = 4096  # enough that texts of one length find each other
+BATCHES = 2  # that are encoded or wait for it while the next one fills
 HELD_BACK = 32 * IMAGE_BATCH  # items that may wait for a batch to fill
 
 
@@ -84,51 +89,97 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
 
 
 def _embed_items(source: Source, engine: Engine, bundle: Bundle, staging: Staging, cache: Cache, tally: Tally) -> None:
-    batch = Batch(engine, staging, cache, tally)
-    with Progress("items", source.count()) as progress, Decoders(bundle.image, cache.path, cores()) as decoders:
+    with (
+        Progress("items", source.count()) as progress,
+        Decoders(bundle.image, cache.path, cores()) as decoders,
+        Batches(engine, staging, cache, tally) as batches,
+    ):
         for item, outcome in decoders.decode(source.items()):
-            batch.add(item, outcome)
+            batches.add(item, outcome)
             progress.add(1)
-        batch.flush()
+        batches.finish()
 
 
+@dataclass
 class Batch:
-    """Items in order, held back from the first picture that must be encoded until there are IMAGE_BATCH of those."""
+    """Items in order from the first picture that must be encoded, and those pictures by content."""
+
+    held: list[tuple[Item | Rejected, Outcome | None]] = field(default_factory=list)
+    new: dict[bytes, Decoded] = field(default_factory=dict)  # the same picture twice is encoded once
+    vectors: Future[NDArray[np.float32]] | None = None  # once it is full
+
+
+class Batches:
+    """Items in order, held back from the first picture that must be encoded until there are IMAGE_BATCH of those.
+
+    Those are encoded in a thread of their own: the engine gives up the GIL, and has the next batch ready when it is
+    done with one. What came between is stored in the source's order, whatever is done first. Close it by leaving the
+    `with` block.
+    """
 
     def __init__(self, engine: Engine, staging: Staging, cache: Cache, tally: Tally) -> None:
         self._engine, self._staging, self._cache, self._tally = engine, staging, cache, tally
-        self._held: list[tuple[Item | Rejected, Outcome | None]] = []
-        self._new: dict[bytes, Decoded] = {}  # by content: the same picture twice is encoded once
+        self._encoder = ThreadPoolExecutor(1, "encoder")
+        self._filling = Batch()
+        self._encoding: deque[Batch] = deque()
 
     def add(self, item: Item | Rejected, outcome: Outcome | None) -> None:
-        # Two that were decoded at the same time may be one, and its vector is known by now.
-        new = isinstance(outcome, Decoded) and outcome.crop is not None and self._cache.picture(outcome.digest) is None
-        if new and isinstance(outcome, Decoded):
-            self._new.setdefault(outcome.digest, outcome)
-        if not self._new:
+        while self._encoding and _vectors(self._encoding[0]).done():
+            self._store_oldest()
+        if isinstance(outcome, Decoded) and outcome.crop is not None and not self._is_known(outcome.digest):
+            self._filling.new.setdefault(outcome.digest, outcome)
+        if self._filling.new:
+            self._filling.held.append((item, outcome))
+            if len(self._filling.new) == IMAGE_BATCH or len(self._filling.held) == HELD_BACK:
+                self._encode()
+        elif self._encoding:
+            self._encoding[-1].held.append((item, outcome))
+            if len(self._encoding[-1].held) >= 2 * HELD_BACK:
+                self._store_all()
+        else:
             self._store(item, outcome)
-            return
-        self._held.append((item, outcome))
-        if len(self._new) == IMAGE_BATCH or len(self._held) == HELD_BACK:
-            self.flush()
 
-    def flush(self) -> None:
-        """Encode what is new, make that durable, then store what was held back."""
-        if self._new:
-            started = time.monotonic()
-            crops = [one.crop for one in self._new.values() if one.crop is not None]
-            vectors = self._engine.encode_pixels(self._engine.preprocessing.normalise(np.stack(crops)))
-            self._tally.encoding += time.monotonic() - started
-            self._tally.encoded += len(vectors)
-            self._cache.add_pictures(
-                (digest, CachedPicture(vector.astype("<f2"), one.size, one.thumbnail))
-                for (digest, one), vector in zip(self._new.items(), vectors, strict=True)
-                if one.size is not None and one.thumbnail is not None
-            )
-        self._tally.cached -= len(self._new)
-        for item, outcome in self._held:
+    def finish(self) -> None:
+        """Encode and store what was held back."""
+        if self._filling.new:
+            self._encode()
+        self._store_all()
+
+    def _is_known(self, digest: bytes) -> bool:
+        """Two that were decoded at the same time may be one, and its vector is known or on its way by now."""
+        return any(digest in batch.new for batch in self._encoding) or self._cache.picture(digest) is not None
+
+    def _encode(self) -> None:
+        batch, self._filling = self._filling, Batch()
+        crops = [one.crop for one in batch.new.values() if one.crop is not None]
+        batch.vectors = self._encoder.submit(self._vectors_of, crops)
+        self._encoding.append(batch)
+        if len(self._encoding) > BATCHES:
+            self._store_oldest()
+
+    def _vectors_of(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        started = time.monotonic()
+        vectors = self._engine.encode_pixels(self._engine.preprocessing.normalise(np.stack(crops)))
+        self._tally.encoding += time.monotonic() - started
+        return vectors
+
+    def _store_all(self) -> None:
+        while self._encoding:
+            self._store_oldest()
+
+    def _store_oldest(self) -> None:
+        """Make what was encoded durable, then store what was held back for it."""
+        batch = self._encoding.popleft()
+        vectors = _vectors(batch).result()
+        self._cache.add_pictures(
+            (digest, CachedPicture(vector.astype("<f2"), one.size, one.thumbnail))
+            for (digest, one), vector in zip(batch.new.items(), vectors, strict=True)
+            if one.size is not None and one.thumbnail is not None
+        )
+        self._tally.encoded += len(vectors)
+        self._tally.cached -= len(vectors)
+        for item, outcome in batch.held:
             self._store(item, outcome)
-        self._held, self._new = [], {}
 
     def _store(self, item: Item | Rejected, outcome: Outcome | None) -> None:
         if isinstance(item, Rejected):
@@ -144,6 +195,17 @@ class Batch:
             assert picture is not None, "what was decoded is encoded before it is stored"
             self._tally.cached += 1
             self._staging.add(item, picture.vector, picture.size, picture.thumbnail)
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._encoder.shutdown(cancel_futures=True)
+
+
+def _vectors(batch: Batch) -> Future[NDArray[np.float32]]:
+    assert batch.vectors is not None, "a full batch is handed to the encoder"
+    return batch.vectors
 
 
 def _embed_prompts(engine: Engine, staging: Staging, cache: Cache) -> int:

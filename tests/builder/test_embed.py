@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builder.embed import embed
+from builder.embed import HELD_BACK, embed
 from builder.index import index
 from builder.publish import publish
 from builder.sources import Item, Rejected, open_source
@@ -178,6 +178,21 @@ def test_the_same_picture_again_is_encoded_once(encoders: Encoders, tmp_path: Pa
     assert collection.manifest.counts["image_vectors"] == 50
     assert collection.manifest.build["encoded"]["images"] == 1
     assert collection.manifest.build["from_cache"]["images"] == 49
+    collection.close()
+
+
+def test_what_follows_a_batch_waits_for_it(encoders: Encoders, tmp_path: Path) -> None:
+    given: list[Item | Rejected | None] = []
+    for number in range(IMAGE_BATCH):
+        (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
+        given.append(Item(f"{number}", f"{number}", None, FilePicture(tmp_path, f"{number}.png")))
+    given += [Item(f"words {number}", f"words {number}", "only words") for number in range(3 * HELD_BACK)]
+    given.append(Item("again", "again", None, FilePicture(tmp_path, "0.png")))
+    collection = build(Listed(given, tmp_path), encoders, tmp_path / "c")
+    assert collection.manifest.build["encoded"]["images"] == IMAGE_BATCH
+    assert collection.items.image(item_id("image", "again")).row == IMAGE_BATCH
+    rows = [collection.items.image(item_id("image", f"words {number}")).row for number in range(3 * HELD_BACK)]
+    assert rows == list(range(IMAGE_BATCH + 1, IMAGE_BATCH + 1 + 3 * HELD_BACK))
     collection.close()
 
 
