@@ -39,6 +39,15 @@ bench: setup-all indices/emoji/current ## measure, and write the pages in bench/
 	$(BIN)/python -m bench.builder_speed
 	$(BIN)/python -m bench.index_quality 100k
 
+images: image-cpu image-gpu ## the container images, with docker
+
+image-cpu: ## … those without PyTorch: the service, and the small builder
+	docker build -f Dockerfile.cpu -t prompt-search .
+	docker build -f Dockerfile.cpu --target builder -t prompt-search-builder:cpu .
+
+image-gpu: ## … the builder with PyTorch
+	docker build -f Dockerfile.gpu -t prompt-search-builder:gpu .
+
 lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*.txt
 	for set in dev export builder service; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
