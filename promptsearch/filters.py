@@ -34,6 +34,7 @@ ID = "id"
 _DEPTH = 16
 _CONDITIONS = 100
 _VALUES = 1000  # in one set
+_LARGEST = 1e300
 
 Mask = NDArray[np.bool_]
 _RANGES: Mapping[str, Callable[[Any, Any], Any]] = {
@@ -52,7 +53,12 @@ class Filter:
         """From JSON that was read; raises ParameterError."""
         if _count(data, _DEPTH) > _CONDITIONS:
             raise ParameterError(f"a filter has at most {_CONDITIONS} conditions")
-        return cls(json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+        text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ParameterError("a filter holds half a surrogate pair, which is no text") from None
+        return cls(text)
 
     @classmethod
     def read(cls, text: str) -> Filter:
@@ -65,6 +71,14 @@ class Filter:
     def mask(self, fields: Fields, items: ItemStore) -> Mask:
         """Which images meet it, bool [images]; raises ParameterError for a field or value that cannot be."""
         return _Evaluation(fields, items).of(json.loads(self.json))
+
+
+def condition(name: str, value: str) -> dict[str, Any]:
+    """The filter that `steps.gte` and a value in text mean; a field's name may have dots of its own."""
+    field, _, operator = name.rpartition(".")
+    if field and operator in OPERATORS:
+        return {field: {operator: value.split(",") if operator == "in" else value}}
+    return {name: value}
 
 
 def _count(data: object, depth: int) -> int:
@@ -202,7 +216,7 @@ def _number(name: str, value: Any) -> int | float:
                 break
             except ValueError:
                 continue
-    if isinstance(value, str | bool) or not np.isfinite(float(value)):
+    if isinstance(value, str | bool) or not -_LARGEST <= value <= _LARGEST:  # so written that NaN is none
         raise ParameterError(f"{name} is a number: {value!r} is none")
     number: int | float = value
     return number

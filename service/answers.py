@@ -1,7 +1,6 @@
-"""Rows of a collection to the shapes that the service answers with: those of service/schemas.py, which tests compare.
+"""What is found in a collection as the JSON that the service answers with: the shapes of service/schemas.py.
 
-Lists of results are put together as plain dictionaries and written to JSON in one go, because they are what a search
-spends its time on beside the search itself.
+Lists of results are written from plain dictionaries in one go.
 """
 
 from __future__ import annotations
@@ -11,18 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-import numpy as np
 from pydantic_core import to_json
 
 from promptsearch.collection import Collection, Page
-from promptsearch.encoders import unit
 from promptsearch.items import Image, Prompt
+from promptsearch.listing import Listing
 from promptsearch.manifest import IndexInfo, Kind
 from service import schemas
 from service.catalogue import Catalogue, Served
-
-IMAGES_OF_PROMPT = 4  # shown with a prompt in a list
-IMAGES_OF_PROMPT_ALONE = 50
 
 
 @dataclass(frozen=True)
@@ -50,75 +45,27 @@ class Answers:
         self._has_files = served.files is not None
         self._has_thumbnails = served.collection.thumbnails is not None
         self._suffix = f"?{urlencode({'collection': served.name})}" if named else ""
+        self._listing = Listing(served.collection, self._addresses)
 
     def page(self, kind: Kind, page: Page, notes: Sequence[str] = (), *, with_vectors: bool = False) -> Answer:
-        results = self._images(page) if kind == "images" else self._prompts(page)
-        if page.duplicates is not None:
-            for result, duplicates in zip(results, page.duplicates, strict=True):
-                result["duplicates"] = duplicates
-        if page.more is not None:
-            for result, more in zip(results, page.more, strict=True):
-                result["more"] = more
-        if with_vectors:
-            vectors = self._collection.index(kind).vectors(np.asarray(page.rows, dtype=np.int64))
-            for result, vector in zip(results, unit(vectors).tolist(), strict=True):
-                result["vector"] = vector
-        frame = to_json({"collection": self._name, "version": self._collection.version, "notes": notes})
-        found, following = to_json(results), to_json(page.next.encode() if page.next else None)
-        return Answer(frame[:-1] + b',"took_ms":', b',"results":%s,"next":%s}' % (found, following))
-
-    def _images(self, page: Page) -> list[dict[str, Any]]:
-        found = self._collection.items.images(page.rows)
-        prompts = self._collection.prompts_of(list(found.values()))
-        return [
-            {**self._generation(found[row]), "score": _rounded(score), "prompt": _reference(found[row], prompts)}
-            for row, score in zip(page.rows, page.scores, strict=True)
-        ]
-
-    def _prompts(self, page: Page) -> list[dict[str, Any]]:
-        found = self._collection.items.prompts(page.rows)
-        images = self._collection.items.images_of(page.rows, IMAGES_OF_PROMPT)
-        return [
-            {**self._prompt(found[row], images[row]), "score": _rounded(score)}
-            for row, score in zip(page.rows, page.scores, strict=True)
-        ]
+        results = self._listing.page(kind, page, with_vectors=with_vectors)
+        before = to_json({"collection": self._name, "version": self._collection.version})
+        after = to_json({"results": results, "next": page.next.encode() if page.next else None, "notes": notes})
+        return Answer(before[:-1] + b',"took_ms":', b"," + after[1:])
 
     def image(self, image: Image) -> schemas.ImageItem:
-        reference = _reference(image, self._collection.prompts_of([image]))
-        return schemas.ImageItem(
-            **self._generation(image),
-            collection=self._name,
-            prompt=schemas.PromptReference(**reference) if reference else None,
-            extra=dict(image.extra),
-        )
+        return schemas.ImageItem(collection=self._name, **self._listing.image(image))
 
     def prompt(self, prompt: Prompt) -> schemas.PromptItem:
-        images = self._collection.items.images_of([prompt.row], IMAGES_OF_PROMPT_ALONE)
-        return schemas.PromptItem(**self._prompt(prompt, images[prompt.row]), collection=self._name)
+        return schemas.PromptItem(collection=self._name, **self._listing.prompt(prompt))
 
-    def _prompt(self, prompt: Prompt, images: Sequence[Image]) -> dict[str, Any]:
-        return {
-            "id": prompt.id,
-            "text": prompt.text,
-            "image_count": prompt.image_count,
-            "images": [self._generation(image) for image in images],
-        }
-
-    def _generation(self, image: Image) -> dict[str, Any]:
-        has_file = image.file is not None
+    def _addresses(self, image: Image) -> tuple[str | None, str | None]:
+        if image.file is None:
+            return None, None
         address = f"/images/{image.id}"
-        return {
-            "id": image.id,
-            "image": {
-                "width": image.width,
-                "height": image.height,
-                "source": image.source,
-                "file": f"{address}/file{self._suffix}" if has_file and self._has_files else None,
-                # Every image that has a file was decoded, and so has a thumbnail.
-                "thumbnail": f"{address}/thumbnail{self._suffix}" if has_file and self._has_thumbnails else None,
-            },
-            "settings": image.settings,
-        }
+        file = f"{address}/file{self._suffix}" if self._has_files else None
+        # Every image that has a file was decoded, and so has a thumbnail.
+        return file, f"{address}/thumbnail{self._suffix}" if self._has_thumbnails else None
 
 
 def field_list(served: Served) -> schemas.FieldList:
@@ -172,12 +119,3 @@ def _index(info: IndexInfo | None) -> schemas.IndexSummary | None:
     return schemas.IndexSummary(
         vectors=info.vectors, key=info.key, exact=info.exact, recall_at_10=dict(info.recall_at_10)
     )
-
-
-def _reference(image: Image, prompts: Mapping[int, Prompt]) -> dict[str, str] | None:
-    prompt = None if image.prompt is None else prompts.get(image.prompt)
-    return None if prompt is None else {"id": prompt.id, "text": prompt.text}
-
-
-def _rounded(score: float | None) -> float | None:
-    return None if score is None else round(score, 6)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -14,52 +13,16 @@ from fastapi import Query as Parameter
 from pydantic import Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from promptsearch.errors import EmptyQuery, ParameterError, PictureError, QueryError
-from promptsearch.filters import OPERATORS, Filter
-from promptsearch.search import SCORE, Options
-from promptsearch.terms import MAX_TERMS, NEGATIVE, Term
+from promptsearch.errors import ParameterError, PictureError, QueryError
+from promptsearch.filters import Filter, condition
+from promptsearch.query import DEFAULT_LIMIT, Query, filtered, sort_of, terms_of, text_of
+from promptsearch.search import Options
+from promptsearch.terms import MAX_TERMS, Term
 from service.problems import describe
-from service.schemas import DEFAULT_LIMIT, FILTER, MAX_LIMIT, MAX_QUERY, JsonOptions, JsonQuery, JsonTerm
+from service.schemas import FILTER, MAX_LIMIT, MAX_QUERY, JsonOptions, JsonQuery, JsonTerm
 
 _FILTER = "filter."  # before a field's name, in a URL or form
 _MOST_FIELDS = 200  # of a form
-
-
-@dataclass(frozen=True)
-class Query:
-    """A question: terms or a filter or both, or else a cursor, which stands for itself alone."""
-
-    terms: tuple[Term, ...]
-    options: Options
-    words: str | None  # of modes keyword and hybrid
-    cursor: str | None
-    collection: str | None
-    limit: int
-    with_vectors: bool = False
-    explain: bool = False
-
-    def __post_init__(self) -> None:
-        """Raises ParameterError."""
-        if self.cursor is not None and (self.terms or self.options != Options()):
-            raise ParameterError("a cursor carries its query and options: send it without them")
-        if len(self.terms) > MAX_TERMS:
-            raise ParameterError(f"a query has at most {MAX_TERMS} terms")
-
-    def asked(self) -> Query:
-        """Itself; raises EmptyQuery where nothing is asked."""
-        if not self.terms and self.cursor is None and self.options.filter is None and self.options.sort is None:
-            raise EmptyQuery(
-                "nothing is asked: send a text as `q`, a picture as `image`, a filter, or several of these"
-            )
-        return self
-
-    def about(self, id: str) -> Query:
-        """The same, asked about one item too."""
-        return self if self.cursor is not None else replace(self, terms=(Term(id=id), *self.terms))
-
-    def within(self, condition: Mapping[str, Any]) -> Query:
-        """The same, of what meets this condition too."""
-        return self if self.cursor is not None else replace(self, options=_filtered(self.options, [condition]))
 
 
 LimitParameter = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="results on a page")]
@@ -155,15 +118,11 @@ def _query(
     given: UrlParameters | JsonQuery, terms: Sequence[JsonTerm], conditions: Iterable[tuple[str, str]],
     filter: Filter | None, pictures: Sequence[bytes],
 ) -> Query:  # fmt: skip
-    q, negative = _text(given.q), _text(given.negative)
-    every = [Term(text=q)] if q is not None else []
-    every += [Term(picture=picture) for picture in pictures]
-    every += [_term(term) for term in terms]
-    every += [Term(text=negative, weight=NEGATIVE)] if negative is not None else []
+    every = terms_of(given.q, pictures, [_term(term) for term in terms], given.negative)
     options = Options(
         mode=given.mode,
         filter=filter,
-        sort=None if given.sort in (None, "", SCORE, f"-{SCORE}") else given.sort,
+        sort=sort_of(given.sort),
         min_score=given.min_score,
         group_by=given.group_by,
         deduplicate=given.deduplicate,
@@ -171,8 +130,8 @@ def _query(
         via=given.via,
     )
     return Query(
-        tuple(every), _filtered(options, [_condition(*one) for one in conditions]), q, given.cursor, given.collection,
-        given.limit, given.include == "vector", given.explain,
+        every, filtered(options, [condition(name.removeprefix(_FILTER), value) for name, value in conditions]),
+        text_of(given.q), given.cursor, given.collection, given.limit, given.include == "vector", given.explain,
     )  # fmt: skip
 
 
@@ -184,22 +143,6 @@ def _term(given: JsonTerm) -> Term:
         vector=None if given.vector is None else tuple(given.vector),
         weight=given.weight,
     )
-
-
-def _condition(name: str, value: str) -> dict[str, Any]:
-    """`filter.steps.gte` and a value as a filter; a field's name may have dots of its own."""
-    field, _, operator = name.removeprefix(_FILTER).rpartition(".")
-    if field and operator in OPERATORS:
-        return {field: {operator: value.split(",") if operator == "in" else value}}
-    return {name.removeprefix(_FILTER): value}
-
-
-def _filtered(options: Options, conditions: Sequence[Mapping[str, Any]]) -> Options:
-    if not conditions:
-        return options
-    given = [] if options.filter is None else [json.loads(options.filter.json)]
-    every = [*given, *conditions]
-    return replace(options, filter=Filter.parse(every[0] if len(every) == 1 else {"and": every}))
 
 
 async def _read_form(form: FormData) -> tuple[dict[str, Any], list[tuple[str, str]], list[bytes]]:
@@ -242,12 +185,8 @@ def _validated(fields: dict[str, Any]) -> JsonQuery:
 
 
 def _names(model: type[JsonOptions]) -> str:
-    return ", ".join(model.model_fields)
-
-
-def _text(value: str | None) -> str | None:
-    """None for what has nothing to search for."""
-    return value if value and value.strip() else None
+    own = [name for name in model.model_fields if name not in JsonOptions.model_fields]
+    return ", ".join([*own, *JsonOptions.model_fields])
 
 
 def _form_schema() -> dict[str, Any]:

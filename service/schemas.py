@@ -6,10 +6,10 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from promptsearch.query import DEFAULT_LIMIT
 from promptsearch.search import Mode
 from promptsearch.terms import MAX_TERMS
 
-DEFAULT_LIMIT = 20
 MAX_LIMIT = 200
 MAX_QUERY = 10_000  # characters; the model reads about the first 75 words
 MAX_BATCH = 64

@@ -21,7 +21,9 @@ from promptsearch.cursor import Cursor
 from promptsearch.encoders import Encoders
 from promptsearch.errors import CursorError
 from promptsearch.manifest import Kind
+from promptsearch.notes import cut_note
 from promptsearch.picture import open_picture
+from promptsearch.query import Query
 from promptsearch.terms import Term
 from service.admission import Admission, Work
 from service.answers import Answer, Answers
@@ -30,7 +32,6 @@ from service.cache import Cache
 from service.catalogue import CHECK_TEXT, Catalogue, Served
 from service.departures import while_connected
 from service.metrics import Metrics
-from service.query import Query
 from service.settings import Settings
 from service.timing import Timing
 from service.workers import Workers
@@ -192,8 +193,7 @@ class Searching:
         vector, cut = found
         if not cut:
             return vector, None
-        most, begins = encoders.tokenizer.spec.context_length, text if len(text) <= 40 else f"{text[:40]}…"
-        return vector, f"the model reads {most} tokens at most: what comes after them in {begins!r} was cut off"
+        return vector, cut_note(text, encoders.tokenizer.spec.context_length)
 
     def _decode(self, encoders: Encoders, picture: bytes, timing: Timing) -> NDArray[np.float32]:
         """What the image encoder takes, float32 [3, size, size]."""

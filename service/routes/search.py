@@ -9,10 +9,11 @@ from pydantic_core import to_json
 
 from promptsearch.errors import PromptSearchError
 from promptsearch.manifest import Kind
+from promptsearch.query import Query
 from service import schemas
 from service.dependencies import SearchingState
 from service.problems import problem_of
-from service.query import BODY_SCHEMA, BodyQuery, Query, UrlQuery, of_json
+from service.query import BODY_SCHEMA, BodyQuery, UrlQuery, of_json
 
 router = APIRouter(prefix="/search", tags=["search"])
 
