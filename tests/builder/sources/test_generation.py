@@ -162,7 +162,7 @@ def test_text_may_stand_behind_the_pixels(tmp_path: Path) -> None:
 
 
 def test_exif_may_stand_behind_the_pixels(tmp_path: Path) -> None:
-    path = made.save_exif(tmp_path / "a.png", {}, made.unicode_comment(made.A1111))
+    path = made.save_exif(tmp_path / "a.png", {made.SOFTWARE: "A1111"}, made.unicode_comment(made.A1111))
     content = path.read_bytes()
     start = content.index(b"eXIf") - 4
     end = start + 12 + int.from_bytes(content[start : start + 4])
