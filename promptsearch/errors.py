@@ -5,6 +5,7 @@ PromptSearchError
 │   ├── EmptyQuery          neither text nor picture nor cursor
 │   ├── ParameterError      a parameter that is out of range or malformed
 │   ├── CursorError         a cursor that this collection did not write
+│   ├── FetchError          a picture's address from which none could be, or may be, fetched
 │   └── PictureError        an upload or file that is no usable picture
 │       └── PictureTooLarge more bytes or pixels than allowed
 ├── NotFound
@@ -50,6 +51,10 @@ class ParameterError(QueryError):
 
 class CursorError(QueryError):
     slug = "bad-cursor"
+
+
+class FetchError(QueryError):
+    slug = "not-fetched"
 
 
 class PictureError(QueryError):

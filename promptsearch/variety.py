@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 ALIKE = 0.94  # cosine above which two vectors are taken for the same picture or prompt
+_BLOCK = 512  # rows that are compared with all others at once
 
 
 def folded(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.int64]:
@@ -20,6 +21,31 @@ def folded(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.int
             rest = place + 1 + np.flatnonzero(into[place + 1 :] < 0)
             into[rest[vectors[rest] @ vectors[place] > alike]] = place
     return into
+
+
+def first_of_groups(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.bool_]:
+    """Of unit vectors, best first, float32 [n, d], which are the first of their group, bool [n].
+
+    Unlike `folded`, a group also holds what is alike to any of its members (clip-retrieval's de-duplication).
+    """
+    count = len(vectors)
+    first = np.ones(count, dtype=bool)
+    near = np.zeros((count, (count + 7) // 8), dtype=np.uint8)  # a bit for each pair
+    for start in range(0, count, _BLOCK):
+        block = vectors[start : start + _BLOCK] @ vectors.T > alike
+        near[start : start + _BLOCK] = np.packbits(block, axis=1)
+        first[start : start + _BLOCK] = np.count_nonzero(block, axis=1) <= 1  # alike to itself alone
+    left = np.packbits(np.ones(count, dtype=bool))
+    for place in np.flatnonzero(~first):
+        if left[place // 8] >> (7 - place % 8) & 1:
+            first[place] = True
+            reached: list[int] = [int(place)]
+            while reached:
+                new = near[reached.pop()] & left
+                if new.any():
+                    left &= ~new
+                    reached += np.flatnonzero(np.unpackbits(new)).tolist()
+    return first
 
 
 def diversified(vectors: NDArray[np.float32], scores: NDArray[np.float32], diversity: float) -> NDArray[np.int64]:

@@ -13,10 +13,10 @@ from service.metrics import Metrics
 
 T = TypeVar("T")
 
-Work = Literal["text", "picture", "search", "item"]
+Work = Literal["text", "picture", "search", "deep", "item"]
 
 # Seconds that each occupies the service, until it is learnt: CLIP ViT-B/32 on two cores, rounded up.
-_FIRST_GUESS: dict[Work, float] = {"text": 0.02, "picture": 0.1, "search": 0.01, "item": 0.002}
+_FIRST_GUESS: dict[Work, float] = {"text": 0.02, "picture": 0.1, "search": 0.01, "deep": 0.2, "item": 0.002}
 _LEARNING = 0.1  # how much one answer changes what is expected of the next
 _ALONE = 0.5  # of what takes a batch to itself: with others, each costs less
 _MOST = 3.0  # times the expectation: an odd one out is not taken for more

@@ -16,6 +16,7 @@ from promptsearch import __version__
 from service import problems
 from service.addresses import Addresses
 from service.catalogue import Catalogue
+from service.fetching import Fetching
 from service.gate import Gate
 from service.headers import SecurityHeaders
 from service.keys import COOKIE, Keys, read_keys
@@ -26,7 +27,7 @@ from service.observing import Observed
 from service.rates import Rates
 from service.readiness import Readiness
 from service.reloading import Reloading
-from service.routes import collections, embed, health, items, metrics, page, search, session
+from service.routes import clip_retrieval, collections, embed, health, items, metrics, page, search, session
 from service.searching import Searching
 from service.settings import Settings
 from service.tracing import trace
@@ -47,6 +48,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         searching = Searching(settings, catalogue, workers, app.state.metrics)
         reloading, readiness = Reloading(catalogue, app.state.metrics), Readiness(catalogue, searching)
         app.state.catalogue, app.state.searching = catalogue, searching
+        app.state.fetching = Fetching(settings.max_upload_bytes) if settings.image_urls else None
         app.state.reloading, app.state.readiness = reloading, readiness
         tasks = [asyncio.create_task(reloading.keep_looking()), asyncio.create_task(readiness.keep_checking())]
         yield
@@ -101,7 +103,7 @@ def _add_routes(app: FastAPI, settings: Settings, keys: list[str]) -> None:
         refusals[401] = problems.response(HTTPStatus.UNAUTHORIZED)
     if rates:
         refusals[429] = problems.response(HTTPStatus.TOO_MANY_REQUESTS)
-    for routes in (search, embed, items, collections, metrics, *([session] if keys else [])):
+    for routes in (search, embed, items, collections, clip_retrieval, metrics, *([session] if keys else [])):
         app.include_router(routes.router, dependencies=guards, responses=refusals)
     for routes in (health, page):
         app.include_router(routes.router)

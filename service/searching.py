@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -119,6 +119,36 @@ class Searching:
         items = self._catalogue[query.collection].collection.items
         prompt = await self.item(request, lambda: items.prompt(id))
         return await self.search(request, "images", query.within({"prompt": prompt.text}))
+
+    async def nearest(
+        self,
+        request: Request,
+        served: Served,
+        kind: Kind,
+        term: Term,
+        write: Callable[[Cursor, Timing], bytes],
+        how: tuple[Hashable, ...],
+        *,
+        deep: bool,
+    ) -> bytes:
+        """What `write` makes, in a worker, of where the ranking for one term begins; `deep` where that is long.
+
+        It is kept, unless the term is a picture. `how` is what it depends on besides its ranking.
+        """
+        served.collection.index(kind)  # before anything is encoded
+        timing = Timing(self._metrics)
+        work: Work = "deep" if deep else _work([term])
+
+        async def compute() -> Answer:
+            vectors, _ = await self._vectors_of(served, [term], timing)
+            begin = served.collection.begin
+            return Answer(await self._workers.run(lambda: write(begin(kind, [term], vectors), timing)), b"")
+
+        if term.picture is not None:
+            answer = await while_connected(request, self._admission.run(work, compute))
+        else:
+            answer = await self._once(request, (served.revision, kind, term, how), work, compute)
+        return answer.before
 
     async def embed(self, request: Request, collection: str | None, terms: Sequence[Term]) -> Embedded:
         """The unit vector of each text and picture, and what should be known of them."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
 from service.rates import parse_rate
 
@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     cache_bytes: int = Field(default=32 * MEBIBYTE, ge=0, description="for vectors and answers to repeated queries")
     max_upload_bytes: int = Field(default=20 * MEBIBYTE, ge=1, description="largest request body")
     max_pixels: int = Field(default=50_000_000, ge=1, description="largest uploaded picture, width times height")
+    image_urls: CliImplicitFlag[bool] = Field(
+        default=False, description="/knn-service may fetch pictures from public addresses that its clients name"
+    )
     api_keys: Annotated[list[SecretStr], NoDecode] = Field(
         default=[],
         description="keys of which each request must bring one; a flag can be seen by others, a variable cannot",
