@@ -18,6 +18,8 @@ PromptSearchError
 ├── RateExceeded            one client asks more often than it may
 ├── Overloaded              more is asked than can be answered in time
 ├── NotReady                the service cannot answer searches now
+├── ServiceError            a service that cannot be reached, or whose answer is none of these
+├── NotInstalled            a package that is needed for what is asked, and not there
 ├── ArtefactError           what lies on disk is damaged or does not belong together
 │   ├── BundleError         a model bundle
 │   ├── CollectionError     a collection
@@ -27,10 +29,13 @@ PromptSearchError
     ├── SourceError         a source that cannot be read at all
     └── ExportError         an export that failed or is not faithful
 
-`slug` is the stable last part of a problem document's `type`; `service/problems.py` maps the tree to HTTP.
+`slug` is the stable last part of a problem document's `type`; `service/problems.py` maps the tree to HTTP, and
+`promptsearch/problems.py` back.
 """
 
 from __future__ import annotations
+
+PROBLEM = "urn:prompt-search:"  # what the `type` of a problem document begins with
 
 
 class PromptSearchError(Exception):
@@ -119,6 +124,24 @@ class Overloaded(PromptSearchError):
 
 class NotReady(PromptSearchError):
     slug = "not-ready"
+
+
+class ServiceError(PromptSearchError):
+    """`type` and `detail` are those of its problem document; None, like `status`, where there was none."""
+
+    slug = "service-error"
+
+    def __init__(
+        self, message: str, *, status: int | None = None, type: str | None = None, detail: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.type = type
+        self.detail = detail
+
+
+class NotInstalled(PromptSearchError):
+    slug = "not-installed"
 
 
 class ArtefactError(PromptSearchError):

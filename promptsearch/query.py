@@ -12,8 +12,6 @@ from promptsearch.filters import Filter
 from promptsearch.search import SCORE, Options
 from promptsearch.terms import MAX_TERMS, NEGATIVE, Term
 
-DEFAULT_LIMIT = 20  # results on a page
-
 
 @dataclass(frozen=True)
 class Query:

@@ -36,6 +36,12 @@ class Options:
         """Raises ParameterError for what does not go together, whatever is searched."""
         if self.mode not in MODES:
             raise ParameterError(f"mode is {', '.join(MODES)}, not {self.mode!r}")
+        if self.group_by not in (None, "prompt"):
+            raise ParameterError(f"group_by is prompt, not {self.group_by!r}")
+        if self.via not in (None, "images"):
+            raise ParameterError(f"via is images, not {self.via!r}")
+        if self.min_score is not None and not -1 <= self.min_score <= 1:
+            raise ParameterError(f"min_score is a cosine, from -1 to 1, not {self.min_score}")
         if not 0 <= self.diversity <= 1:
             raise ParameterError(f"diversity goes from 0 to 1, not {self.diversity}")
         if self.sort is not None and self.diversity:

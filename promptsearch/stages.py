@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, Protocol, get_args
 
 Name = Literal["decode", "encode", "filter", "keyword", "search", "re-score", "store"]
@@ -17,3 +19,19 @@ class Stage(Protocol):
 
 def untimed(_name: Name) -> AbstractContextManager[object]:
     return nullcontext()
+
+
+class Stopwatch:
+    """A `Stage` that knows how many milliseconds each took, in all."""
+
+    def __init__(self) -> None:
+        self.milliseconds: dict[Name, float] = {}
+
+    @contextmanager
+    def __call__(self, name: Name, /) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = 1000 * (time.perf_counter() - started)
+            self.milliseconds[name] = round(self.milliseconds.get(name, 0.0) + spent, 3)

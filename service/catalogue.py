@@ -21,6 +21,7 @@ from promptsearch.encoders import Encoders
 from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection
 from promptsearch.hidden import read_hidden
 from promptsearch.manifest import FILES, current_version
+from promptsearch.models import bundle_for, bundles_in
 from service.batching import Vector
 from service.settings import Settings
 from service.workers import threads
@@ -167,7 +168,7 @@ class Catalogue:
     def _open_version(self, folder: Path, version: Path, hidden: Set[str], bundles: Iterable[Bundle]) -> Served:
         """Opened, checked against its model and asked once; a model's encoders are loaded once, for all collections."""
         collection = Collection(version).hiding(hidden)
-        bundle = collection.require_model(_bundle_for(collection, bundles))
+        bundle = collection.require_model(bundle_for(collection.manifest.model, bundles))
         loaded = {encoders.bundle.identity: encoders for encoders in self.encoders()}
         encoders = loaded.get(bundle.identity) or Encoders(
             bundle, precision=self._settings.precision, threads=threads(self._settings.workers)
@@ -212,27 +213,7 @@ def _signature(paths: Iterable[Path]) -> object:
 
 def _bundles(folders: Iterable[Path]) -> list[Bundle]:
     """Every readable bundle below the folders; a damaged one is logged, and missed only by collections that need it."""
-    found = []
-    for folder in folders:
-        for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-            if (path / BUNDLE_FILES.model).is_file():
-                try:
-                    found.append(Bundle.open(path))
-                except ArtefactError as error:
-                    log.error("model %s is not loaded: %s", path.name, _one_line(error))  # noqa: TRY400  expected
-    return found
-
-
-def _bundle_for(collection: Collection, bundles: Iterable[Bundle]) -> Bundle | None:
-    """The bundle with the collection's identity, or else one of the same name, which explains what is wrong."""
-    wanted = collection.manifest.model
-    namesake = None
-    for bundle in bundles:
-        if bundle.identity == wanted.identity:
-            return bundle
-        if bundle.name == wanted.name:
-            namesake = bundle
-    return namesake
+    return bundles_in(folders, lambda path, error: log.error("model %s is not loaded: %s", path.name, _one_line(error)))
 
 
 def _collection_folders(folders: Iterable[Path]) -> Iterable[Path]:

@@ -20,7 +20,6 @@ from service.schemas import JsonQuery, JsonTerm, Problem
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-PREFIX = "urn:prompt-search:"  # of `type`; what follows is the error's slug and never changes
 
 # The first class that an error is one of decides.
 _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
@@ -42,7 +41,7 @@ def problem(status: int, slug: str, detail: str, headers: Mapping[str, str] | No
 
 
 def _content(status: int, slug: str, detail: str) -> dict[str, Any]:
-    return {"type": PREFIX + slug, "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
+    return {"type": errors.PROBLEM + slug, "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
 
 
 def install(app: FastAPI) -> None:

@@ -15,7 +15,8 @@ from starlette.datastructures import FormData, UploadFile
 
 from promptsearch.errors import ParameterError, PictureError, QueryError
 from promptsearch.filters import Filter, condition
-from promptsearch.query import DEFAULT_LIMIT, Query, filtered, sort_of, terms_of, text_of
+from promptsearch.query import Query, filtered, sort_of, terms_of, text_of
+from promptsearch.results import DEFAULT_LIMIT
 from promptsearch.search import Options
 from promptsearch.terms import MAX_TERMS, Term
 from service.problems import describe

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from promptsearch.query import DEFAULT_LIMIT
+from promptsearch.results import DEFAULT_LIMIT
 from promptsearch.search import Mode
 from promptsearch.terms import MAX_TERMS
 
