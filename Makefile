@@ -1,6 +1,6 @@
 # prompt-search: the table of contents. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all setup-download setup-client demo test check format bench lock clean
+.PHONY: help setup setup-all setup-download setup-client setup-peer demo test check format bench lock clean
 
 PORT ?= 8000
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -15,6 +15,7 @@ setup: .venv/.service ## .venv with the service and the torch-free builder
 setup-all: .venv/.all ## .venv completed with torch and the tests' tools
 setup-download: .venv-download/.all ## .venv-download, what `python -m builder download` fetches pictures with
 setup-client: .venv-client/.all ## .venv-client, clip-retrieval's client and page, which the tests point at the service
+setup-peer: .venv-peer/.all ## .venv-peer, the service that `make bench` compares ours with
 
 demo: indices/emoji/current ## build the emoji collection if it is not there, and serve it (PORT=8000)
 	@exec $(BIN)/python -m service --port $(PORT) --collection emoji --files emoji=builder/demo/emoji
@@ -33,11 +34,12 @@ format: setup-all ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: setup-all indices/emoji/current ## measure, and write the pages in bench/results/ and docs/
+bench: setup-all setup-peer indices/emoji/current ## measure, and write the pages in bench/results/ and docs/
 	$(BIN)/python -m bench.demo_quality --out bench/results/demo-quality.md
 	$(BIN)/python -m bench.demo_answers --out docs/demo-answers.md
 	$(BIN)/python -m bench.builder_speed
 	$(BIN)/python -m bench.index_quality 100k
+	$(BIN)/python -m bench.service_speed
 
 images: image-cpu image-gpu ## the container images, with docker
 
@@ -60,12 +62,14 @@ lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*
 	done
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  -o requirements/download.txt requirements/download.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	  --override requirements/overrides.txt -o requirements/peer.txt requirements/peer.in
 
 indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji/manifest.csv promptsearch/manifest.py
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections
-	rm -rf .venv .venv-download .venv-client .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
+	rm -rf .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
 
 .venv/.python: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12 or 3.13 with venv; \
@@ -95,4 +99,10 @@ clean: ## remove what was built: .venv, caches, collections
 	@echo "installing clip-retrieval's client into an environment of its own (hash-locked, 4 MB)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-client
 	@$(BIN)/uv pip install --quiet --no-deps --require-hashes --python .venv-client/bin/python -r requirements/client.txt
+	@touch $@
+
+.venv-peer/.all: .venv/.python requirements/peer.txt
+	@echo "installing clip-retrieval into an environment of its own (hash-locked, about 6 GB, most of it torch)"
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peer
+	@$(BIN)/uv pip install --quiet --no-deps --require-hashes --python .venv-peer/bin/python -r requirements/peer.txt
 	@touch $@
