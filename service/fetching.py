@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import math
+import re
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +28,7 @@ AT_ONCE = 8
 
 _PORTS = {"http": 80, "https": 443}
 _MOST_URL = 8_000  # characters
+_HOST = re.compile(r"[A-Za-z0-9._:-]+")  # a name in ASCII, or an IP address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are the IPv4 address that is meant
 _CHUNK = 65_536  # bytes
 
@@ -175,7 +177,7 @@ class _Target:
             query = quote(parts.query, safe="/%:@!$&'()*+,;=~?")
         except ValueError:  # what cannot be taken apart or written in ASCII
             scheme = host = ""
-        if len(url) > _MOST_URL or scheme not in _PORTS or not host or parts.username is not None:
+        if len(url) > _MOST_URL or scheme not in _PORTS or not _HOST.fullmatch(host) or parts.username is not None:
             raise FetchError(
                 "image_url is a whole address of http or https without a user, such as https://example.org/cat.jpg"
             )
