@@ -7,10 +7,10 @@ from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from promptsearch.errors import NoFile
-from service import schemas
+from service import problems, schemas
 from service.catalogue import Served
 from service.dependencies import CatalogueState, NamedCollection, SearchingState, answers
 from service.query import UrlOptions
@@ -24,6 +24,8 @@ _HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "
 _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp",
                 ".gif": "image/gif", ".bmp": "image/bmp", ".avif": "image/avif", ".tif": "image/tiff",
                 ".tiff": "image/tiff"}  # fmt: skip
+# What Starlette answers, as plain text, to a range that is malformed or lies outside the file.
+_WRONG_RANGE = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
 
 
 @router.get("/images/{id}", summary="One image")
@@ -52,7 +54,14 @@ async def thumbnail(id: str, served: NamedCollection, searching: SearchingState,
     return await searching.item(request, work)
 
 
-@router.get("/images/{id}/file", summary="The original picture", response_class=Response)
+@router.get(
+    "/images/{id}/file",
+    summary="The original picture, or ranges of its bytes",
+    response_class=Response,
+    responses={
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE: problems.response(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE)
+    },
+)
 async def file(id: str, served: NamedCollection, searching: SearchingState, request: Request) -> Response:
     def work() -> Response:
         path = _file_of(served, id)
@@ -82,13 +91,30 @@ async def images_of_prompt(id: str, query: UrlOptions, searching: SearchingState
 
 
 class _Original(FileResponse):
-    """A file that is always sent whole: pictures need no ranges, and a range that is wrong would not be answered with
-    a problem document."""
+    """A file, or ranges of its bytes; a range that it does not have is answered with a problem document."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.headers["Accept-Ranges"] = "none"
-        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
-        await super().__call__({**scope, "headers": headers}, receive, send)
+        wrong = False
+
+        async def sending(message: Message) -> None:
+            nonlocal wrong
+            wrong = wrong or message.get("status") in _WRONG_RANGE
+            if not wrong:
+                await send(message)
+
+        # Of units that are not known here, a range does not count (RFC 9110, 14.2).
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _is_of_bytes(value)]
+        await super().__call__({**scope, "headers": headers}, receive, sending)
+        if wrong:
+            size = Path(self.path).stat().st_size
+            detail = f"the file has {size} bytes: ask for a range of those, such as bytes=0-{min(size, 1000) - 1}"
+            length = {"Content-Range": f"bytes */{size}"}
+            status = HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+            await problems.problem(status, "range-not-satisfiable", detail, length)(scope, receive, send)
+
+
+def _is_of_bytes(range: bytes) -> bool:
+    return range.partition(b"=")[0].strip().lower() == b"bytes"
 
 
 def _unless_known(request: Request, response: Response) -> Response:

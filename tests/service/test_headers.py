@@ -18,7 +18,7 @@ EVERYWHERE = {
     "cross-origin-opener-policy": "same-origin",
 }
 DATA = ["/healthz", "/openapi.json", "/search/images?q=fox", "/search/images?limit=0", "/nothing", "/metrics"]
-PAGES = ["/", "/docs", "/app.js", "/docs/docs.js", "/docs/swagger-ui.css"]
+PAGES = ["/", "/docs", "/js/app.js", "/docs/docs.js", "/docs/swagger-ui.css"]
 
 
 @pytest.fixture(scope="module")

@@ -126,13 +126,49 @@ def test_the_original_is_the_file(
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("range", ["bytes=0-9", "bytes=5-2", "bytes=999999-", "lines=1-2", "bytes=", "="])
-def test_the_original_comes_whole_whatever_range_is_asked_for(
+@pytest.mark.parametrize(
+    ("range", "part"),
+    [
+        ("bytes=0-9", slice(0, 10)),
+        ("bytes=5-", slice(5, None)),
+        ("bytes=-7", slice(-7, None)),
+        ("BYTES=3-3", slice(3, 4)),
+    ],
+)
+def test_a_range_of_the_original(
+    server: Service, ids: dict[str, str], source_folder: Path, range: str, part: slice
+) -> None:
+    whole = (source_folder / "a.png").read_bytes()
+    response = httpx.get(f"{server.url}/images/{ids['a.png']}/file", headers={"Range": range})
+    assert (response.status_code, response.headers["accept-ranges"]) == (206, "bytes")
+    assert response.content == whole[part]
+    start = len(whole) + part.start if part.start < 0 else part.start
+    assert response.headers["content-range"] == f"bytes {start}-{start + len(whole[part]) - 1}/{len(whole)}"
+    assert response.headers["content-type"] == "image/png"
+
+
+@pytest.mark.parametrize("range", ["bytes=5-2", "bytes=999999-", "bytes=", "bytes=x-y"])
+def test_a_range_that_is_not_there(server: Service, ids: dict[str, str], source_folder: Path, range: str) -> None:
+    size = (source_folder / "a.png").stat().st_size
+    response = httpx.get(f"{server.url}/images/{ids['a.png']}/file", headers={"Range": range})
+    assert f"{size} bytes" in check_problem(response, 416, "range-not-satisfiable")
+    assert response.headers["content-range"] == f"bytes */{size}"
+
+
+@pytest.mark.parametrize("range", ["lines=1-2", "=", "0-9"])
+def test_a_range_of_something_else_does_not_count(
     server: Service, ids: dict[str, str], source_folder: Path, range: str
 ) -> None:
     response = httpx.get(f"{server.url}/images/{ids['a.png']}/file", headers={"Range": range})
-    assert (response.status_code, response.headers["accept-ranges"]) == (200, "none")
+    assert response.status_code == 200
     assert response.content == (source_folder / "a.png").read_bytes()
+
+
+def test_a_range_of_a_file_that_changed_comes_whole(server: Service, ids: dict[str, str]) -> None:
+    url = f"{server.url}/images/{ids['a.png']}/file"
+    tag = httpx.head(url).headers["etag"]
+    for known, status in ((tag, 206), ('"other"', 200)):
+        assert httpx.get(url, headers={"Range": "bytes=0-9", "If-Range": known}).status_code == status
 
 
 def test_the_thumbnail_is_what_the_builder_made(server: Service, tiny: Collection, ids: dict[str, str]) -> None:
@@ -199,7 +235,7 @@ def test_files_of_an_unknown_id(server: Service, part: str, id: str) -> None:
         "/..%2f..%2fetc%2fpasswd",
         "/docs/..%2f..%2fsettings.py",
         "/docs/%2e%2e/settings.py",
-        "/app.js%00",
+        "/js/app.js%00",
     ],
 )
 def test_a_path_that_climbs_is_not_found(server: Service, path: str) -> None:

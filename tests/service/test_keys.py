@@ -24,7 +24,7 @@ GUARDED = [
     "/images/x",
     "/metrics",
 ]
-OPEN = ["/healthz", "/readyz", "/", "/app.js", "/style.css", "/icon.svg", "/docs", "/docs/docs.js", "/openapi.json"]
+OPEN = ["/healthz", "/readyz", "/", "/js/app.js", "/style.css", "/icon.svg", "/docs", "/docs/docs.js", "/openapi.json"]
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,7 @@ def test_guesses_of_a_key_are_limited_by_address(limited: Service) -> None:
 
 
 def test_health_and_the_page_are_not_limited(limited: Service) -> None:
-    for path in ("/healthz", "/readyz", "/", "/app.js"):
+    for path in ("/healthz", "/readyz", "/", "/js/app.js"):
         assert {limited.get(path).status_code for _ in range(10)} == {200}
 
 
