@@ -1,3 +1,44 @@
-"""What builder and service share: encoders, the two on-disk formats, the search. Never imports torch."""
+"""What builder and service share: encoders, the two on-disk formats, the search. Never imports torch.
+
+    import promptsearch
+
+    collection = promptsearch.open("indices/emoji")
+    collection.search_images("happy dog", k=5)
+
+`promptsearch.Client` and `promptsearch.AsyncClient` ask a service, with the same methods and results. Nothing is
+imported before it is used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from promptsearch.client import AsyncClient, Client
+    from promptsearch.errors import PromptSearchError
+    from promptsearch.searcher import Searcher, open  # noqa: A004  meant as promptsearch.open
+    from promptsearch.terms import Term
 
 __version__ = "0.1.0"
+
+_PLACES = {
+    "AsyncClient": "promptsearch.client",
+    "Client": "promptsearch.client",
+    "PromptSearchError": "promptsearch.errors",
+    "Searcher": "promptsearch.searcher",
+    "Term": "promptsearch.terms",
+    "open": "promptsearch.searcher",
+}
+
+__all__ = ["AsyncClient", "Client", "PromptSearchError", "Searcher", "Term", "open"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,36 @@
+"""The command line: `prompt-search --help`, or `python -m promptsearch --help`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from promptsearch.cli import parser
+from promptsearch.errors import PromptSearchError
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parsed = parser().parse_args(arguments)
+    try:
+        answer, shown = parsed.run(parsed)
+        if parsed.json:
+            print(json.dumps(answer, ensure_ascii=False))
+        else:
+            Console(highlight=False).print(shown)
+        sys.stdout.flush()
+    except PromptSearchError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:  # whoever reads has seen enough; what Python writes at its end has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,279 @@
+"""The library and both HTTP clients answer every question alike: what is found, its scores, pages, notes and errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+import promptsearch
+from promptsearch import Client, PromptSearchError, Searcher, Term
+from promptsearch.results import AnyPage
+from tests.drawing import as_bytes, picture
+from tests.service.serving import Service
+
+UPLOAD = as_bytes(picture(7, 120, 80))
+FOX = "a red fox in the snow"
+LONG = "castle " * 200
+TOLERANCE = 2e-5  # of scores: a text that is encoded together with others has the same vector but for its last bits
+
+
+class Blocking:
+    """The asynchronous client, one event loop a question."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        def ask(*given: Any, **named: Any) -> Any:
+            async def asked() -> Any:
+                async with promptsearch.AsyncClient(self._url) as client:
+                    return await getattr(client, name)(*given, **named)
+
+            return asyncio.run(asked())
+
+        return ask
+
+
+@pytest.fixture(params=["Client", "AsyncClient"])
+def remote(request: pytest.FixtureRequest, client: Client, service: Service) -> Client:
+    return client if request.param == "Client" else cast("Client", Blocking(service.url))
+
+
+@pytest.fixture(scope="session")
+def image(searcher: Searcher) -> str:
+    """An image's id."""
+    return searcher.search_images(FOX)[0].id
+
+
+@pytest.fixture(scope="session")
+def prompt(searcher: Searcher) -> str:
+    """The id of a prompt of three images."""
+    return searcher.search_prompts(FOX)[0].id
+
+
+Ask = Callable[[Searcher | Client], AnyPage]
+
+SEARCHES: dict[str, Ask] = {
+    "text": lambda c: c.search_images("fox", k=7),
+    "prompts": lambda c: c.search_prompts("fox", k=7),
+    "everything there is": lambda c: c.search_images("fox", k=200),
+    "negative": lambda c: c.search_images("castle", negative="night", k=7),
+    "picture": lambda c: c.search_images(image=UPLOAD, k=7),
+    "prompts of a picture": lambda c: c.search_prompts(image=UPLOAD, k=7),
+    "PIL": lambda c: c.search_images(image=picture(3), k=7),
+    "picture and text": lambda c: c.search_images("fox", image=UPLOAD, k=7),
+    "terms": lambda c: c.search_images(
+        terms=[Term(text="castle"), Term(picture=UPLOAD, weight=0.5), Term(text="night", weight=-0.25)], k=7
+    ),
+    "vector": lambda c: c.search_images(terms=[Term(vector=tuple(float(n) for n in range(-16, 16)))], k=7),
+    "equal": lambda c: c.search_images("fox", filter={"sampler": "k_lms"}, k=7),
+    "one of": lambda c: c.search_images("fox", filter={"sampler": ["k_lms", "ddim"]}, k=7),
+    "range": lambda c: c.search_images("fox", filter={"steps": {"gte": 30, "lt": 50}}, k=7),
+    "or and not": lambda c: c.search_images(
+        "fox", filter={"or": [{"seed": 1003}, {"style": "oil"}], "not": {"steps": 20}}, k=7
+    ),
+    "exists": lambda c: c.search_prompts("fox", filter={"cfg_scale": {"exists": False}}, k=7),
+    "time": lambda c: c.search_images("fox", filter={"created": {"lte": "2023-03"}}, k=7),
+    "nothing meets it": lambda c: c.search_images("fox", filter={"steps": {"gt": 1000}}),
+    "filter alone": lambda c: c.search_images(filter={"style": "ink"}, k=7),
+    "filtered prompts": lambda c: c.search_prompts(filter={"sampler": "ddim"}, k=7),
+    "keyword": lambda c: c.search_images("red fox", mode="keyword", k=2),
+    "keyword prompts": lambda c: c.search_prompts("castle", mode="keyword", k=2),
+    "hybrid": lambda c: c.search_images("castle", mode="hybrid", k=7),
+    "hybrid prompts": lambda c: c.search_prompts("castle", mode="hybrid", k=7),
+    "sort": lambda c: c.search_images("fox", sort="-seed", k=7),
+    "sort without a query": lambda c: c.search_prompts(sort="steps", k=7),
+    "sort by score": lambda c: c.search_images("fox", sort="score", k=7),
+    "min_score": lambda c: c.search_images(FOX, min_score=0.1, k=7),
+    "group_by": lambda c: c.search_images("fox", group_by="prompt", k=7),
+    "deduplicate": lambda c: c.search_images("fox", deduplicate=True, k=7),
+    "deduplicated prompts": lambda c: c.search_prompts("fox", deduplicate=True, k=7),
+    "diversity": lambda c: c.search_images("fox", diversity=0.5, k=7),
+    "via": lambda c: c.search_prompts(image=UPLOAD, via="images", k=7),
+    "include": lambda c: c.search_images("fox", include="vector", k=3),
+    "include in prompts": lambda c: c.search_prompts("fox", include="vector", k=3),
+    "explain": lambda c: c.search_images("fox", image=UPLOAD, explain=True, k=7),
+    "cut": lambda c: c.search_images(LONG, negative=f"{LONG} and more", k=7),
+    "no letters": lambda c: c.search_images("夜 🙂", k=7),
+    "a lot together": lambda c: c.search_images(
+        "castle", negative="night", image=UPLOAD, filter={"steps": {"gte": 30}}, mode="hybrid", group_by="prompt",
+        include="vector", k=3,
+    ),
+}  # fmt: skip
+
+ABOUT: dict[str, Callable[[Searcher | Client, str, str], AnyPage]] = {
+    "similar images": lambda c, image, _: c.similar_images(image, k=7),
+    "similar images with a text": lambda c, image, _: c.similar_images(image, "castle", negative="night", k=7),
+    "similar images with options": lambda c, image, _: c.similar_images(
+        image, terms=[Term(text="castle", weight=0.5)], filter={"style": "ink"}, include="vector", k=3
+    ),
+    "similar prompts": lambda c, _, prompt: c.similar_prompts(prompt, k=7),
+    "images of a prompt": lambda c, _, prompt: c.images_of_prompt(prompt, k=2),
+    "images of a prompt, best first": lambda c, _, prompt: c.images_of_prompt(prompt, "castle", sort="seed", k=2),
+    "an id as a term": lambda c, image, prompt: c.search_images(
+        terms=[Term(id=image), Term(id=prompt, weight=0.5)], k=7
+    ),
+}
+
+WRONG: dict[str, Ask] = {
+    "nothing": lambda c: c.search_images(),
+    "blank": lambda c: c.search_images("  "),
+    "no id": lambda c: c.similar_images("nobody"),
+    "no prompt": lambda c: c.images_of_prompt("no?body"),
+    "no id as a term": lambda c: c.search_images(terms=[Term(id="nobody")]),
+    "field": lambda c: c.search_images("fox", filter={"stepz": 20}),
+    "filter": lambda c: c.search_images("fox", filter={"steps": {"about": 20}}),
+    "value": lambda c: c.search_images("fox", filter={"steps": "many"}),
+    "sort": lambda c: c.search_images("fox", sort="stepz"),
+    "two orders": lambda c: c.search_images("fox", sort="seed", diversity=0.5),
+    "words": lambda c: c.search_images(image=UPLOAD, mode="keyword"),
+    "group of prompts": lambda c: c.search_prompts("fox", group_by="prompt"),
+    "via for images": lambda c: c.search_images("fox", via="images"),
+    "scores without a query": lambda c: c.search_images(filter={"style": "ink"}, min_score=0.5),
+    "cancelled": lambda c: c.search_images("fox", terms=[Term(text="fox", weight=-1.0)]),
+    "dimension": lambda c: c.search_images(terms=[Term(vector=(1.0, 2.0))]),
+    "no picture": lambda c: c.search_images(image=b"no picture"),
+    "cursor": lambda c: c.search_images(cursor="nonsense"),
+    "cursor and query": lambda c: c.search_images("fox", cursor="nonsense"),
+    "cursor of another kind": lambda c: c.search_images(cursor=c.search_prompts("fox", k=1).next),
+}  # fmt: skip
+
+OUT_OF_RANGE: dict[str, Ask] = {  # what the service's schema says in its own words
+    "k": lambda c: c.search_images("fox", k=0),
+    "min_score": lambda c: c.search_images("fox", min_score=2.0),
+    "diversity": lambda c: c.search_images("fox", diversity=-1.0),
+    "mode": lambda c: c.search_images("fox", mode=cast("Any", "magic")),
+    "group_by": lambda c: c.search_images("fox", group_by=cast("Any", "seed")),
+    "via": lambda c: c.search_prompts("fox", via=cast("Any", "prompts")),
+}
+
+
+def check_same(one: Any, other: Any) -> None:
+    if isinstance(one, float) or isinstance(other, float):
+        assert one == pytest.approx(other, abs=TOLERANCE)
+    elif isinstance(one, dict):
+        assert one.keys() == other.keys()
+        for name in one:
+            check_same(one[name], other[name])
+    elif isinstance(one, list | tuple):
+        assert len(one) == len(other)
+        for of_one, of_other in zip(one, other, strict=True):
+            check_same(of_one, of_other)
+    else:
+        assert one == other
+
+
+def told(page: AnyPage) -> dict[str, Any]:
+    """What must be the same: all but how long it took, where files are read, and the bits of a cursor's vector."""
+    said = page.to_dict()
+    del said["took_ms"]
+    said["next"] = said["next"] is not None
+    if "explain" in said:
+        said["explain"] = sorted(said["explain"])
+    for result in said["results"]:
+        for image in [result, *result.get("images", ())]:
+            if "image" in image:
+                del image["image"]["file"], image["image"]["thumbnail"]
+    return said
+
+
+def check_pages(here: Searcher, there: Client, ask: Ask) -> None:
+    """The first page and the next are the same."""
+    one, other = ask(here), ask(there)
+    check_same(told(one), told(other))
+    if one.next is not None:
+        following, remote = here.next_page(cast("Any", one)), there.next_page(cast("Any", other))
+        assert following is not None
+        assert remote is not None
+        check_same(told(following), told(remote))
+        assert {result.id for result in one}.isdisjoint(result.id for result in following)
+
+
+@pytest.mark.parametrize("ask", SEARCHES.values(), ids=SEARCHES)
+def test_searches(ask: Ask, searcher: Searcher, remote: Client) -> None:
+    check_pages(searcher, remote, ask)
+
+
+@pytest.mark.parametrize("ask", ABOUT.values(), ids=ABOUT)
+def test_searches_about_an_item(
+    ask: Callable[[Searcher | Client, str, str], AnyPage], searcher: Searcher, remote: Client, image: str, prompt: str
+) -> None:
+    check_pages(searcher, remote, lambda c: ask(c, image, prompt))
+
+
+@pytest.mark.parametrize("ask", WRONG.values(), ids=WRONG)
+def test_errors(ask: Ask, searcher: Searcher, remote: Client) -> None:
+    with pytest.raises(PromptSearchError) as here:
+        ask(searcher)
+    with pytest.raises(type(here.value)) as there:
+        ask(remote)
+    assert there.value.slug == here.value.slug
+    if "cursor continues" not in str(here.value):  # where to go on with it: an address, or a method
+        assert str(there.value) == str(here.value)
+
+
+@pytest.mark.parametrize("ask", OUT_OF_RANGE.values(), ids=OUT_OF_RANGE)
+def test_out_of_range(ask: Ask, searcher: Searcher, remote: Client) -> None:
+    for collection in (searcher, remote):
+        with pytest.raises(promptsearch.errors.ParameterError):
+            ask(collection)
+
+
+def test_a_batch(searcher: Searcher, remote: Client) -> None:
+    queries: list[Any] = [
+        {"target": "images", "q": "fox", "k": 3},
+        {"target": "prompts", "image": UPLOAD, "k": 2, "include": "vector"},
+        {"target": "images", "q": "fox", "filter": {"stepz": 1}},
+        {"target": "images"},
+        {"target": "images", "q": LONG, "negative": "fox", "k": 1},
+    ]
+    here, there = searcher.batch(queries), remote.batch(queries)
+    for one, other in zip(here, there, strict=True):
+        if isinstance(one, PromptSearchError):
+            assert type(other) is type(one)
+            assert str(other) == str(one)
+        else:
+            assert not isinstance(other, PromptSearchError)
+            check_same(told(one), told(other))
+    assert [isinstance(one, PromptSearchError) for one in here] == [False, False, True, True, False]
+
+
+def test_all_pages(searcher: Searcher, client: Client) -> None:
+    for collection in (searcher, client):
+        whole = collection.search_images("fox", k=200)
+        pages = list(collection.pages(collection.search_images("fox", k=7)))
+        assert [len(page) for page in pages] == [7] * 8 + [4]
+        assert [result.id for page in pages for result in page] == [result.id for result in whole]
+
+
+def test_items_and_their_files(searcher: Searcher, remote: Client, image: str, prompt: str) -> None:
+    one, other = searcher.image(image), remote.image(image)
+    assert (one.id, one.prompt, one.settings, one.extra) == (other.id, other.prompt, other.settings, other.extra)
+    assert searcher.prompt(prompt).text == remote.prompt(prompt).text == FOX
+    assert [found.id for found in searcher.prompt(prompt).images] == [
+        found.id for found in remote.prompt(prompt).images
+    ]
+    assert searcher.thumbnail(image) == remote.thumbnail(image)
+    assert searcher.original(image) == remote.original(image)
+
+
+def test_fields(searcher: Searcher, remote: Client) -> None:
+    assert searcher.fields() == remote.fields()
+
+
+def test_embeddings(searcher: Searcher, remote: Client) -> None:
+    texts, images = ["fox", LONG, "fox"], [UPLOAD, picture(3)]
+    for one, other in (
+        (searcher.embed_texts(texts), remote.embed_texts(texts)),
+        (searcher.embed_images(images), remote.embed_images(images)),
+    ):
+        assert (one.model, one.identity, one.notes) == (other.model, other.identity, other.notes)
+        assert other.vectors.dtype == np.float32
+        np.testing.assert_allclose(one.vectors, other.vectors, atol=TOLERANCE)
+    for collection in (searcher, remote):
+        with pytest.raises(promptsearch.errors.EmptyQuery):
+            collection.embed_texts([])
