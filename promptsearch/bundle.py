@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -43,9 +43,9 @@ class ImageSpec:
     size: int  # pixels, both sides of the encoder's input
     mean: tuple[float, float, float]  # of RGB in 0..1
     std: tuple[float, float, float]
-    resize: str = "shorter-side"
-    resample: str = "bicubic"
-    crop: str = "centre"
+    resize: str = "shorter-side"  # or "squash": both sides, whatever the picture's shape
+    resample: str = "bicubic"  # or "bilinear"
+    crop: str = "centre"  # after "squash": "none"
     background: tuple[int, int, int] = (255, 255, 255)  # under transparency
 
 
@@ -55,15 +55,17 @@ class TextSpec:
 
     context_length: int  # tokens, start and end included; longer texts are cut
     vocabulary_size: int
-    start_id: int
+    start_id: int | None  # None: texts have an end token alone
     end_id: int
     padding_id: int
-    cleaning: str = "clip"
+    cleaning: str = "clip"  # or one of open_clip's: "lower", "whitespace", "canonicalize"
     # "longest": a batch is padded to its longest text, so a lone text is encoded at its real length. Only where
-    # export has proved that padding does not reach the vector (a causal tower pooled at the end token).
+    # export has proved that padding does not reach the vector. "context": to `context_length`, always.
     padding: str = "longest"
-    mask: str = "causal"
-    pooling: str = "end-of-text"
+    mask: str = "causal"  # "padding": tokens do not attend to the padding; "none": every token attends to all
+    pooling: str = "end-of-text"  # or "mean" (of what is no padding), "first", "last"
+    # "clip": CLIP's pattern finds words, and the tokenizer file divides each; "file": the file does both.
+    splitting: str = field(default="clip", metadata={"added": True})
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class Source:
 
     name: str
     sha256: str
+    open_clip: str | None = None  # the architecture's name in open_clip; None: OpenAI's CLIP, which weights tell alone
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,9 @@ class Bundle:
     @property
     def identity(self) -> str:
         """SHA-256 over the source checkpoint's hash and all preprocessing: what decides a vector's meaning."""
-        decisive = {"checkpoint": self.source.sha256, "image": asdict(self.image), "text": asdict(self.text)}
+        decisive = {"checkpoint": self.source.sha256, "image": _decisive(self.image), "text": _decisive(self.text)}
+        if self.source.open_clip is not None:  # the same weights mean another thing with another activation
+            decisive["architecture"] = self.source.open_clip
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def path(self, file: str) -> Path:
@@ -162,3 +167,12 @@ class Bundle:
         for name, expected in self.files.items():
             if sha256_of(self.path(name)) != expected:
                 raise BundleError(f"{self.path(name)} is damaged: its SHA-256 is not the recorded one; export it again")
+
+
+def _decisive(spec: ImageSpec | TextSpec) -> dict[str, object]:
+    """All fields but those added later that are at their default: bundles from before them keep their identity."""
+    return {
+        one.name: getattr(spec, one.name)
+        for one in fields(spec)
+        if not (one.metadata.get("added") and getattr(spec, one.name) == one.default)
+    }

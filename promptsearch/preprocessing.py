@@ -1,6 +1,7 @@
-"""An RGB picture to the image encoder's input: clip/clip.py `_transform`, without torch.
+"""An RGB picture to the image encoder's input without torch: clip/clip.py `_transform`, open_clip's `image_transform`.
 
-Resize the shorter side to `size` (Pillow, bicubic), crop the centre, scale to 0..1, normalise each channel.
+Resize the shorter side to `size` (Pillow) and crop the centre, or resize both sides; scale to 0..1, normalise each
+channel.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from promptsearch.bundle import ImageSpec
 from promptsearch.errors import BundleError
 
 LONGEST_ASPECT = 16  # times the shorter side
-_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC}
+_RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
+_FRAMING = (("shorter-side", "centre"), ("squash", "none"))
 
 
 class Preprocessing:
     """What one bundle's `ImageSpec` asks for."""
 
     def __init__(self, spec: ImageSpec) -> None:
-        if spec.resample not in _RESAMPLING or spec.resize != "shorter-side" or spec.crop != "centre":
+        if spec.resample not in _RESAMPLING or (spec.resize, spec.crop) not in _FRAMING:
             raise BundleError(f"image preprocessing {spec.resize}/{spec.resample}/{spec.crop} is not known")
         self.spec = spec
         self._resample = _RESAMPLING[spec.resample]
@@ -30,8 +32,10 @@ class Preprocessing:
         self._shift = (-np.asarray(spec.mean) / std).astype(np.float32)
 
     def crop(self, picture: Image.Image) -> Image.Image:
-        """The part that the encoder sees, `size` x `size` RGB pixels."""
+        """What the encoder sees, `size` x `size` RGB pixels."""
         size = self.spec.size
+        if self.spec.resize == "squash":
+            return picture.resize((size, size), self._resample)
         picture = _middle(picture)
         width, height = picture.size
         # torchvision's Resize truncates the longer side, CenterCrop rounds half to even.

@@ -118,3 +118,10 @@ def test_verify_finds_a_changed_bit(copy: Path) -> None:
     (copy / "image.onnx").write_bytes(data)
     with pytest.raises(BundleError, match=r"image\.onnx is damaged"):
         bundle.verify()
+
+
+def test_the_committed_models_identity_is_what_collections_name() -> None:
+    """Fields that model.json gains must not change it: every collection built with it would be refused."""
+    bundle = Bundle.open(Path(__file__).parents[2] / "models" / "emoji")
+    assert bundle.identity == "34505f48e28a96ec1581de58dad32c97025c3f711fa9a0380c7cd86e9c9d1a56"
+    assert replace(bundle, text=replace(bundle.text, splitting="file")).identity != bundle.identity
