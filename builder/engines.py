@@ -38,21 +38,23 @@ class TorchEngine:
             import torch
 
             from builder.checkpoint import Checkpoint
+            from builder.open_clip import OpenClipCheckpoint
         except ImportError as error:
             raise BuildError("the torch engine needs torch: run `make setup-all`, or use --engine onnx") from error
         self._torch = torch
         self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model = Checkpoint.of_bundle(bundle).model().to(self._device)
+        kind = Checkpoint if bundle.source.open_clip is None else OpenClipCheckpoint
+        self._model = kind.of_bundle(bundle).model().to(self._device)
         self.preprocessing = Preprocessing(bundle.image)
         self._tokenizer = Tokenizer.load(bundle)
-        self._context = bundle.text.context_length
+        self._context, self._padding = bundle.text.context_length, bundle.text.padding_id
         self._dim = bundle.embedding_dim
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
         for start in range(0, len(texts), TEXT_BATCH):
             batch = texts[start : start + TEXT_BATCH]
-            tokens = np.zeros((len(batch), self._context), dtype=np.int64)
+            tokens = np.full((len(batch), self._context), self._padding, dtype=np.int64)
             for target, text in zip(tokens, batch, strict=True):
                 ids = self._tokenizer.ids(text)
                 target[: len(ids)] = ids

@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import clip
-import clip.model
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from builder.original import Original
 from promptsearch.encoders import Encoders, unit
 from promptsearch.errors import ExportError
 from promptsearch.picture import open_picture
@@ -83,12 +82,12 @@ class Reference:
     image_vectors: NDArray[np.float32]  # [n, embedding_dim]
 
     @classmethod
-    def of(cls, model: clip.model.CLIP, preprocessing: Preprocessing) -> Reference:
-        """PyTorch gets `clip.tokenize`'s 77 tokens, and the pixels of our preprocessing, which has its own tests."""
+    def of(cls, original: Original, preprocessing: Preprocessing) -> Reference:
+        """PyTorch gets its own tokenizer's padded tokens, and the pixels of our preprocessing, which has its tests."""
         prompts, shown = collection()
         texts = [*TEXTS, *prompts]
         pixels = np.stack([preprocessing(picture) for picture in [*pictures(), *shown]])
-        tokens = clip.tokenize(texts).numpy()
+        model, tokens = original.model, original.tokenize(texts).numpy()
         return cls(
             texts=texts,
             pixels=pixels,

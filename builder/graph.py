@@ -1,4 +1,4 @@
-"""CLIP's two towers as ONNX graphs whose weights keep their names and are stored in fp16 where that loses nothing."""
+"""Two towers as ONNX graphs whose weights keep their names and are stored in fp16 where that loses nothing."""
 
 from __future__ import annotations
 
@@ -6,71 +6,33 @@ import logging
 import warnings
 from pathlib import Path
 
-import clip.model
 import numpy as np
 import onnx
 import onnx.numpy_helper
 import torch
 from torch import nn
 
+from builder.original import Original
+from promptsearch.errors import ExportError
+
 OPSET = 18
+LARGEST = 2**31 - 1  # bytes that a protobuf message, and so a file, may have
 
 
-class TextTower(nn.Module):
-    """`CLIP.encode_text` (clip/model.py) for any number of tokens up to the context length.
-
-    The tower is causal and its result is read at the end token, so what follows that token cannot reach the result:
-    the tokens of a text alone give the same vector as 77 padded ones, for a fraction of the work.
-    """
-
-    mask: torch.Tensor
-
-    def __init__(self, model: clip.model.CLIP) -> None:
-        super().__init__()
-        self.clip = model
-        self.register_buffer("mask", model.build_attention_mask(), persistent=False)
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """int64 [batch, length] -> float32 [batch, embedding_dim], not normalised."""
-        model, length = self.clip, tokens.shape[1]
-        x = model.token_embedding(tokens) + model.positional_embedding[:length]
-        x = x.permute(1, 0, 2)  # as nn.MultiheadAttention has it: [length, batch, width]
-        mask = self.mask[:length, :length]
-        for block in model.transformer.resblocks:
-            y = block.ln_1(x)
-            x = x + block.attn(y, y, y, need_weights=False, attn_mask=mask)[0]
-            x = x + block.mlp(block.ln_2(x))
-        x = model.ln_final(x.permute(1, 0, 2))
-        ends = x[torch.arange(x.shape[0]), tokens.argmax(dim=-1)]
-        vectors: torch.Tensor = ends @ model.text_projection
-        return vectors
+def write_text_graph(original: Original, path: Path) -> None:
+    spec = original.text
+    example = torch.zeros((2, 9 if spec.padding == "longest" else spec.context_length), dtype=torch.int64)
+    example[:, -1] = spec.end_id
+    dynamic: dict[int, object] = {0: torch.export.Dim("batch", min=1, max=65536)}
+    if spec.padding == "longest":
+        dynamic[1] = torch.export.Dim("length", min=2, max=spec.context_length)
+    _write(original.text_tower, example, dynamic, "tokens", path)
 
 
-class ImageTower(nn.Module):
-    """`CLIP.encode_image` (clip/model.py)."""
-
-    def __init__(self, model: clip.model.CLIP) -> None:
-        super().__init__()
-        self.clip = nn.ModuleDict({"visual": model.visual})
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
-        vectors: torch.Tensor = self.clip["visual"](pixels)
-        return vectors
-
-
-def write_text_graph(model: clip.model.CLIP, path: Path) -> None:
-    example = torch.zeros((2, 9), dtype=torch.int64)
-    example[:, -1] = model.vocab_size - 1
+def write_image_graph(original: Original, path: Path) -> None:
+    size = original.image.size
     batch = torch.export.Dim("batch", min=1, max=65536)
-    length = torch.export.Dim("length", min=2, max=model.context_length)
-    _write(TextTower(model), example, {0: batch, 1: length}, "tokens", path)
-
-
-def write_image_graph(model: clip.model.CLIP, path: Path) -> None:
-    size = model.visual.input_resolution
-    batch = torch.export.Dim("batch", min=1, max=65536)
-    _write(ImageTower(model), torch.zeros((2, 3, size, size)), {0: batch}, "pixels", path)
+    _write(original.image_tower, torch.zeros((2, 3, size, size)), {0: batch}, "pixels", path)
 
 
 def _write(tower: nn.Module, example: torch.Tensor, dynamic: dict[int, object], name: str, path: Path) -> None:
@@ -93,6 +55,11 @@ def _write(tower: nn.Module, example: torch.Tensor, dynamic: dict[int, object], 
         del node.metadata_props[:]
         node.doc_string = ""
     store_in_half(graph)
+    if graph.ByteSize() > LARGEST:
+        raise ExportError(
+            f"the weights that {path.name} holds take {graph.ByteSize() / 1e9:.1f} GB, and an ONNX file at most 2: "
+            "a checkpoint whose weights are in half precision takes half of it"
+        )
     onnx.save(graph, path)
 
 

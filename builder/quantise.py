@@ -26,6 +26,7 @@ from builder.graph import store_in_half
 Form = Literal["dynamic", "blockwise"]
 FORMS: tuple[Form, ...] = ("dynamic", "blockwise")
 BLOCK = 32
+EMBEDDINGS = ("token_embedding.weight", "word_embeddings.weight")  # as clip, open_clip and transformers name them
 
 
 def quantise(source: Path, target: Path, form: Form) -> None:
@@ -59,7 +60,7 @@ def _folded(source: Path) -> onnx.ModelProto:
 
 
 def _products_of_gemms(model: onnx.ModelProto) -> None:
-    """Each Gemm with a weight as MatMul and Add, which are what the quantisers know."""
+    """Each Gemm with a weight as MatMul, and Add where it has a bias: what the quantisers know."""
     weights = _weights(model)
     nodes = []
     for node in model.graph.node:
@@ -74,8 +75,11 @@ def _products_of_gemms(model: onnx.ModelProto) -> None:
             weight = np.ascontiguousarray(weight.T)
         matrix, product = f"{node.input[1]}.matrix", f"{node.output[0]}.product"
         model.graph.initializer.append(onnx.numpy_helper.from_array(weight, matrix))
-        nodes.append(onnx.helper.make_node("MatMul", [node.input[0], matrix], [product], name=f"{node.name}.product"))
-        nodes.append(onnx.helper.make_node("Add", [product, node.input[2]], node.output, name=f"{node.name}.sum"))
+        has_bias = len(node.input) > 2
+        result = [product] if has_bias else node.output
+        nodes.append(onnx.helper.make_node("MatMul", [node.input[0], matrix], result, name=f"{node.name}.product"))
+        if has_bias:
+            nodes.append(onnx.helper.make_node("Add", [product, node.input[2]], node.output, name=f"{node.name}.sum"))
     _replace_nodes(model, nodes)
 
 
@@ -83,7 +87,7 @@ def _embedding_in_bytes(model: onnx.ModelProto) -> None:
     weights = _weights(model)
     nodes = []
     for node in model.graph.node:
-        if node.op_type != "Gather" or not node.input[0].endswith("token_embedding.weight"):
+        if node.op_type != "Gather" or not node.input[0].endswith(EMBEDDINGS):
             nodes.append(node)
             continue
         name, tokens = node.input[0], node.input[1]

@@ -1,4 +1,4 @@
-"""CLIP's two encoders on ONNX Runtime: texts and pictures to unit vectors."""
+"""A bundle's two encoders on ONNX Runtime: texts and pictures to unit vectors."""
 
 from __future__ import annotations
 

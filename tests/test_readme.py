@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from promptsearch.bundle import Bundle
-from tests import settings_table, source, web
+from tests import open_clips, settings_table, source, web
 from tests.builder.sources import test_embeddings, test_img2dataset
 from tests.builder.sources.test_diffusiondb import CAT, FOX, row, write_metadata, write_zip
 from tests.builder.sources.test_folder import save
@@ -118,8 +118,21 @@ def test_a_collection_of_ones_own_is_built_and_served(workspace: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("command", [command for command in EXPORT if "--open-clip" in command])
+def test_weights_of_open_clip_are_exported(command: str, tmp_path: Path) -> None:
+    """Random ones of the architecture's full size stand in for a download."""
+    folder = make_workspace(tmp_path / "checkout")
+    open_clips.save(open_clips.random_model("ViT-B-32", tmp_path), folder / "open_clip_pytorch_model.bin")
+    done = run(command, folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    assert "text_cosine_min" in done.stdout
+    assert Bundle.open(folder / "models" / "ViT-B-32-laion2B").source.open_clip == "ViT-B-32"
+
+
+@pytest.mark.slow
 @pytest.mark.network
-@pytest.mark.parametrize("command", EXPORT)
+@pytest.mark.parametrize("command", [command for command in EXPORT if "--open-clip" not in command])
 def test_the_real_model_is_exported_or_the_error_says_how(command: str, tmp_path: Path) -> None:
     """Where OpenAI's server cannot be reached, the command fails with a line that says what to do instead."""
     done = run(command, make_workspace(tmp_path / "checkout"))

@@ -10,7 +10,8 @@ import torch
 
 from builder import fidelity
 from builder.checkpoint import Checkpoint, StateDict
-from builder.export import architecture, export
+from builder.export import export
+from builder.openai_clip import architecture
 from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders
 from promptsearch.errors import ExportError

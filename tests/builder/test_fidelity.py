@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import clip.model
 import numpy as np
 import pytest
 import torch
@@ -18,8 +17,8 @@ NAMES = {f"{kind}_{what}" for kind in ("text", "image") for what in ("cosine_min
 
 
 @pytest.fixture(scope="module")
-def reference(encoders: Encoders, vit_model: clip.model.CLIP) -> Reference:
-    return Reference.of(vit_model, encoders.preprocessing)
+def reference(encoders: Encoders, vit_checkpoint: Checkpoint) -> Reference:
+    return Reference.of(vit_checkpoint.original(), encoders.preprocessing)
 
 
 def test_equal_encoders_are_faithful(encoders: Encoders, reference: Reference) -> None:
@@ -36,7 +35,7 @@ def test_a_slightly_different_model_is_noticed(
 ) -> None:
     value = vit_state[weight]
     noise = 0.02 * value.std() * torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
-    other = Checkpoint("other", "0" * 64, {**vit_state, weight: value + noise}).model()
+    other = Checkpoint("other", "0" * 64, {**vit_state, weight: value + noise}).original()
     kind = "text" if weight.startswith("text") else "image"
     measured = fidelity.measure(encoders, Reference.of(other, encoders.preprocessing))
     with pytest.raises(ExportError, match=rf"not faithful: {kind}_cosine_min is 0\.999"):

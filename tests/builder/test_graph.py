@@ -12,6 +12,7 @@ import onnxruntime
 import pytest
 import torch
 
+from builder.checkpoint import Checkpoint
 from builder.graph import write_text_graph
 from promptsearch.bundle import Bundle
 
@@ -57,8 +58,8 @@ def test_a_graph_says_nothing_of_the_machine_that_wrote_it(vit_bundle: Bundle) -
         assert b"builder/graph.py" not in data
 
 
-def test_the_text_graph_takes_any_batch_and_length(vit_model: clip.model.CLIP, tmp_path: Path) -> None:
-    write_text_graph(vit_model, tmp_path / "text.onnx")
+def test_the_text_graph_takes_any_batch_and_length(vit_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    write_text_graph(vit_checkpoint.original(), tmp_path / "text.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "text.onnx"), providers=["CPUExecutionProvider"])
     for batch, length in ((1, 2), (1, 77), (3, 9), (33, 40)):
         tokens = np.full((batch, length), 49407, dtype=np.int64)

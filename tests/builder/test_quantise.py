@@ -35,7 +35,7 @@ def run(path: Path, feed: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("resnet") / "image.onnx"
-    write_image_graph(Checkpoint("tiny", "", checkpoints.random_state(checkpoints.TINY_RESNET)).model(), path)
+    write_image_graph(Checkpoint("tiny", "", checkpoints.random_state(checkpoints.TINY_RESNET)).original(), path)
     return path
 
 

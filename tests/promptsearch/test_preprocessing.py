@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
+import open_clip
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from builder.export import MEAN, STD
+from builder.openai_clip import MEAN, STD
 from promptsearch.bundle import ImageSpec
 from promptsearch.errors import BundleError
 from promptsearch.preprocessing import LONGEST_ASPECT, Preprocessing
@@ -55,6 +56,19 @@ def test_an_extreme_picture_takes_no_more_than_its_middle(pair: tuple[Preprocess
     preprocessing, _ = pair
     size = preprocessing.spec.size
     assert preprocessing(picture(0, 60_000, 1)).shape == (3, size, size)  # scaled whole, it would take GBs
+
+
+@pytest.mark.parametrize("resize", ["shortest", "squash"])
+@pytest.mark.parametrize("resample", ["bicubic", "bilinear"])
+def test_pixels_are_open_clips(resize: str, resample: str) -> None:
+    framing = {"shortest": ("shorter-side", "centre"), "squash": ("squash", "none")}[resize]
+    half = (0.5, 0.5, 0.5)
+    preprocessing = Preprocessing(ImageSpec(224, half, half, framing[0], resample, framing[1]))
+    transform = open_clip.image_transform(
+        224, is_train=False, mean=half, std=half, resize_mode=resize, interpolation=resample
+    )
+    for width, height in SIZES:
+        check_pixels(preprocessing, transform, picture(width, width, height))
 
 
 def test_the_result_is_float32_channels_first(pair: tuple[Preprocessing, Transform]) -> None:

