@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -85,8 +85,9 @@ class Fields:
         found = self._database.rows("SELECT number, name, type, count, summary FROM fields ORDER BY number")
         self._fields = {one[1]: Field(*one[:4], **json.loads(one[4])) for one in found}
         self._columns: dict[str, NDArray[Any]] = {name: self._map(field) for name, field in self._fields.items()}
-        self.order = lru_cache(_SORTED)(self._order)
-        self.of_prompts = lru_cache(_SORTED)(self._of_prompts)
+        # Of the columns and not of `self`: what refers to itself would hold its files open until a collection.
+        self.order = lru_cache(_SORTED)(partial(_order, self._columns))
+        self.of_prompts = lru_cache(_SORTED)(partial(_of_prompts, self._columns))
 
     def __getitem__(self, name: str) -> Field:
         """Raises KeyError."""
@@ -105,7 +106,7 @@ class Fields:
         """One value a row of images, in the dtype of the field's type; see `missing`."""
         return self._columns[name]
 
-    @cached_property
+    @property
     def prompts(self) -> NDArray[np.int32]:
         """The row of each image's prompt, -1 for none: int32 [images]."""
         return self._columns[PROMPT]
@@ -126,21 +127,6 @@ class Fields:
         """Which images have the field, bool [images]."""
         return present_in(self._columns[name])
 
-    def _order(self, name: str, descending: bool) -> NDArray[np.int64]:
-        """All rows of images in the order of the field, those without it last and equal ones by row."""
-        return _ordered(self._columns[name], self.present(name), descending)
-
-    def _of_prompts(self, name: str, descending: bool, count: int) -> NDArray[np.int64]:
-        """The rows of all prompts in the order of the least (or greatest) value that one of their images has."""
-        column, present = self._columns[name], self.present(name) & (self.prompts >= 0)
-        worst: Any = -np.inf if column.dtype.kind == "f" else np.iinfo(column.dtype).min
-        best: Any = np.inf if column.dtype.kind == "f" else np.iinfo(column.dtype).max
-        values = np.full(count, worst if descending else best, dtype=column.dtype)
-        (np.maximum if descending else np.minimum).at(values, self.prompts[present], column[present])
-        known = np.zeros(count, dtype=bool)
-        known[self.prompts[present]] = True
-        return _ordered(values, known, descending)
-
     def close(self) -> None:
         self._database.close()
 
@@ -156,6 +142,23 @@ class Fields:
                 "build the collection again"
             )
         return column
+
+
+def _order(columns: Mapping[str, NDArray[Any]], name: str, descending: bool) -> NDArray[np.int64]:
+    """All rows of images in the order of the field, those without it last and equal ones by row."""
+    return _ordered(columns[name], present_in(columns[name]), descending)
+
+
+def _of_prompts(columns: Mapping[str, NDArray[Any]], name: str, descending: bool, count: int) -> NDArray[np.int64]:
+    """The rows of all prompts in the order of the least (or greatest) value that one of their images has."""
+    column, prompts = columns[name], columns[PROMPT]
+    present = present_in(column) & (prompts >= 0)
+    limits: Any = np.finfo(column.dtype) if column.dtype.kind == "f" else np.iinfo(column.dtype)
+    values = np.full(count, limits.min if descending else limits.max, dtype=column.dtype)
+    (np.maximum if descending else np.minimum).at(values, prompts[present], column[present])
+    known = np.zeros(count, dtype=bool)
+    known[prompts[present]] = True
+    return _ordered(values, known, descending)
 
 
 def _ordered(values: NDArray[Any], present: NDArray[np.bool_], descending: bool) -> NDArray[np.int64]:

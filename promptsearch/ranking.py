@@ -7,12 +7,11 @@ whatever its size, is cut out of this one order: nothing is skipped and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from promptsearch.errors import ParameterError
 from promptsearch.fields import Fields
@@ -57,7 +56,8 @@ class Rankings:
         self._items = items
         self._fields = fields
         self._words = words
-        self.selection = lru_cache(_SELECTIONS)(self._selected)
+        # Of what they need and not of `self`: what refers to itself would hold its files open until a collection.
+        self.selection = lru_cache(_SELECTIONS)(partial(_selected, indices, items, fields))
 
     def of(self, search: Search, kind: Kind, stage: Stage) -> Iterator[Ranked]:
         """The ranking of items of `kind`, a tier at a time."""
@@ -88,15 +88,6 @@ class Rankings:
             yield Ranked(rows, scores)
             if last:
                 return
-
-    def _selected(self, kind: Kind, filter: Filter) -> Selection:
-        """The rows that have a vector and meet the filter; of prompts those that have an image which does."""
-        mask = filter.mask(self._fields, self._items)
-        if kind == "prompts":
-            of = self._fields.prompts[mask]
-            mask = np.zeros(len(self._indices["prompts"]), dtype=bool)
-            mask[of[of >= 0]] = True
-        return Selection(mask[: len(self._indices[kind])])
 
     def _browsed(self, search: Search, kind: Kind, selection: Selection | None) -> Ranked:
         """Without a query: what meets the filter, by the field to sort by or else by row."""
@@ -137,6 +128,18 @@ class Rankings:
             rows = rows[:MAX_PLACES]
         with stage("re-score"):
             return Ranked(rows, index.cosines(rows, search.vector))
+
+
+def _selected(
+    indices: Mapping[Kind, VectorIndex], items: ItemStore, fields: Fields, kind: Kind, filter: Filter
+) -> Selection:
+    """The rows that have a vector and meet the filter; of prompts those that have an image which does."""
+    mask = filter.mask(fields, items)
+    if kind == "prompts":
+        of = fields.prompts[mask]
+        mask = np.zeros(len(indices["prompts"]), dtype=bool)
+        mask[of[of >= 0]] = True
+    return Selection(mask[: len(indices[kind])])
 
 
 def _fused(nearest: tuple[Rows, Scores], worded: Ranked, depth: int) -> tuple[Rows, Scores]:

@@ -26,6 +26,8 @@ class Term:
         given = [name for name in ("text", "picture", "id", "vector") if getattr(self, name) is not None]
         if len(given) != 1:
             raise ParameterError(f"a term is one of text, image, id and vector, not {' and '.join(given) or 'nothing'}")
+        if self.text is not None and not self.text.strip():
+            raise ParameterError("a term's text is blank: say what is meant")
         if not math.isfinite(self.weight) or not 1e-6 < abs(self.weight) < 1e6:
             raise ParameterError(
                 f"a term's weight is a number from 0.000001 to 1,000,000, or as far below 0: not {self.weight}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from builder.publish import publish
 from builder.sources import Item
 from builder.sources.picture import FilePicture
 from builder.staging import Staging
+from promptsearch.collection import Page
 from promptsearch.encoders import unit
 from promptsearch.manifest import Manifest, ModelReference
 from promptsearch.thumbnails import make_thumbnail
@@ -31,21 +34,41 @@ def random_vectors(count: int, dim: int, seed: int = 0, clusters: int = 0) -> Ve
     return unit(vectors).astype(np.float16).astype(np.float32)
 
 
-def stage(collection: Path, images: Vectors | None, prompts: Vectors | None, *, without_vector: int = 0) -> None:
-    """A staged version: picture n is `n.png` of prompt n (of the last, where there are fewer prompts)."""
+Describe = Callable[[int], tuple[Mapping[str, Any], Mapping[str, Any]]]
+
+
+def seeded(number: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return {"seed": number}, {}
+
+
+def stage(
+    collection: Path,
+    images: Vectors | None,
+    prompts: Vectors | None,
+    *,
+    without_vector: int = 0,
+    describe: Describe = seeded,
+    texts: Callable[[int], str] = "prompt {}".format,
+) -> None:
+    """A staged version: picture n is `n.png` of prompt n (of the last, where there are fewer prompts).
+
+    `describe` gives each picture's settings and what else its source said; `texts` each prompt's text.
+    """
     given = images if images is not None else prompts
     assert given is not None
     thumbnail = make_thumbnail(picture(0, 8, 8))
     count = 0 if images is None else len(images)
     with Staging(collection, given.shape[1]) as staging:
         for number in range(max(count + without_vector, 0 if prompts is None else len(prompts))):
-            text = None if prompts is None else f"prompt {min(number, len(prompts) - 1)}"
+            text = None if prompts is None else texts(min(number, len(prompts) - 1))
+            settings, extra = describe(number)
             item = Item(
                 f"{number}.png",
                 f"{number}.png",
                 text,
                 FilePicture(Path("/root"), f"{number}.png"),
-                settings={"seed": number},
+                settings=settings,
+                extra=extra,
             )
             if images is not None and number < count:
                 staging.add(item, images[number], (8, 8), thumbnail)
@@ -69,9 +92,9 @@ def stage(collection: Path, images: Vectors | None, prompts: Vectors | None, *, 
     ).write(staging.folder)
 
 
-def build(collection: Path, images: Vectors | None, prompts: Vectors | None, *, without_vector: int = 0) -> Path:
+def build(collection: Path, images: Vectors | None, prompts: Vectors | None, **others: Any) -> Path:
     """The same, indexed and published; returns the collection's folder."""
-    stage(collection, images, prompts, without_vector=without_vector)
+    stage(collection, images, prompts, **others)
     index(collection)
     publish(collection)
     return collection
@@ -82,3 +105,8 @@ def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], li
     scores = [float(np.dot(vector, query)) for vector in vectors]
     order = sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:count]
     return order, [scores[row] for row in order]
+
+
+def scores_of(page: Page) -> NDArray[np.float64]:
+    """NaN where there was no query."""
+    return np.asarray(page.scores, dtype=np.float64)

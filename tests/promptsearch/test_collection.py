@@ -14,12 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptsearch.bundle import Bundle
-from promptsearch.collection import DEPTH, Collection, Page
+from promptsearch.collection import Collection, Page
 from promptsearch.cursor import Cursor
 from promptsearch.errors import CollectionError, CursorError, CursorGone, ModelMismatch, NoVectors, UnknownItem
 from promptsearch.items import item_id
 from promptsearch.manifest import Kind
-from tests.vectors import Vectors, build, nearest, random_vectors
+from promptsearch.ranking import MAX_PLACES
+from promptsearch.search import Search
+from promptsearch.terms import Term
+from tests.vectors import Vectors, build, nearest, random_vectors, scores_of
 
 IMAGES, PROMPTS, DIM = 151, 60, 16
 
@@ -57,6 +60,11 @@ def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:
     return pages
 
 
+def similar(collection: Collection, kind: Kind, row: int, limit: int) -> Page:
+    item = collection.items.images([row])[row] if kind == "images" else collection.items.prompts([row])[row]
+    return collection.page(collection.begin(kind, [Term(id=item.id)], [None]), limit)
+
+
 @pytest.mark.parametrize("kind", ["images", "prompts"])
 def test_a_search_finds_what_brute_force_finds(
     collection: Collection, images: Vectors, prompts: Vectors, kind: Kind
@@ -65,7 +73,7 @@ def test_a_search_finds_what_brute_force_finds(
     for query in (*random_vectors(10, DIM, seed=5), *vectors[:12]):
         page = collection.search(kind, 3 * query, 25)  # a query may have any length
         rows, scores = nearest(vectors, query / np.linalg.norm(query), 25)
-        np.testing.assert_allclose(page.scores, scores, atol=1e-6)
+        np.testing.assert_allclose(scores_of(page), np.asarray(scores), atol=1e-6)
         assert [vectors[row].tolist() for row in page.rows] == [vectors[row].tolist() for row in rows]
 
 
@@ -89,7 +97,7 @@ def test_pages_are_one_big_page_in_parts(collection: Collection, seed: int, limi
 
 
 def test_similar_items_are_all_but_the_item_itself(collection: Collection, images: Vectors) -> None:
-    page = collection.similar("images", 43, 4)
+    page = similar(collection, "images", 43, 4)
     assert page.rows[:4] == [3, 53, 63, 73]
     pages = all_pages(collection, page, 4)
     rows = [row for page in pages for row in page.rows]
@@ -100,15 +108,20 @@ def test_similar_items_are_all_but_the_item_itself(collection: Collection, image
 
 def test_an_item_without_vector_is_similar_to_nothing(collection: Collection) -> None:
     with pytest.raises(NoVectors, match="this item has no vector"):
-        collection.similar("images", IMAGES, 10)
+        similar(collection, "images", IMAGES, 10)
 
 
-def test_pages_go_as_deep_as_a_query_scores(tmp_path: Path) -> None:
-    vectors = random_vectors(DEPTH + 50, 4)
-    collection = Collection.open(build(tmp_path / "deep", vectors, None))
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("deep") / "deep", random_vectors(MAX_PLACES + 50, 4), None)
+
+
+def test_pages_go_to_ten_thousand(deep: Path) -> None:
+    vectors = random_vectors(MAX_PLACES + 50, 4)
+    collection = Collection.open(deep)
     pages = all_pages(collection, collection.search("images", vectors[0], 300), 300)
-    assert [len(page.rows) for page in pages] == [300, 300, 300, 100]
-    assert [row for page in pages for row in page.rows] == nearest(vectors, vectors[0], DEPTH)[0]
+    assert [len(page.rows) for page in pages] == [*[300] * 33, 100]
+    assert [row for page in pages for row in page.rows] == nearest(vectors, vectors[0], MAX_PLACES)[0]
     with pytest.raises(NoVectors, match="has no vectors of prompts; /search/images answers") as caught:
         collection.search("prompts", vectors[0], 10)
     assert caught.value.slug == "no-prompt-index"
@@ -123,8 +136,8 @@ def test_what_is_hidden_leaves_no_hole(collection: Collection, images: Vectors, 
     assert [row for page in pages for row in page.rows] == whole
     assert all(len(page.rows) == limit for page in pages[:-1])
     assert pages[-1].rows
-    assert [row for page in all_pages(hiding, hiding.similar("images", 53, limit), limit) for row in page.rows] == [
-        row for row in collection.similar("images", 53, 1000).rows if row not in gone
+    assert [row for page in all_pages(hiding, similar(hiding, "images", 53, limit), limit) for row in page.rows] == [
+        row for row in similar(collection, "images", 53, 1000).rows if row not in gone
     ]
     with pytest.raises(UnknownItem):
         hiding.items.image(item_id("image", "3.png"))
@@ -142,17 +155,14 @@ def test_what_is_hidden_between_two_pages_moves_nothing_else(collection: Collect
         assert hiding.page(first.next, 10).rows == [row for row in whole[10:] if row not in rows][:10]
 
 
-def test_hiding_makes_room_for_what_lies_deeper(tmp_path: Path) -> None:
-    vectors = random_vectors(DEPTH + 50, 4)
-    collection = Collection.open(build(tmp_path / "deep", vectors, None))
-    nearest_rows = list(collection.search("images", vectors[0], 40).rows)
-    hidden = [image.id for image in collection.items.images(nearest_rows).values()]
-    (tmp_path / "deep" / "hidden").write_text("\n".join(hidden))
-    hiding = Collection.open(tmp_path / "deep")
-    pages = all_pages(hiding, hiding.search("images", vectors[0], 300), 300)
-    rows = [row for page in pages for row in page.rows]
-    assert len(rows) == DEPTH
-    assert not set(rows) & set(nearest_rows)
+def test_what_lies_deeper_takes_the_place_of_what_is_hidden(deep: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(deep, tmp_path / "deep"))
+    query = random_vectors(MAX_PLACES + 50, 4)[0]
+    collection = Collection.open(copy)
+    best = list(collection.search("images", query, 400).rows)
+    hidden = [image.id for image in collection.items.images(best[:300]).values()]
+    (copy / "hidden").write_text("\n".join(hidden))
+    assert Collection.open(copy).search("images", query, 100).rows == best[300:]
 
 
 def test_the_prompt_of_a_picture_can_be_hidden_alone(collection: Collection) -> None:
@@ -199,7 +209,7 @@ def test_threads_search_at_once(collection: Collection) -> None:
 
     def found(query: Vectors) -> tuple[list[int], list[float]]:
         page = collection.search("images", query, 20)
-        return list(page.rows), list(page.scores)
+        return list(page.rows), scores_of(page).tolist()
 
     expected = [found(query) for query in queries]
     with ThreadPoolExecutor(8) as pool:
@@ -220,18 +230,18 @@ def test_thumbnails_are_there(collection: Collection) -> None:
 
 
 def test_a_cursor_of_another_version_is_gone(collection: Collection) -> None:
-    cursor = Cursor("images", "20000101T000000.000000Z", random_vectors(1, DIM)[0], 0, -1)
+    cursor = Cursor("20000101T000000.000000Z", Search("images", random_vectors(1, DIM)[0]), 0)
     with pytest.raises(CursorGone, match=r"belongs to version 20000101T000000\.000000Z"):
         collection.page(cursor, 10)
 
 
 def test_a_cursor_of_another_model_is_an_error(collection: Collection) -> None:
     with pytest.raises(CursorError, match="not of this collection's model"):
-        collection.page(Cursor("images", collection.version, random_vectors(1, DIM + 1)[0], 0, -1), 10)
+        collection.page(Cursor(collection.version, Search("images", random_vectors(1, DIM + 1)[0]), 0), 10)
 
 
 def test_a_cursor_past_the_end_is_an_empty_last_page(collection: Collection) -> None:
-    page = collection.page(Cursor("images", collection.version, random_vectors(1, DIM)[0], 2**32 - 1, -1), 10)
+    page = collection.page(Cursor(collection.version, Search("images", random_vectors(1, DIM)[0]), 2**32 - 1), 10)
     assert page == Page([], [], None)
 
 
@@ -248,7 +258,18 @@ def test_a_collection_is_served_with_its_own_model_alone(collection: Collection,
 
 
 @pytest.mark.parametrize(
-    "name", ["manifest.json", "items.sqlite", "thumbnails.sqlite", "images.faiss", "images.f16.npy", "prompts.faiss"]
+    "name",
+    [
+        "manifest.json",
+        "items.sqlite",
+        "thumbnails.sqlite",
+        "images.faiss",
+        "images.f16.npy",
+        "prompts.faiss",
+        "fields.sqlite",
+        "words.sqlite",
+        "field-0.npy",
+    ],
 )
 @pytest.mark.parametrize("damage", ["empty", "garbage"])
 def test_a_damaged_file_is_a_collection_error(folder: Path, tmp_path: Path, name: str, damage: str) -> None:

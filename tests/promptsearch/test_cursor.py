@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import zlib
 
 import numpy as np
@@ -11,20 +12,46 @@ from hypothesis.extra import numpy as arrays
 
 from promptsearch.cursor import Cursor
 from promptsearch.errors import CursorError
+from promptsearch.filters import Filter
+from promptsearch.search import MODES, Options, Search
 
+filters = st.builds(
+    Filter.parse,
+    st.dictionaries(
+        st.text(max_size=9).filter(lambda name: name not in ("and", "or", "not")), st.integers() | st.text()
+    ),
+)
+options = st.builds(
+    Options,
+    mode=st.sampled_from(MODES),
+    filter=st.none() | filters,
+    sort=st.none() | st.text(max_size=9),
+    min_score=st.none() | st.floats(-1, 1),
+    deduplicate=st.booleans(),
+)
 cursors = st.builds(
     Cursor,
-    kind=st.sampled_from(["images", "prompts"]),
-    version=st.text(max_size=40).filter(lambda text: len(text.encode()) < 256),
-    query=arrays.arrays(np.float32, st.integers(0, 64), elements=st.floats(-1, 1, width=32)),
+    version=st.text(max_size=40),
+    search=st.builds(
+        Search,
+        kind=st.sampled_from(["images", "prompts"]),
+        vector=arrays.arrays(np.float32, st.integers(1, 64), elements=st.floats(-1, 1, width=32)),
+        options=options,
+        words=st.text(min_size=1, max_size=40).filter(str.strip),
+        exclude=st.lists(st.integers(0, 2**63 - 1), max_size=3).map(tuple),
+    ),
     offset=st.integers(0, 2**32 - 1),
-    exclude=st.integers(-1, 2**63 - 1),
 )
 
 
 def same(one: Cursor, other: Cursor) -> bool:
-    plain = (one.kind, one.version, one.offset, one.exclude) == (other.kind, other.version, other.offset, other.exclude)
-    return plain and np.array_equal(one.query, other.query)
+    search, others = one.search, other.search
+    plain = (one.version, one.offset, search.kind, search.options, search.words, search.exclude) == (
+        other.version, other.offset, others.kind, others.options, others.words, others.exclude
+    )  # fmt: skip
+    assert search.vector is not None
+    assert others.vector is not None
+    return plain and np.array_equal(search.vector, others.vector)
 
 
 def signed(body: bytes) -> str:
@@ -64,12 +91,34 @@ def test_any_text_is_a_cursor_or_an_error(text: str) -> None:
         cursor = Cursor.decode(text)
     except CursorError:
         return
-    assert cursor.kind in ("images", "prompts")
-    assert np.isfinite(cursor.query).all()
+    assert cursor.search.kind in ("images", "prompts")
+    assert cursor.search.vector is None or np.isfinite(cursor.search.vector).all()
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_vector_that_is_no_number_is_an_error(value: float) -> None:
-    text = Cursor("images", "v", np.array([value, 0], dtype=np.float32), 0, -1).encode()
+    text = Cursor("v", Search("images", np.array([value, 0], dtype=np.float32)), 0).encode()
     with pytest.raises(CursorError, match="pass the `next` of an answer unchanged"):
         Cursor.decode(text)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        [],
+        {"kind": "pictures", "version": "v", "offset": 0},
+        {"kind": "images", "version": "v", "offset": -1},
+        {"kind": "images", "version": "v", "offset": 0, "options": {"mode": "best"}},
+        {"kind": "images", "version": "v", "offset": 0, "options": {"filter": "[1]"}},
+        {"kind": "images", "version": "v", "offset": 0, "options": {"unknown": 1}},
+        {"kind": "images", "version": "v", "offset": 0, "options": [1]},
+        {"kind": "images", "version": "v", "offset": 0, "exclude": 3},
+        {"kind": "images", "version": "v", "offset": 0, "options": {"via": "images"}},
+    ],
+)
+def test_an_invention_with_a_right_checksum_is_an_error(said: object) -> None:
+    text = json.dumps(said).encode()
+    vector = np.array([1, 0], dtype="<f4").tobytes()
+    with pytest.raises(CursorError):
+        Cursor.decode(signed(len(text).to_bytes(2, "little") + text + vector))

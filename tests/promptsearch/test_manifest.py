@@ -65,7 +65,7 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '{"schema_version": 99}'])
 def test_another_schema_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(CollectionError, match="this program reads 1: build the collection again"):
+    with pytest.raises(CollectionError, match="this program reads 2: build the collection again"):
         Manifest.read(tmp_path)
 
 

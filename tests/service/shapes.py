@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-ANSWER = ["collection", "version", "took_ms", "results", "next"]  # in this order
+ANSWER = ["collection", "version", "took_ms", "results", "next", "notes"]  # in this order
 PICTURE = {"width", "height", "source", "file", "thumbnail"}
 GENERATION = {"id", "image", "settings"}
 IMAGE_RESULT = {*GENERATION, "score", "prompt"}

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptsearch.manifest import Kind
+from service.schemas import JsonQuery
 from tests.drawing import as_bytes, picture
 from tests.service.shapes import check_answer, check_problem
 
@@ -23,7 +24,7 @@ json_values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=10,
 )
-names = st.sampled_from(["q", "image", "collection", "limit", "cursor"])
+names = st.sampled_from([*JsonQuery.model_fields, "filter.seed.gte", "filter.sampler", "filter."])
 
 
 def check_handled(response: httpx.Response, kind: Kind) -> None:

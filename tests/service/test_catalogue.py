@@ -58,7 +58,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "manifest cut off": (file("manifest.json", lambda old: old[:100]), "manifest.json cannot be read"),
     "manifest empty": (file("manifest.json", lambda _: b""), "manifest.json cannot be read"),
     "manifest a list": (file("manifest.json", lambda _: b"[]"), "has schema version None"),
-    "manifest of tomorrow": (manifest(schema_version=99), "has schema version 99, this program reads 1"),
+    "manifest of tomorrow": (manifest(schema_version=99), "has schema version 99, this program reads 2"),
     "manifest with a field more": (manifest(more=1), "is not a valid manifest"),
     "another model": (manifest(model={"name": "tiny", "identity": "0" * 64, "embedding_dim": 32}),
                       "was built with another model called tiny"),

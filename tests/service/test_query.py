@@ -17,6 +17,7 @@ from promptsearch.collection import Collection
 from promptsearch.cursor import Cursor
 from promptsearch.encoders import unit
 from promptsearch.manifest import Kind
+from promptsearch.search import Search
 from tests.drawing import as_bytes, picture
 from tests.service.serving import Service
 from tests.service.shapes import check_answer, check_problem
@@ -52,9 +53,9 @@ def part(name: str, value: bytes, extra: str = "") -> bytes:
     return f'--x\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'.encode() + value + b"\r\n"
 
 
-NOTHING = "nothing is asked: send a text as `q`, a picture as `image`, or both"
+NOTHING = "nothing is asked: send a text as `q`, a picture as `image`, a filter, or several of these"
 NO_PICTURE = "this is not a picture that can be read; readable are JPEG, PNG"
-PARAMETERS = re.escape("(parameters are q, image, collection, limit, cursor)")
+PARAMETERS = re.escape("(parameters are q, negative, image, terms, filter, collection, limit, cursor, mode, sort")
 
 EMPTY: dict[str, Send] = {
     "no q": get(),
@@ -118,9 +119,9 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
         lambda url: httpx.post(url, data={"image": "@cat.png"}),
         "image was sent as text.* -F image=@FILE",
     ),
-    "two images": (
-        lambda url: httpx.post(url, files=[("image", PNG), ("image", PNG)]),
-        "image was sent twice",
+    "33 terms": (
+        lambda url: httpx.post(url, files=[("image", PNG)] * 32, data={"q": "x"}),
+        "a query has at most 32 terms",
     ),
     "two q": (lambda url: httpx.post(url, data={"q": ["x", "y"]}), "q was sent twice"),
     "parameters in the URL": (
@@ -139,7 +140,8 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
     "JSON list": (post_json(["x"]), 'the body must be a JSON object, such as {"q": "happy dog"}'),
     "JSON string": (post_json("x"), "the body must be a JSON object"),
     "JSON null": (post_json(None), "the body must be a JSON object"),
-    "cursor beside q": (get(q="x", cursor="x"), "a cursor carries its query: send it without q and image"),
+    "unknown in the URL": (raw("q=fox&other=1"), "there is no parameter 'other'; there are q, negative"),
+    "cursor beside q": (get(q="x", cursor="x"), "a cursor carries its query and options: send it without them"),
     "cursor beside image": (upload(PNG, cursor="x"), "a cursor carries its query"),
     "cursor beside q in JSON": (post_json({"q": "x", "cursor": "x"}), "a cursor carries its query"),
 }
@@ -150,8 +152,8 @@ MALFORMED: dict[str, Send] = {
     "garbage": post(bytes(range(256)) * 10, FORM),
     "no name": post(b"--x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--x--\r\n", FORM),
     "no disposition": post(b"--x\r\n\r\nx\r\n--x--\r\n", FORM),
-    "too many parts": post(b"".join(part(f"q{n}", b"x") for n in range(50)) + b"--x--\r\n", FORM),
-    "too many pictures": lambda url: httpx.post(url, files=[("image", PNG)] * 3),
+    "too many parts": post(b"".join(part(f"q{n}", b"x") for n in range(250)) + b"--x--\r\n", FORM),
+    "too many pictures": lambda url: httpx.post(url, files=[("image", PNG)] * 40),
     "a field of two megabytes": lambda url: httpx.post(url, files={"q": (None, "x" * 2_000_000)}),
 }
 
@@ -223,20 +225,18 @@ def test_a_cursor_changed_in_any_letter(server: Service, client: httpx.Client, u
 def test_a_cursor_made_up(tiny: Collection, url: str, kind: Kind, values: list[float]) -> None:
     """With a right checksum and the right version, but a vector that no answer had."""
     vector = np.array(values, dtype=np.float32)
-    cursor = Cursor(kind, tiny.version, vector, 0, -1).encode()
+    cursor = Cursor(tiny.version, Search(kind, vector), 0).encode()
     assert "`next`" in check_problem(httpx.get(url, params={"cursor": cursor}), 400, "bad-cursor")
 
 
 def test_a_cursor_past_the_end_is_an_empty_page(tiny: Collection, url: str, kind: Kind) -> None:
     vector = unit(np.ones(32, dtype=np.float32))
-    cursor = Cursor(kind, tiny.version, vector, 2**32 - 1, 2**62).encode()
+    cursor = Cursor(tiny.version, Search(kind, vector, exclude=(2**62,)), 2**32 - 1).encode()
     answer = check_answer(httpx.get(url, params={"cursor": cursor}), kind)
     assert (answer["results"], answer["next"]) == ([], None)
 
 
-@pytest.mark.parametrize(
-    "query", ["q=%00", "q=%ff%fe", "q=%ed%a0%80", "q=%F0%9F%A6%8A", "q=fox&other=1", "q=a+%26+b", "q=x;y"]
-)
+@pytest.mark.parametrize("query", ["q=%00", "q=%ff%fe", "q=%ed%a0%80", "q=%F0%9F%A6%8A", "q=a+%26+b", "q=x;y"])
 def test_strange_texts_are_texts(url: str, kind: Kind, query: str) -> None:
     check_answer(httpx.get(f"{url}?{query}"), kind)
 

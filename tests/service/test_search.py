@@ -16,6 +16,7 @@ from promptsearch.cursor import Cursor
 from promptsearch.encoders import Encoders, unit
 from promptsearch.manifest import KINDS, Kind
 from promptsearch.picture import open_picture
+from promptsearch.search import Search
 from tests.drawing import as_bytes, picture
 from tests.service.reference import exact
 from tests.service.serving import Service
@@ -232,7 +233,7 @@ def test_several_collections_without_a_default_must_be_named(several_server: Ser
 
 
 def test_a_cursor_of_another_version_is_gone(server: Service, several_server: Service, tiny: Collection) -> None:
-    other = Cursor("images", "20000101T000000.000000Z", unit(np.ones(32, dtype=np.float32)), 0, -1).encode()
+    other = Cursor("20000101T000000.000000Z", Search("images", unit(np.ones(32, dtype=np.float32))), 0).encode()
     detail = check_problem(server.get("/search/images", cursor=other), 410, "cursor-gone")
     assert tiny.version in detail
     check_problem(httpx.post(f"{server.url}/search/images", json={"cursor": other}), 410, "cursor-gone")
