@@ -77,16 +77,16 @@ def every(collection: Collection, kind: Kind, query: Vectors | None, options: Op
 filters = st.sampled_from([None, {"seed": [1, 2]}, {"folder": "f3"}, {"steps": {"exists": True}}, {"seed": 99}])
 options = (
     st.builds(
-        lambda filter, **others: Options(filter=None if filter is None else Filter.parse(filter), **others),
-        filter=filters,
+        Options,
+        filter=filters.map(lambda data: None if data is None else Filter.parse(data)),
         mode=st.sampled_from(["semantic", "keyword", "hybrid"]),
         min_score=st.none() | st.floats(-0.5, 0.9),
         group_by=st.sampled_from([None, "prompt"]),
         deduplicate=st.booleans(),
     )
     | st.builds(
-        lambda filter, **others: Options(filter=None if filter is None else Filter.parse(filter), **others),
-        filter=filters,
+        Options,
+        filter=filters.map(lambda data: None if data is None else Filter.parse(data)),
         sort=st.sampled_from(["seed", "-steps", "folder"]),
     )
     | st.builds(Options, diversity=st.floats(0, 1))
