@@ -1,11 +1,13 @@
 """How much of the encoder's speed the builder keeps, and how much memory a long CSV takes.
 
-`python -m bench.builder_speed --out FILE` measures in one run:
+`python -m bench.builder_speed` measures, each on a page of its own in `bench/results/`:
 
-- pictures a second of `embed` (read, decode, thumbnail, encode, store) against the same ONNX encoder on tensors that
-  are ready, with a full-size ViT-B/32 of random weights and 512 x 512 PNG files, as image generators write them;
-- the peak memory of `python -m builder embed open-prompts` over a CSV of ROWS generations, prompts encoded by the
-  demo's model: that of the largest process, and of all together.
+- `speed`: pictures a second of `python -m builder embed` (read, decode, thumbnail, encode, store) against the same ONNX
+  encoder on tensors that are ready, with a full-size ViT-B/32 of random weights and files as image generators write
+  them. Encoder and builder take turns, so that other work on the machine meets both, and the CPU time of both is taken,
+  which such work changes less. Where the CPU time beside the encoder goes is measured part by part.
+- `memory`: the peak memory of `python -m builder embed open-prompts` over a CSV of ROWS generations, prompts encoded by
+  the demo's model: that of the largest process, and of all together.
 """
 
 from __future__ import annotations
@@ -14,63 +16,180 @@ import argparse
 import csv
 import json
 import logging
+import os
 import random
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
+from PIL.PngImagePlugin import PngInfo
 
+from builder.cache import digest_of
 from builder.checkpoint import Checkpoint
-from builder.embed import embed
 from builder.export import export
-from builder.sources import open_source
+from builder.sources.generation import read_generation
+from promptsearch.bundle import Bundle
 from promptsearch.cores import cores
 from promptsearch.encoders import IMAGE_BATCH, Encoders
 from promptsearch.manifest import Manifest
 from promptsearch.picture import open_picture
+from promptsearch.preprocessing import Preprocessing
+from promptsearch.thumbnails import make_thumbnail
 from tests.checkpoints import VIT_B_32, random_state, save
 
 DEMO = Path("builder/demo/emoji")
+RESULTS = Path("bench/results")
 PICTURES = 256
 SIDE = 512  # pixels
+FORMATS = ("png", "jpg")
+ROUNDS = 3
+ALONE = 3  # batches that the encoder does before and after each build
+PARAMETERS = "a small drawing on a noisy ground\nSteps: 50, Sampler: Euler a, CFG scale: 7, Seed: {}, Size: 512x512"
 ROWS = 1_000_000
 GENERATIONS = 5  # of a prompt, as in open-prompts: 10 million of 1.94 million prompts
 
 
-def write_pictures(folder: Path) -> None:
-    """PNG files about as large as a diffusion model's (300 to 500 KB): emoji on a noisy gradient."""
+def write_pictures(folder: Path, suffix: str = "png") -> list[Path]:
+    """Files about as large as a diffusion model's (PNG: 430 KB): emoji on a noisy gradient, with their settings."""
     rng = np.random.default_rng(0)
     files = sorted((DEMO / "images" / "noto").glob("*.webp"))[:PICTURES]
     ramp = np.linspace(0, 255, SIDE)
+    written = []
     for number, file in enumerate(files):
         fade = np.add.outer(ramp * rng.random(), ramp * rng.random())[..., None] * rng.random(3) / 2
         ground = Image.fromarray(np.clip(fade + rng.normal(60, 6, (SIDE, SIDE, 3)), 0, 255).astype(np.uint8))
         emoji = Image.open(file).convert("RGBA").resize((SIDE // 2, SIDE // 2))
         ground.paste(emoji, (SIDE // 4, SIDE // 4), emoji)
-        ground.save(folder / f"{number:04}.png")
+        written.append(folder / f"{number:04}.{suffix}")
+        ground.save(written[-1], **_settings(suffix, PARAMETERS.format(number)))
+    return written
 
 
-def speed(work: Path) -> tuple[float, float]:
-    """Pictures a second: of the encoder alone, and of the builder."""
-    bundle = export(Checkpoint.file(save(random_state(VIT_B_32), work / "clip.pt")), work / "model", licence="none")
-    pictures = work / "pictures"
-    pictures.mkdir()
-    write_pictures(pictures)
+def _settings(suffix: str, parameters: str) -> dict[str, Any]:
+    """Arguments of Pillow's `save` that write them as AUTOMATIC1111 does."""
+    if suffix == "png":
+        info = PngInfo()
+        info.add_text("parameters", parameters)
+        return {"pnginfo": info}
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = "AUTOMATIC1111"
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.UserComment] = b"UNICODE\0" + parameters.encode("utf-16-be")
+    return {"exif": exif, "quality": 95}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of some pictures."""
+
+    pictures: int
+    wall: float  # seconds
+    cpu: float  # seconds of all processes
+
+    @property
+    def rate(self) -> float:
+        return self.pictures / self.wall
+
+    @property
+    def cpu_each(self) -> float:
+        """Milliseconds."""
+        return 1000 * self.cpu / self.pictures
+
+
+@dataclass(frozen=True)
+class Speed:
+    alone: list[Cost]
+    built: list[Cost]  # without their start
+    start: Cost
+    parts: dict[str, float]  # CPU milliseconds a picture
+
+    @property
+    def alone_rate(self) -> float:
+        return statistics.median(cost.rate for cost in self.alone)
+
+    @property
+    def alone_cpu(self) -> float:
+        return statistics.median(cost.cpu_each for cost in self.alone)
+
+    @property
+    def built_cpu(self) -> float:
+        return statistics.median(cost.cpu_each for cost in self.built)
+
+    @property
+    def built_rate(self) -> float:
+        return statistics.median(cost.rate for cost in self.built)
+
+    @property
+    def whole_rate(self) -> float:
+        return statistics.median(cost.pictures / (cost.wall + self.start.wall) for cost in self.built)
+
+
+def speed(work: Path, bundle: Bundle, suffix: str) -> Speed:
+    for folder in (work / suffix, work / f"one-{suffix}"):
+        folder.mkdir()
+    files = write_pictures(work / suffix, suffix)
+    shutil.copy(files[0], work / f"one-{suffix}")
     encoders = Encoders(bundle)
-    ready = np.stack([encoders.preprocessing(open_picture(path)) for path in sorted(pictures.iterdir())])
-    encoders.encode_pixels(ready[:IMAGE_BATCH])  # the first run allocates
-    started = time.monotonic()
-    for start in range(0, len(ready), IMAGE_BATCH):
-        encoders.encode_pixels(ready[start : start + IMAGE_BATCH])
-    alone = len(ready) / (time.monotonic() - started)
-    source = open_source("folder", pictures, None)
-    manifest = embed(source, encoders, bundle, work / "collection", engine_name="onnx")
-    return alone, float(manifest.build["images_a_second"])
+    ready = np.stack([encoders.preprocessing(open_picture(path)) for path in files[:IMAGE_BATCH]])
+    encoders.encode_pixels(ready)  # the first run allocates
+    alone, built = [], []
+    start = build(work, bundle, work / f"one-{suffix}", 1)
+    for _ in range(ROUNDS):
+        alone.append(encode(encoders, ready))
+        whole = build(work, bundle, work / suffix, len(files))
+        built.append(Cost(len(files) - 1, whole.wall - start.wall, whole.cpu - start.cpu))
+        alone.append(encode(encoders, ready))
+    return Speed(alone, built, start, parts(files[:64], encoders.preprocessing))
+
+
+def encode(encoders: Encoders, ready: np.ndarray[Any, np.dtype[np.float32]]) -> Cost:
+    wall, cpu = time.monotonic(), time.process_time()
+    for _ in range(ALONE):
+        encoders.encode_pixels(ready)
+    return Cost(ALONE * len(ready), time.monotonic() - wall, time.process_time() - cpu)
+
+
+def build(work: Path, bundle: Bundle, pictures: Path, count: int) -> Cost:
+    """`embed` in processes of its own. Wall time is that of the pictures, CPU time also that of loading the model."""
+    shutil.rmtree(work / "indices", ignore_errors=True)
+    usage = watch(["embed", "folder", str(pictures), "--model", str(bundle.folder), "--collection", "c",
+                   "--indices", str(work / "indices")])  # fmt: skip
+    manifest = Manifest.read(work / "indices" / "c" / "staging")
+    assert manifest.build["encoded"]["images"] == count
+    return Cost(count, manifest.build["seconds"]["images"], usage.cpu)
+
+
+def parts(files: list[Path], preprocessing: Preprocessing) -> dict[str, float]:
+    """CPU milliseconds that each step beside the encoder takes of a picture."""
+    contents = [path.read_bytes() for path in files]
+    pictures = [open_picture(content) for content in contents]
+    crops = np.stack([np.asarray(preprocessing.crop(picture)) for picture in pictures])
+    return {
+        "decode": _cpu(open_picture, contents),
+        "resize and crop for the encoder": _cpu(preprocessing.crop, pictures),
+        "normalise": _cpu(preprocessing.normalise, crops),
+        "thumbnail": _cpu(make_thumbnail, pictures),
+        "read, and digest of the content": _cpu(lambda path: digest_of(path.read_bytes()), files),
+        "prompt and settings from the metadata": _cpu(read_generation, files),
+    }
+
+
+def _cpu(step: Callable[[Any], object], given: Iterable[Any]) -> float:
+    taken = []
+    for one in given:
+        started = time.process_time()
+        step(one)
+        taken.append(1000 * (time.process_time() - started))
+    return statistics.median(taken)
 
 
 def write_csv(path: Path) -> None:
@@ -89,28 +208,45 @@ def write_csv(path: Path) -> None:
             writer.writerow((prompt, json.dumps({"raw_discord_data": known})))
 
 
-def memory(work: Path) -> tuple[int, int, Manifest]:
-    """Peak resident bytes of the largest process and of all, and what was built."""
-    write_csv(work / "prompts.csv")
-    command = [sys.executable, "-m", "builder", "embed", "open-prompts", str(work / "prompts.csv"), "--model",
-               "models/emoji", "--collection", "long", "--indices", str(work)]  # fmt: skip
-    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
-    largest, together = 0, 0
+@dataclass
+class Usage:
+    """What a builder's processes took: bytes of the largest and of all together at their peaks, seconds of CPU."""
+
+    largest: int = 0
+    together: int = 0
+    cpu: float = 0.0
+
+
+def watch(arguments: list[str]) -> Usage:
+    """Run `python -m builder` with these."""
+    command = [sys.executable, "-m", "builder", *arguments]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    usage, cpu = Usage(), dict[int, float]()
     ended = threading.Event()
 
-    def watch() -> None:
-        nonlocal largest, together
-        while not ended.wait(0.2):
-            found = [_resident(each) for each in _session(process.pid)]
-            largest, together = max([largest, *found]), max(together, sum(found))
+    def look() -> None:
+        while not ended.wait(0.1):
+            found = {each: _resident(each) for each in _session(process.pid)}
+            usage.largest = max([usage.largest, *found.values()])
+            usage.together = max(usage.together, sum(found.values()))
+            for each in found:
+                cpu[each] = max(cpu.get(each, 0.0), _cpu_seconds(each))
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=look)
     watcher.start()
     status = process.wait()
     ended.set()
     watcher.join()
     assert status == 0, "the builder failed"
-    return largest, together, Manifest.read(work / "long" / "staging")
+    usage.cpu = sum(cpu.values())
+    return usage
+
+
+def memory(work: Path) -> tuple[Usage, Manifest]:
+    write_csv(work / "prompts.csv")
+    usage = watch(["embed", "open-prompts", str(work / "prompts.csv"), "--model", "models/emoji",
+                   "--collection", "long", "--indices", str(work)])  # fmt: skip
+    return usage, Manifest.read(work / "long" / "staging")
 
 
 def _session(leader: int) -> list[int]:
@@ -133,24 +269,74 @@ def _resident(process: int) -> int:
         return 0
 
 
-def page(alone: float, built: float, largest: int, together: int, manifest: Manifest) -> str:
+def _cpu_seconds(process: int) -> float:
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def speed_page(found: dict[str, Speed], load: float) -> str:
+    def row(title: str, of: Callable[[Speed], object]) -> str:
+        return f"| {title} | " + " | ".join(str(of(one)) for one in found.values()) + " |"
+
+    def ceiling(one: Speed, *steps: str) -> str:
+        return f"{one.alone_cpu / (one.alone_cpu + sum(one.parts[step] for step in steps)):.2f}"
+
+    steps = list(next(iter(found.values())).parts)
+    return "\n".join(
+        (
+            "# The builder's speed",
+            "",
+            f"Made by `python -m bench.builder_speed speed` on {cores()} cores, in one run. When it began, other work "
+            f"kept the machine at a load of {load:.1f}: where that is not near 0, the CPU time is the better measure.",
+            "",
+            f"{PICTURES} files of {SIDE} x {SIDE} pixels, ViT-B/32 (random weights). Medians of {ROUNDS} builds, each "
+            "between two measurements of the encoder.",
+            "",
+            f"| | {' | '.join(found)} |",
+            "|---|" + "---|" * len(found),
+            row("pictures a second: the encoder alone, on tensors that are ready", lambda one: f"{one.alone_rate:.1f}"),
+            row("… `embed`: read, decode, thumbnail, encode, store", lambda one: f"{one.built_rate:.1f}"),
+            row("ratio (goal: 0.9)", lambda one: f"**{one.built_rate / one.alone_rate:.2f}**"),
+            row("seconds to start, counted apart (a build of one picture)", lambda one: f"{one.start.wall:.1f}"),
+            row(f"ratio with the start, of {PICTURES} pictures", lambda one: f"{one.whole_rate / one.alone_rate:.2f}"),
+            row("CPU a picture, all processes: the encoder alone, ms", lambda one: f"{one.alone_cpu:.1f}"),
+            row("… `embed`, ms", lambda one: f"{one.built_cpu:.1f}"),
+            row("ratio of the CPU", lambda one: f"**{one.alone_cpu / one.built_cpu:.2f}**"),
+            "",
+            "What a picture costs beside the encoder, each step alone:",
+            "",
+            f"| CPU, ms | {' | '.join(found)} |",
+            "|---|" + "---|" * len(found),
+            *(row(step, lambda one, step=step: f"{one.parts[step]:.2f}") for step in steps),  # type: ignore[misc]
+            row("together", lambda one: f"{sum(one.parts.values()):.2f}"),
+            "",
+            "An encoder on the CPU keeps every core busy, so whatever else is done takes its time away. No builder "
+            "that does these steps on the same cores is faster than",
+            "",
+            f"| ceiling of the ratio | {' | '.join(found)} |",
+            "|---|" + "---|" * len(found),
+            row("with all of them", lambda one: ceiling(one, *steps)),
+            row("with decoding and resizing alone", lambda one: ceiling(one, *steps[:2])),
+            "",
+        )
+    )
+
+
+def memory_page(usage: Usage, manifest: Manifest) -> str:
     counts, seconds = manifest.counts, manifest.build["seconds"]
     return "\n".join(
         (
-            "# The builder's speed and memory",
+            "# The builder's memory",
             "",
-            f"Made by `python -m bench.builder_speed` on {cores()} cores, in one run.",
-            "",
-            f"| {PICTURES} PNG files of {SIDE} x {SIDE} pixels, ViT-B/32 (random weights) | pictures a second |",
-            "|---|---|",
-            f"| the encoder alone, on tensors that are ready | {alone:.1f} |",
-            f"| `embed`: read, decode, thumbnail, encode, store | {built:.1f} |",
-            f"| ratio (goal: 0.9) | {built / alone:.2f} |",
+            f"Made by `python -m bench.builder_speed memory` on {cores()} cores, in one run.",
             "",
             f"| a CSV of {counts['images']:,} generations of {counts['prompts']:,} prompts, the demo's model | |",
             "|---|---|",
-            f"| peak memory of the builder's largest process (goal: 1 GB) | {largest / 1e6:.0f} MB |",
-            f"| of all its processes together | {together / 1e6:.0f} MB |",
+            f"| peak memory of the builder's largest process (goal: 1 GB) | {usage.largest / 1e6:.0f} MB |",
+            f"| of all its processes together | {usage.together / 1e6:.0f} MB |",
             f"| seconds to read and store them | {seconds['images']:.0f} |",
             f"| seconds to encode the prompts | {seconds['prompts']:.0f} |",
             "",
@@ -160,15 +346,22 @@ def page(alone: float, built: float, largest: int, together: int, manifest: Mani
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=Path("bench/results/builder-speed.md"))
-    arguments = parser.parse_args()
+    parser.add_argument("what", nargs="*", default=["speed", "memory"], help="speed, memory; both unless said")
+    what = parser.parse_args().what
     logging.basicConfig(level=logging.WARNING)
-    with tempfile.TemporaryDirectory() as folder:
-        alone, built = speed(Path(folder))
-    with tempfile.TemporaryDirectory() as folder:
-        text = page(alone, built, *memory(Path(folder)))
-    arguments.out.write_text(text, encoding="utf-8")
-    print(text)
+    if "speed" in what:
+        with tempfile.TemporaryDirectory() as folder:
+            work, load = Path(folder), os.getloadavg()[0]
+            checkpoint = Checkpoint.file(save(random_state(VIT_B_32), work / "clip.pt"))
+            bundle = export(checkpoint, work / "model", licence="none")
+            text = speed_page({suffix.upper(): speed(work, bundle, suffix) for suffix in FORMATS}, load)
+        (RESULTS / "builder-speed.md").write_text(text, encoding="utf-8")
+        print(text)
+    if "memory" in what:
+        with tempfile.TemporaryDirectory() as folder:
+            text = memory_page(*memory(Path(folder)))
+        (RESULTS / "builder-memory.md").write_text(text, encoding="utf-8")
+        print(text)
 
 
 if __name__ == "__main__":
