@@ -54,6 +54,8 @@ class _Opened:
         bundle = Bundle.open(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
+        # As the service's: spinning threads would fight with the load generator beside them.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         path = bundle.path(bundle.precisions["fp32"].text)
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.tokenizer = Tokenizer.load(bundle)

@@ -54,7 +54,9 @@ class Outcome:
 
     def rate(self, warm: float) -> float:
         """Answers a second, of those that came between `warm` seconds and the last request."""
-        return float(((self.ended >= warm) & (self.ended < self.seconds)).sum()) / (self.seconds - warm)
+        answered = int(((self.ended >= warm) & (self.ended < self.seconds)).sum())
+        assert answered, f"nothing was answered between {warm} and {self.seconds:.1f} s: measure for longer"
+        return answered / (self.seconds - warm)
 
 
 class LoadGenerator:

@@ -186,7 +186,7 @@ def page(figures: Figures) -> str:
     lines = [
         "# The service's speed",
         "",
-        f"Made by `python -m bench.service_speed` on {cores()} cores, in one run. Its text says what is compared;",
+        f"Made by `python -m bench.service_speed` on {cores()} cores, in one run. Its docstring says what is compared;",
         f"the peer is clip-retrieval {peer.version()}.",
         "A ratio is the median of the rounds' ratios; beside it stand the medians.",
         "",
