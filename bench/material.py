@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.bundle import Bundle
-from promptsearch.errors import BundleError, CollectionError
+from promptsearch.errors import BundleError, CollectionError, UnknownCollection
 from promptsearch.manifest import FILES, Manifest, current_version
 
 COUNTS = {"10k": 10_000, "100k": 100_000, "1M": 1_000_000}
@@ -65,9 +65,7 @@ class Material:
     def collection(self, name: str) -> Path:
         """The folder of indices with the published collection of COUNTS[name] pictures alone."""
         indices = self._folder / "indices" / name
-        try:
-            Manifest.read(current_version(indices / name))
-        except CollectionError:
+        if not self._is_of_today(indices / name):
             from bench.making import make_collection
 
             log.info("building the collection of %s pictures", name)
@@ -75,6 +73,13 @@ class Material:
             texts = Queries(1).take(min(PROMPTS, count))
             make_collection(indices / name, self.bundle(), count, [f"{text}, many details" for text in texts])
         return indices
+
+    def _is_of_today(self, collection: Path) -> bool:
+        try:
+            manifest = Manifest.read(current_version(collection))
+        except (UnknownCollection, CollectionError):
+            return False
+        return manifest.model.identity == self.bundle().identity
 
     def version(self, name: str) -> Path:
         """The folder with the collection's files."""
