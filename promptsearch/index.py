@@ -20,8 +20,8 @@ from promptsearch.stages import Stage, untimed
 Rows = NDArray[np.int64]
 Scores = NDArray[np.float32]
 
-EXACT = 20_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
-_WIDER = 0.5  # the rarer the rows that a filter leaves, the further apart they lie
+EXACT = 3_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
+_WIDER = 0.3  # the rarer the rows that a filter leaves, the further apart they lie
 _PART = 4096  # rows that are scored at once: 8 MB of 512 dimensions
 
 
