@@ -12,6 +12,8 @@ from rich.console import Console
 from promptsearch.cli import parser
 from promptsearch.errors import PromptSearchError
 
+_UNBROKEN = 10_000  # columns
+
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser().parse_args(arguments)
@@ -20,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if parsed.json:
             print(json.dumps(answer, ensure_ascii=False))
         else:
-            Console(highlight=False).print(shown)
+            # What another program reads has one line a result, however long.
+            Console(highlight=False, width=None if sys.stdout.isatty() else _UNBROKEN).print(shown)
         sys.stdout.flush()
     except PromptSearchError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -33,7 +33,7 @@ def error_of_problem(document: Mapping[str, Any], retry_after: int = 1) -> Promp
         error = NoVectors(kind, detail)
         if error.slug == slug:
             return error
-    found = {one.slug: one for one in _kinds(PromptSearchError)}.get(slug)
+    found = {one.slug: one for one in _kinds(PromptSearchError) if "slug" in vars(one)}.get(slug)
     if found is RateExceeded or found is Overloaded:
         return found(detail, retry_after)
     if found is None or not type.startswith(PROBLEM):
