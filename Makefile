@@ -23,7 +23,7 @@ demo: indices/emoji/current ## build the emoji collection if it is not there, an
 test: setup-all setup-download setup-client ## every test
 	$(BIN)/python -m pytest
 
-check: setup-all ## lint, format, types, imports, fast tests
+check: setup-all setup-client ## lint, format, types, imports, fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
