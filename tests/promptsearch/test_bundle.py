@@ -42,6 +42,7 @@ def test_a_bundle_describes_what_decides_a_vector(vit_bundle: Bundle) -> None:
     assert data["text"] == {
         "context_length": 77, "vocabulary_size": 49408, "start_id": 49406, "end_id": 49407, "padding_id": 0,
         "cleaning": "clip", "padding": "longest", "mask": "causal", "pooling": "end-of-text",
+            "splitting": "clip",
     }  # fmt: skip
     assert set(data["files"]) == {"text.onnx", "image.onnx", "tokenizer.json"}
     assert data["licence"] == "CC0-1.0"
