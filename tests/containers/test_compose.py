@@ -1,0 +1,136 @@
+"""The README's section on containers: its commands as they stand there, and whether what they start is as it says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests import source
+from tests.containers.engine import Engine, compose
+from tests.test_readme import CONTAINERS, commands
+from tests.workspace import ROOT, free_port, make_workspace
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+PORTS = {"PORT": "8000", "PROXY_PORT": "8080", "PROMETHEUS_PORT": "9090", "GRAFANA_PORT": "3000"}
+DEMO, OWN, SCALED, IMAGES = re.findall(r"```sh\n.*?^```$", CONTAINERS, re.DOTALL | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A checkout for a machine without a GPU, as the README says, whose ports are free ones in place of the usual."""
+
+    engine: Engine
+    folder: Path
+    ports: dict[str, str]
+
+    def run(self, command: str) -> str:
+        for name, usual in PORTS.items():
+            command = command.replace(f"localhost:{usual}", f"localhost:{self.ports[name]}")
+        return self.engine.output(command, self.folder)
+
+    def run_all(self, block: str) -> dict[str, str]:
+        """What each command of a block printed."""
+        return {command: self.run(command) for command in commands(block)}
+
+    def url(self, port: str) -> str:
+        return f"http://127.0.0.1:{self.ports[port]}"
+
+    def containers(self, service: str) -> list[str]:
+        """Their ids."""
+        labels = f"label=com.docker.compose.project={self.project} label=com.docker.compose.service={service}"
+        filters = " ".join(f"--filter {label}" for label in labels.split())
+        return self.engine.output(f"docker ps --quiet {filters}").split()
+
+    @property
+    def project(self) -> str:
+        return f"prompt-search-{self.ports['PORT']}"
+
+
+@pytest.fixture(scope="module")
+def checkout(cpu_images: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
+    """Where the first block has run; nothing of it is left afterwards."""
+    folder = make_workspace(tmp_path_factory.mktemp("containers") / "checkout")
+    source.write(folder / "sources" / "my-pictures")
+    made = Checkout(cpu_images, folder, {name: str(free_port()) for name in PORTS})
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    without_gpu = re.sub(r"^#(COMPOSE_FILE=)", r"\1", example, flags=re.MULTILINE)
+    ours = {**made.ports, "COMPOSE_PROJECT_NAME": made.project}
+    (folder / ".env").write_text(without_gpu + "".join(f"{name}={value}\n" for name, value in ours.items()))
+    try:
+        for command, printed in made.run_all(DEMO).items():
+            if command.startswith("curl"):
+                assert json.loads(printed)["collection"] == "emoji"
+        yield made
+    finally:
+        made.run("docker compose --profile scale --profile observe down --volumes")
+
+
+def test_limits_are_those_of_the_file(checkout: Checkout) -> None:
+    [service] = checkout.containers("service")
+    host = json.loads(checkout.engine.output(f"docker inspect {service}"))[0]["HostConfig"]
+    limits = compose()["services"]["service"]["deploy"]["resources"]["limits"]
+    assert limits == {"cpus": "${SERVICE_CPUS:-2}", "memory": "${SERVICE_MEMORY:-2g}"}
+    assert host["Memory"] == 2 * 2**30
+    assert host["NanoCpus"] == 2 * 10**9
+    assert host["ReadonlyRootfs"]
+    assert host["PidsLimit"] == 256
+
+
+def test_what_is_built_is_served(checkout: Checkout, gpu_image: Engine) -> None:
+    for command in commands(OWN):
+        if " exporter " in command:
+            export(command, checkout)
+        elif command.startswith("curl"):
+            answer = json.loads(checkout.run(command))
+            assert answer["collection"] == "mine"
+            assert answer["results"][0]["prompt"]["text"] == "a red fox"
+        else:
+            assert "mine" in checkout.run(command)
+
+
+def export(command: str, checkout: Checkout) -> None:
+    """As it stands there, where OpenAI's server can be reached; else the demo's model takes the other's place."""
+    done = checkout.engine.run(command, checkout.folder)
+    if done.returncode:
+        assert "cannot be downloaded" in done.stdout + done.stderr
+        model = "/opt/prompt-search/models/emoji models/ViT-B-32"
+        checkout.run(f"docker compose run --rm --entrypoint cp exporter -r {model}")
+
+
+def test_replicas_share_the_work_and_are_watched(checkout: Checkout) -> None:
+    *start, end = commands(SCALED)
+    for command in start:
+        printed = checkout.run(command)
+        assert not command.startswith("curl") or json.loads(printed)
+    assert len(checkout.containers("replica")) == 2
+
+    proxy = httpx.Client(base_url=checkout.url("PROXY_PORT"), timeout=30)
+    assert proxy.get("/metrics").status_code == 404
+    assert proxy.post("/search/images", content=b"x" * (21 * 2**20)).status_code == 413
+    one, other = checkout.containers("replica")
+    checkout.run(f"docker stop {one}")
+    for _ in range(10):
+        assert proxy.get("/search/images", params={"q": "dog"}).status_code == 200
+    checkout.run(f"docker start {one}")
+    checkout.run(f"docker exec {other} id")
+
+    checkout.run(end)
+    assert not checkout.containers("service")
+
+
+def test_the_images_run_by_themselves(checkout: Checkout, gpu_image: Engine) -> None:
+    for command in commands(IMAGES):
+        if command.startswith("docker run "):
+            container = checkout.run(
+                command.replace("docker run ", "docker run --detach ").replace("8000:8000", f"{free_port()}:8000")
+            )
+            checkout.run(f"docker stop {container}")
+        else:
+            checkout.engine.output(command)  # in the real checkout, of which they are made

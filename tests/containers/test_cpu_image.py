@@ -1,0 +1,105 @@
+"""The service's image: as small as it says, without what builds it, and running with no rights at all."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.containers.engine import Engine
+from tests.workspace import free_port
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # images are built the first time
+
+LOCKED_IN = (
+    "--read-only --tmpfs /tmp:rw,size=64m,mode=1777 --cap-drop ALL --security-opt no-new-privileges "
+    "--memory 512m --memory-swap 512m --cpus 1 --pids-limit 128"
+)
+CURL = "curl --silent --show-error --fail-with-body"
+DOG = "builder/demo/emoji/images/noto/1f436.webp"
+
+
+class Container:
+    def __init__(self, engine: Engine, name: str, port: int) -> None:
+        self.engine, self.name, self.address = engine, name, f"127.0.0.1:{port}"
+
+    def inside(self, command: str) -> str:
+        return self.engine.output(f"docker exec {self.name} {command}")
+
+    def state(self, field: str) -> str:
+        return self.engine.output(f"docker inspect --format '{{{{.State.{field}}}}}' {self.name}")
+
+    def search(self, query: str) -> list[str]:
+        """The prompts of the images found, by curl."""
+        results = json.loads(self.engine.output(f"{CURL} {query}"))["results"]
+        return [one["prompt"]["text"] for one in results]
+
+    def await_ready(self) -> None:
+        url = f"http://{self.address}/readyz"
+        self.engine.output(f"{CURL} --retry 60 --retry-delay 1 --retry-all-errors --output /dev/null {url}")
+
+
+@pytest.fixture(scope="module")
+def container(cpu_images: Engine) -> Iterator[Container]:
+    port = free_port()
+    name = f"prompt-search-{port}"
+    cpu_images.output(f"docker run --detach --name {name} --publish 127.0.0.1:{port}:8000 {LOCKED_IN} prompt-search")
+    running = Container(cpu_images, name, port)
+    try:
+        running.await_ready()
+        yield running
+    except AssertionError as error:
+        raise AssertionError(cpu_images.run(f"docker logs {name}").stdout) from error
+    finally:
+        cpu_images.output(f"docker rm --force --volumes {name}")
+
+
+def test_a_text_and_an_upload_find_the_demo(container: Container) -> None:
+    assert "dog" in container.search(f"'{container.address}/search/images?q=happy+dog&limit=3'")[0]
+    assert container.search(f"-F image=@{DOG} -F limit=2 {container.address}/search/images") == ["dog face"] * 2
+
+
+def test_originals_are_served(container: Container) -> None:
+    container.engine.output(f"{CURL} {container.address}/images/63301c87dd7301ec4537/file | cmp - {DOG}")
+
+
+def test_the_health_check_passes(container: Container) -> None:
+    if container.engine.name == "podman":  # which has no timer without systemd
+        container.engine.output(f"podman healthcheck run {container.name}")
+    else:
+        for _ in range(60):
+            if container.state("Health.Status") == "healthy":
+                break
+            time.sleep(1)
+        assert container.state("Health.Status") == "healthy"
+
+
+def test_it_has_no_rights(container: Container) -> None:
+    assert container.inside("id -u") == "10001"
+    status = container.inside("cat /proc/1/status")
+    assert set(re.findall(r"^Cap\w+:\t(\w+)$", status, re.MULTILINE)) == {"0" * 16}
+    assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+    assert container.engine.run(f"docker exec {container.name} touch /opt/prompt-search/x").returncode != 0
+
+
+def test_its_threads_are_as_many_as_its_cpus(container: Container) -> None:
+    assert container.inside("python -c 'from promptsearch.cores import cores; print(cores())'") == "1"
+
+
+def test_neither_torch_nor_what_builds_is_in_it(container: Container) -> None:
+    for module in ("torch", "autofaiss", "builder", "pip", "uv"):
+        done = container.engine.run(f"docker exec {container.name} python -c 'import {module}'")
+        assert "ModuleNotFoundError" in done.stderr, module
+    assert not container.engine.run(f"docker exec {container.name} sh -c 'command -v gcc cc make uv'").stdout
+
+
+def test_its_size(cpu_images: Engine) -> None:
+    assert int(cpu_images.output("docker image inspect --format '{{.Size}}' prompt-search")) <= 700_000_000
+
+
+def test_sigterm_ends_it_with_0(container: Container) -> None:
+    container.engine.output(f"docker stop --time 40 {container.name}")
+    assert container.state("ExitCode") == "0"

@@ -1,0 +1,33 @@
+"""The builder's image with PyTorch, which computes on a CPU where there is no GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests import source
+from tests.containers.engine import Engine
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # five gigabytes of PyTorch are unpacked the first time
+
+
+def test_it_builds_a_collection_with_pytorch(gpu_image: Engine, tmp_path: Path) -> None:
+    source.write(tmp_path / "pictures")
+    indices = tmp_path / "indices"
+    indices.mkdir()
+    indices.chmod(0o777)  # the container's user is another than ours
+    locked_in = "--cap-drop ALL --security-opt no-new-privileges"
+    mounted = f"--volume {tmp_path / 'pictures'}:/data/pictures:ro --volume {indices}:/data/indices"
+    built = gpu_image.output(
+        f"docker run --rm {locked_in} {mounted} prompt-search-builder:gpu build manifest pictures --engine torch "
+        "--model /opt/prompt-search/models/emoji --collection mine"
+    )
+    assert "published mine" in built
+    assert (indices / "mine" / "current").is_file()
+
+
+def test_its_pytorch_is_that_for_gpus(gpu_image: Engine) -> None:
+    asked = "import torch; print(torch.version.cuda)"
+    image = "--entrypoint python prompt-search-builder:gpu"
+    assert gpu_image.output(f"docker run --rm {image} -c '{asked}'").startswith("13.")
