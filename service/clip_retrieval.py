@@ -7,13 +7,15 @@ so that `/metadata` knows which is meant.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, Field
-from pydantic_core import to_json
+from pydantic import BaseModel, BeforeValidator, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, to_json
 
 from promptsearch.cursor import Cursor
 from promptsearch.errors import UnknownItem
@@ -30,7 +32,26 @@ PICTURES = 100  # of one answer that hold their thumbnail; the others have their
 FILLED = 1_000  # results that are looked through so that those folded into others are made up for
 
 _Absent = BeforeValidator(lambda value: None if value == "" else value)  # what its page sends for nothing
+_NUMBER = r"^-?[0-9]{1,30}$"
 _UNUSED = "taken, and without effect here"
+
+
+def _number(value: Any) -> Any:
+    """Refuses what Pydantic would take for a number though nobody means one."""
+    if isinstance(value, bool) or (isinstance(value, str) and not re.match(_NUMBER, value)):
+        raise ValueError("a whole number is wanted")
+    return value
+
+
+class _OrItsDigits:
+    """In the description: a number, or a text of its digits."""
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), {"type": "string", "pattern": _NUMBER}]}
+
+
+Id = Annotated[int, BeforeValidator(_number), _OrItsDigits()]
+Count = Annotated[int, Field(ge=0, le=MAX_PLACES), BeforeValidator(_number), _OrItsDigits()]
 
 
 class KnnQuery(BaseModel):
@@ -45,10 +66,8 @@ class KnnQuery(BaseModel):
         None, description="a vector of the model's dimension and any length", max_length=16_384
     )
     modality: Literal["image", "text"] = Field("image", description="text: find prompts")
-    num_images: int = Field(DEFAULT_IMAGES, ge=0, le=MAX_PLACES, description="results that carry their metadata")
-    num_result_ids: int | None = Field(
-        None, ge=1, le=MAX_PLACES, description="results; as many as num_images unless said"
-    )
+    num_images: Count = Field(DEFAULT_IMAGES, description="results that carry their metadata")
+    num_result_ids: Count | None = Field(None, description="results; as many as num_images unless said")
     indice_name: Annotated[str | None, _Absent] = Field(None, description="a collection; the first unless said")
     deduplicate: bool | None = Field(
         None, description="of results whose vectors are over 0.94 alike, and what is alike to those, the first alone"
@@ -70,7 +89,7 @@ class KnnQuery(BaseModel):
 
 
 class MetadataQuery(BaseModel):
-    ids: list[int] = Field(max_length=MAX_PLACES)
+    ids: list[Id] = Field(max_length=MAX_PLACES)
     indice_name: Annotated[str | None, _Absent] = None
 
 

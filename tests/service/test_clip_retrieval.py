@@ -306,6 +306,7 @@ WRONG: dict[str, tuple[str, Any, int, str]] = {
     "an id below all": ("/metadata", {"ids": [-1]}, 404, "unknown-id"),
     "an id without end": ("/metadata", {"ids": [10**30]}, 404, "unknown-id"),
     "an id that is none": ("/metadata", {"ids": ["first"]}, 400, "bad-parameter"),
+    "an id that is true": ("/metadata", {"ids": [True]}, 400, "bad-parameter"),
     "no ids": ("/metadata", {"indice_name": "tiny"}, 400, "bad-parameter"),
 }
 
