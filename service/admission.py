@@ -17,9 +17,9 @@ Work = Literal["text", "picture", "search", "deep", "item"]
 
 # Seconds that each occupies the service, until it is learnt: CLIP ViT-B/32 on two cores, rounded up.
 _FIRST_GUESS: dict[Work, float] = {"text": 0.02, "picture": 0.1, "search": 0.01, "deep": 0.2, "item": 0.002}
-_LEARNING = 0.1  # how much one answer changes what is expected of the next
+_GUESSED = 4  # answers that a first guess counts for
+_MEMORY = 10.0  # seconds of work that what is expected is an average of
 _ALONE = 0.5  # of what takes a batch to itself: with others, each costs less
-_MOST = 3.0  # times the expectation: an odd one out is not taken for more
 _ROOM = 0.5  # of the deadline may be promised; the rest is for what was not expected
 
 
@@ -27,7 +27,8 @@ class Admission:
     """A bounded queue with a deadline, for the event loop alone.
 
     Work is taken while there is a place and what is ahead of it is expected to be done in half of the deadline. What
-    each kind costs is learnt from how long answers took against what the queue before them had promised, so batching,
+    each kind costs is learnt from the time between one answer and the next while there is work: the costs of many
+    answers then add up to the time that they took, however they were batched and on however many cores. So batching,
     other models and slower machines need no setting.
     """
 
@@ -36,13 +37,17 @@ class Admission:
         self._places = places
         self._deadline = deadline
         self._metrics = metrics
-        self._cost = dict(_FIRST_GUESS)
+        # Of each kind, lately: seconds that its answers took, and how many there were. Both fade alike, so a batch
+        # that is answered at one moment counts as much as as many answers one by one.
+        self._seconds = {work: _GUESSED * guess for work, guess in _FIRST_GUESS.items()}
+        self._answers = dict.fromkeys(_FIRST_GUESS, float(_GUESSED))
         self._taken = 0
         self._ahead = 0.0  # seconds, of all that is taken
+        self._last = 0.0  # when the last answer was given, or the first work taken since there was none
 
     def check(self, work: Work) -> None:
         """Raises Overloaded where `work` would not be taken now: before a body is read that would be for nothing."""
-        expected = self._ahead + self._cost[work]
+        expected = self._ahead + self._cost(work)
         # With nothing ahead it is always tried: what looked too slow once may have become faster.
         if self._taken and (self._taken >= self._places or expected > _ROOM * self._deadline):
             raise self._overloaded("queue", expected)
@@ -53,8 +58,10 @@ class Admission:
         A caller that is cancelled gives up its place, and `do` with it.
         """
         self.check(work)
-        cost = self._cost[work]
-        expected, started = self._ahead + cost, time.monotonic()
+        cost = self._cost(work)
+        alone = not self._taken
+        if alone:
+            self._last = time.monotonic()
         self._taken += 1
         self._ahead += cost
         self._metrics.queue_depth.inc()
@@ -62,19 +69,25 @@ class Admission:
             async with asyncio.timeout(self._deadline):
                 found = await do()
         except TimeoutError:
-            self._learn(work, self._deadline / expected)
+            self._learn(work, 1.0)
             raise self._overloaded("deadline", self._ahead) from None
         else:
-            share = _ALONE if expected == cost else 1.0
-            self._learn(work, share * (time.monotonic() - started) / expected)
+            self._learn(work, _ALONE if alone and self._taken == 1 else 1.0)
             return found
         finally:
             self._taken -= 1
             self._ahead = self._ahead - cost if self._taken else 0.0
             self._metrics.queue_depth.dec()
 
-    def _learn(self, work: Work, ratio: float) -> None:
-        self._cost[work] *= 1 + _LEARNING * (min(ratio, _MOST) - 1)
+    def _cost(self, work: Work) -> float:
+        return self._seconds[work] / self._answers[work]
+
+    def _learn(self, work: Work, share: float) -> None:
+        now = time.monotonic()
+        took, self._last = now - self._last, now
+        kept = math.exp(-took / _MEMORY)
+        self._seconds[work] = kept * self._seconds[work] + share * took
+        self._answers[work] = kept * self._answers[work] + 1.0
 
     def _overloaded(self, reason: str, seconds: float) -> Overloaded:
         self._metrics.rejected.labels(reason).inc()

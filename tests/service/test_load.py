@@ -159,7 +159,8 @@ def test_overload_is_answered_in_time_or_turned_away(flags: list[str], tmp_path:
 
             answers = list(pool.map(ask, range(600)))
         assert {status for status, _ in answers} == {200, 503}
-        assert max(took for status, took in answers if status == 200) <= deadline + 0.1
+        # Without a deadline the last would take half a minute; a busy machine may wake the one that waits too late.
+        assert max(took for status, took in answers if status == 200) <= 2 * deadline
         assert counter(service, "prompt_search_queue_depth") == 0
         check_answer(service.get("/search/images", q="afterwards"), "images")
         assert service.end() == 0
