@@ -13,6 +13,7 @@ from PIL import Image
 from promptsearch.bundle import Bundle
 from promptsearch.cores import cores
 from promptsearch.errors import BundleError
+from promptsearch.memory import give_back
 from promptsearch.preprocessing import Preprocessing
 from promptsearch.tokenizer import Tokenizer
 
@@ -54,6 +55,7 @@ class Encoders:
         files = bundle.precisions[precision]
         self._text = _session(bundle.path(files.text), threads or cores())
         self._image = _session(bundle.path(files.image), threads or cores())
+        give_back()  # loading has read each weight twice: half a gigabyte of a ViT-B/32
         self.tokenizer = Tokenizer.load(bundle)
         self.preprocessing = Preprocessing(bundle.image)
 

@@ -14,12 +14,12 @@ def folded(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.int
 
     A place of its own means that it stays: no two that stay are more than `alike`.
     """
+    near = vectors @ vectors.T > alike
     into = np.full(len(vectors), -1, dtype=np.int64)
     for place in range(len(vectors)):
         if into[place] < 0:
             into[place] = place
-            rest = place + 1 + np.flatnonzero(into[place + 1 :] < 0)
-            into[rest[vectors[rest] @ vectors[place] > alike]] = place
+            into[near[place] & (into < 0)] = place  # all that are left stand behind it
     return into
 
 
