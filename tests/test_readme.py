@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,6 +43,13 @@ CURL = [line for line in commands() if line.startswith("curl ")]
 BUILD = [line for line in commands() if line.startswith(".venv/bin/python -m builder ") and " export " not in line]
 EXPORT = [line for line in commands() if line.startswith(".venv/bin/python -m builder export ")]
 SERVE = [line for line in commands() if line.startswith(".venv/bin/python -m service ")]
+INSTALL = [line for line in commands() if line.startswith("pip install ")]
+ASK = [line for line in commands() if line.startswith("prompt-search ")]
+PYTHON = [
+    block
+    for block in re.findall(r"^```python\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    if "import promptsearch" in block
+]
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +88,8 @@ def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_command_is_of_a_kind_that_is_run_here() -> None:
-    assert sorted(commands()) == sorted([*MAKE, *CURL, *BUILD, *EXPORT, *SERVE])
-    assert all((MAKE, CURL, BUILD, EXPORT, SERVE))
+    assert sorted(commands()) == sorted([*MAKE, *CURL, *BUILD, *EXPORT, *SERVE, *INSTALL, *ASK])
+    assert all((MAKE, CURL, BUILD, EXPORT, SERVE, INSTALL, ASK, PYTHON))
 
 
 @pytest.mark.parametrize("command", MAKE)
@@ -101,6 +110,55 @@ def test_curl_is_answered(command: str, demo: Running, workspace: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     if "-o " not in command:
         assert done.stdout.startswith(("{", "["))
+
+
+@pytest.fixture(scope="module")
+def installed(workspace: Path) -> Path:
+    """The `bin` of an environment with nothing but what `pip install .` brings."""
+    environment = workspace.parent / "installed"
+    venv.create(environment, with_pip=True)
+    for command in INSTALL:
+        done = run(f"PATH={environment}/bin:$PATH {command}", workspace)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return environment / "bin"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ASK)
+def test_the_installed_command_line_answers(command: str, demo: Running, workspace: Path, installed: Path) -> None:
+    address = demo.wait_for(r"serving at http://(\S+)")
+    done = run(f"PATH={installed}:$PATH {command}".replace("localhost:8000", address), workspace)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert " fields " in command or "dog" in done.stdout or "castle" in done.stdout or "cat" in done.stdout, done.stdout
+
+
+@pytest.mark.slow
+def test_what_is_installed(workspace: Path, installed: Path) -> None:
+    code = "import promptsearch; promptsearch.open('indices/emoji').search_images('happy dog').to_pandas()"
+    done = subprocess.run(
+        [installed / "python", "-Pc", code], cwd=workspace, capture_output=True, text=True, check=False
+    )
+    assert "NotInstalled: a table takes pandas: pip install pandas" in done.stderr
+    listed = run(f"{installed}/python -m pip list --format=freeze", workspace).stdout.lower()
+    assert not re.search(r"^(torch|fastapi|pydantic|uvicorn|autofaiss|pandas|pyarrow)==", listed, re.MULTILINE)
+    build = "build manifest my-pictures --model models/emoji --collection none --indices ../elsewhere"
+    for program, asked in (("service", "--help"), ("builder", build)):
+        done = run(f"{installed}/prompt-search-{program} {asked}", workspace)
+        assert done.returncode == 1
+        assert re.fullmatch(
+            rf"error: the {program} needs \w+, too: install prompt-search\[{program}\].*\n", done.stderr
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_runs(code: str, demo: Running, workspace: Path) -> None:
+    address = demo.wait_for(r"serving at http://(\S+)")
+    command = [sys.executable, "-W", "error", "-W", "ignore:builtin type:DeprecationWarning", "-c"]
+    done = subprocess.run(
+        [*command, code.replace("localhost:8000", address)], cwd=workspace, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow
