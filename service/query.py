@@ -71,7 +71,7 @@ async def from_body(request: Request) -> Query:
             fields, conditions, pictures = await _read_form(form)
             return of_json(_validated(fields), conditions, pictures).asked()
     if kind == "application/json":
-        return of_json(_validated(read_json(await request.body()))).asked()
+        return of_json(_validated(read_json(await request.body()), strict=True)).asked()
     raise ParameterError(
         f"the content type {kind!r} is not known: send multipart/form-data (curl -F image=@cat.png) or application/json"
     )
@@ -178,9 +178,10 @@ def _json(name: str, text: str) -> Any:
         raise ParameterError(f"{name} is no JSON: {error}") from None
 
 
-def _validated(fields: dict[str, Any]) -> JsonQuery:
+def _validated(fields: dict[str, Any], *, strict: bool = False) -> JsonQuery:
+    """`strict`: numbers are numbers, as JSON can say; in a form everything is text."""
     try:
-        return JsonQuery.model_validate(fields)
+        return JsonQuery.model_validate(fields, strict=strict)
     except ValidationError as error:
         raise ParameterError(f"{describe(error.errors())} (parameters are {_names(JsonQuery)})") from None
 

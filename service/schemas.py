@@ -142,7 +142,7 @@ Text = Annotated[str, Field(max_length=MAX_QUERY)]
 class JsonTerm(BaseModel):
     """One of text, image, id and vector."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     text: Text | None = None
     image: str | None = Field(None, description="a picture, base64; a data: URL is taken as well")
@@ -183,6 +183,8 @@ class JsonQuery(JsonOptions):
 
 
 class BatchQuery(JsonQuery):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
     target: Literal["images", "prompts"]
 
 

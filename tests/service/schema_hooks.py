@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import schemathesis
@@ -18,5 +19,22 @@ def filter_case(_context: HookContext, case: Case[Any]) -> bool:
     if case.method != "GET":
         return True
     query = case.query or {}
-    asked = not case.path.startswith("/search/") or str(query.get("q", "")).strip() != ""
-    return asked and "cursor" not in query  # nobody makes up a cursor
+    words = str(query.get("q", "")).strip() != ""
+    asked = words or not case.path.startswith("/search/")
+    return asked and _goes_together(case.path, query, words=words)
+
+
+def _goes_together(path: str, query: Mapping[str, Any], *, words: bool) -> bool:
+    """Nobody makes up a cursor; texts that are JSON, and names of fields, are what a description cannot give."""
+    if not query.keys().isdisjoint(("cursor", "terms", "filter", "sort")):
+        return False
+    if query.get("mode", "semantic") != "semantic" and not words:
+        return False
+    ordered = query.get("diversity", 0) or query.get("deduplicate", False)
+    if "via" in query and (path.startswith("/search/images") or path.endswith("/images") or ordered):
+        return False
+    if "via" in query and path.startswith("/images"):
+        return False
+    if "group_by" in query and not (path.startswith(("/search/images", "/images")) or path.endswith("/images")):
+        return False
+    return words or "images" not in path.rsplit("/", 1) or not (ordered or "min_score" in query)
