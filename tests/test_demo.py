@@ -14,6 +14,7 @@ from promptsearch.bundle import Bundle
 from promptsearch.collection import Collection
 from promptsearch.encoders import Encoders
 from promptsearch.manifest import KINDS, Kind
+from tests.vectors import scores_of
 from tests.workspace import ROOT, Running, free_port, make_workspace, running
 
 pytestmark = pytest.mark.slow
@@ -98,8 +99,8 @@ def test_answers_equal_an_exact_scan(collection: Collection, kind: Kind) -> None
     for query in encoders.encode_texts(["happy dog", "red", "time is running out", "?", "flag of japan"]):
         scores = vectors @ query
         page = collection.search(kind, query, 10)
-        assert min(page.scores) >= np.sort(scores)[-10] - 1e-5
-        np.testing.assert_allclose(page.scores, scores[list(page.rows)], atol=1e-5)
+        assert scores_of(page).min() >= np.sort(scores)[-10] - 1e-5
+        np.testing.assert_allclose(scores_of(page), scores[list(page.rows)], atol=1e-5)
     info = collection.manifest.index(kind)
     assert info is not None
     assert set(info.recall_at_10.values()) == {1.0}

@@ -14,7 +14,7 @@ from promptsearch.collection import Collection
 from promptsearch.encoders import unit
 from promptsearch.errors import BuildError
 from promptsearch.manifest import current_version
-from tests.vectors import Vectors, build, nearest, random_vectors, stage
+from tests.vectors import Vectors, build, nearest, random_vectors, scores_of, stage
 
 COUNT, DIM = 5000, 32
 
@@ -103,7 +103,7 @@ def test_memory_that_is_too_little_is_said_with_what_is_enough(tmp_path: Path) -
 def test_what_is_found_has_its_true_score(collection: Collection, images: Vectors) -> None:
     for query in random_vectors(5, DIM, seed=3):
         page = collection.search("images", query, 50)
-        np.testing.assert_allclose(page.scores, images[page.rows] @ (query / np.linalg.norm(query)), atol=1e-6)
+        np.testing.assert_allclose(scores_of(page), images[page.rows] @ (query / np.linalg.norm(query)), atol=1e-6)
 
 
 def test_an_approximate_index_is_mapped_not_read(collection: Collection) -> None:
