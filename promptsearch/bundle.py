@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class Bundle:
     files: Mapping[str, str]  # name -> SHA-256
     licence: str
 
-    @property
+    @cached_property
     def identity(self) -> str:
         """SHA-256 over the source checkpoint's hash and all preprocessing: what decides a vector's meaning."""
         decisive = {"checkpoint": self.source.sha256, "image": _decisive(self.image), "text": _decisive(self.text)}
