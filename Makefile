@@ -1,6 +1,6 @@
 # prompt-search: the table of contents. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all setup-download setup-client setup-peer demo test check format bench lock clean
+.PHONY: help setup setup-all setup-download setup-client setup-peer setup-page demo test check format bench lock clean
 
 PORT ?= 8000
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -15,24 +15,27 @@ setup: .venv/.service ## .venv with the service and the torch-free builder
 setup-all: .venv/.all ## .venv completed with torch and the tests' tools
 setup-download: .venv-download/.all ## .venv-download, what `python -m builder download` fetches pictures with
 setup-client: .venv-client/.all ## .venv-client, clip-retrieval's client and page, which the tests point at the service
+setup-page: tools/page/node_modules/.package-lock.json ## what checks the page: TypeScript, Biome and axe-core, by npm
 setup-peer: .venv-peer/.all ## .venv-peer, the service that `make bench` compares ours with
 
 demo: indices/emoji/current ## build the emoji collection if it is not there, and serve it (PORT=8000)
 	@exec $(BIN)/python -m service --port $(PORT) --collection emoji --files emoji=builder/demo/emoji
 
-test: setup-all setup-download setup-client ## every test
+test: setup-all setup-download setup-client $(if $(shell command -v npm),setup-page) ## every test
 	$(BIN)/python -m pytest
 
-check: setup-all setup-client ## lint, format, types, imports, fast tests
+check: setup-all setup-client setup-page ## lint, format, types, imports, fast tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	npm run --silent --prefix tools/page check
 	$(BIN)/python -m pytest -m "not slow"
 
-format: setup-all ## rewrite the code in the project's format
+format: setup-all setup-page ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	npm run --silent --prefix tools/page format
 
 bench: setup-all setup-peer indices/emoji/current ## measure, and write the pages in bench/results/ and docs/
 	$(BIN)/python -m bench.demo_quality --out bench/results/demo-quality.md
@@ -40,6 +43,7 @@ bench: setup-all setup-peer indices/emoji/current ## measure, and write the page
 	$(BIN)/python -m bench.builder_speed
 	$(BIN)/python -m bench.index_quality 100k
 	$(BIN)/python -m bench.service_speed
+	$(BIN)/python -m bench.page_speed
 
 images: image-cpu image-gpu ## the container images, with docker
 
@@ -69,7 +73,7 @@ indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections
-	rm -rf .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
+	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
 
 .venv/.python: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12 or 3.13 with venv; \
@@ -105,4 +109,11 @@ clean: ## remove what was built: .venv, caches, collections
 	@echo "installing clip-retrieval into an environment of its own (hash-locked, about 6 GB, most of it torch)"
 	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-peer
 	@$(BIN)/uv pip install --quiet --no-deps --require-hashes --python .venv-peer/bin/python -r requirements/peer.txt
+	@touch $@
+
+tools/page/node_modules/.package-lock.json: tools/page/package-lock.json
+	@command -v npm >/dev/null || { echo "the page's checks need Node 18 or newer, with npm: apt-get install nodejs npm, \
+	or https://nodejs.org/en/download" >&2; exit 1; }
+	@echo "installing what checks the page (locked, about 80 MB)"
+	@npm ci --silent --prefix tools/page
 	@touch $@

@@ -65,7 +65,7 @@ class App {
         this.#leaveViewer({ ...UNASKED, of: id, kind: "images", filter: null, sort: "", grouped: false });
       },
       moved: (place) => this.steps.open(this.query, place),
-      closed: () => this.#closed(),
+      closed: (left) => this.#closed(left),
       more: () => this.#more(),
     });
     this.results = new Results(
@@ -341,12 +341,13 @@ class App {
   /** @param {Partial<Query>} changes */
   #leaveViewer(changes) {
     this.go(changes);
-    if (this.viewer.dialog.open) this.viewer.close();
+    if (this.viewer.dialog.open) this.viewer.close(true);
   }
 
-  #closed() {
+  /** @param {boolean} left */
+  #closed(left) {
     const { viewer } = this;
-    this.steps.close(this.query);
+    if (!left) this.steps.close(this.query);
     if (viewer.own && this.search?.results === viewer.results) this.results.focus(viewer.index);
   }
 
@@ -389,7 +390,7 @@ class App {
         scrollTo(0, 0);
       }
     }
-    if (!item && this.viewer.dialog.open) this.viewer.close();
+    if (!item && this.viewer.dialog.open) this.viewer.close(true);
     else if (item && item !== this.viewer.place) this.#openFromAddress(item);
   }
 }

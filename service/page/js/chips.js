@@ -53,7 +53,7 @@ export class Chips {
       chips.push(this.#chip(`${fieldName(name)}: ${inWords(name, condition)}`, withCondition(query, name, undefined)));
     }
     if (query.minScore !== null) chips.push(this.#chip(`Score from ${score(query.minScore)}`, { minScore: null }));
-    if (query.grouped) chips.push(this.#chip("One picture a prompt", { grouped: false }));
+    if (query.grouped) chips.push(this.#chip("One picture per prompt", { grouped: false }));
     if (query.deduplicated) chips.push(this.#chip("Without near-duplicates", { deduplicated: false }));
     if (query.diversity) chips.push(this.#chip("Varied", { diversity: 0 }));
     if (query.filter && !Object.keys(query.filter).length) chips.push(this.#chip("Everything", { filter: null }));

@@ -58,12 +58,11 @@ export class Filters {
         if (this.query) this.changed(withCondition(this.query, name, condition));
       });
       if (!control) continue;
-      const few =
-        field.type === "string" || field.type === "boolean" ? field.distinct <= FEW && field.values.length > 0 : true;
-      const open = few && field.name !== "image_count" && opened < OPEN;
+      const chosen = field.type === "boolean" || (field.type === "string" && field.values.length > 0);
+      const open = chosen && field.distinct <= FEW && opened < OPEN;
       if (open) opened += 1;
       this.controls.push(control);
-      parts.push(make("details", { open, name: null }, make("summary", {}, fieldName(field.name)), control.element));
+      parts.push(make("details", { open }, make("summary", {}, fieldName(field.name)), control.element));
     }
     byId("fields").replaceChildren(...parts);
     if (this.query) this.show(this.query);

@@ -5,7 +5,7 @@
 /** @import { Actions } from "./tile.js" */
 
 import { beside, Justified, Stacked } from "./layout.js";
-import { imageTile, promptRow } from "./tile.js";
+import { imageTile, isThere, promptRow } from "./tile.js";
 import { Windowed } from "./windowing.js";
 
 const AHEAD = 1.5; // windows below which more is loaded
@@ -75,7 +75,7 @@ export class Results {
     const results = this.search?.results ?? [];
     this.placed = 0;
     if (this.search?.query.kind === "prompts") {
-      const pictures = /** @type {PromptResult[]} */ (results).some(({ images }) => images.length > 0);
+      const pictures = /** @type {PromptResult[]} */ (results).some(({ images }) => images.some(isThere));
       this.list.classList.toggle("wordy", !pictures);
       const row = !pictures ? 6.25 : narrow ? 12.25 : 7.125;
       this.layout = new Stacked({ width: this.width, row: row * rem, gap: 0.625 * rem });

@@ -20,6 +20,12 @@ const SMALL = 160; // pixels: a thumbnail that would be blurred by being enlarge
 export const textOf = (result) => result.prompt?.text ?? "";
 
 /**
+ * Whether there is a picture to see, and not just its settings.
+ * @param {Generation} generation
+ */
+export const isThere = ({ image }) => image.thumbnail !== null || image.file !== null;
+
+/**
  * @param {ImageResult} result
  * @param {number} index
  * @param {Actions} actions
@@ -58,8 +64,9 @@ export function imageTile(result, index, actions) {
  * @param {Actions} actions
  */
 export function promptRow(result, index, actions) {
-  const { text, images } = result;
+  const { text } = result;
   const place = `prompts/${result.id}`;
+  const images = result.images.filter(isThere);
   const among = images.map((image) => ({ ...image, prompt: { id: result.id, text } }));
   const action = (
     /** @type {string} */ name,
@@ -83,7 +90,8 @@ export function promptRow(result, index, actions) {
         { class: "meta" },
         typeof result.score === "number" &&
           make("span", { class: "score", title: "Cosine similarity" }, score(result.score)),
-        result.image_count > 0 && make("span", {}, counted(result.image_count, "picture")),
+        result.image_count > 0 &&
+          make("span", {}, counted(result.image_count, images.length > 0 ? "picture" : "generation")),
         make(
           "span",
           { class: "actions" },

@@ -4,9 +4,9 @@
 
 import { copyWith } from "./clipboard.js";
 import { byId, icon, isTyping, make } from "./dom.js";
-import { counted, fieldName, score, setting } from "./format.js";
+import { fieldName, number, score, setting } from "./format.js";
 import * as service from "./service.js";
-import { pictureLink, textOf } from "./tile.js";
+import { isThere, pictureLink, textOf } from "./tile.js";
 
 const REST_MS = 120; // on one result, before more is asked about it
 const LARGER = 3; // times that a small picture is enlarged
@@ -15,7 +15,7 @@ const LARGE = 480; // pixels, up to which that is done
 /**
  * @typedef {object} Handlers
  * @property {(place: string) => void} moved  to another picture or prompt
- * @property {() => void} closed
+ * @property {(left: boolean) => void} closed  `left`: the address has left it already
  * @property {(place: string, text: string, thumbnail: string | null) => void} like
  * @property {(prompt: string, text: string, thumbnail: string | null) => void} same  pictures of a prompt, by its id
  * @property {(text: string) => void} use
@@ -38,6 +38,7 @@ export class Viewer {
     this.results = [];
     this.index = 0;
     this.collection = "";
+    this.left = false;
     this.own = false; // going through the results, not through a prompt's pictures
     this.leaving = new AbortController();
     this.before.addEventListener("click", () => this.go(-1));
@@ -73,7 +74,9 @@ export class Viewer {
     this.#draw();
   }
 
-  close() {
+  /** @param {boolean} [left]  whether the address has left what is open already */
+  close(left = false) {
+    this.left = left;
     this.dialog.close();
   }
 
@@ -90,7 +93,8 @@ export class Viewer {
   #closed() {
     this.leaving.abort();
     this.stage.replaceChildren();
-    this.handlers.closed();
+    this.handlers.closed(this.left);
+    this.left = false;
   }
 
   #draw() {
@@ -170,9 +174,10 @@ export class Viewer {
   /** @param {PromptResult} result */
   #drawPrompt(result) {
     const { id, text } = result;
-    this.dialog.classList.toggle("wordy", result.image_count === 0);
+    const pictured = result.images.some(isThere);
+    this.dialog.classList.toggle("wordy", !pictured);
     const show = (/** @type {PromptResult} */ { images }) => {
-      const among = images.map((image) => ({ ...image, prompt: { id, text } }));
+      const among = images.filter(isThere).map((image) => ({ ...image, prompt: { id, text } }));
       const links = among.map((image, index) => {
         const place = `images/${image.id}`;
         return pictureLink(image, text, this.handlers.address(place), () => {
@@ -183,14 +188,14 @@ export class Viewer {
       this.stage.replaceChildren(make("div", { class: "sheet" }, ...links));
     };
     show(result);
-    if (result.image_count > result.images.length) this.#ask(`prompts/${id}`, show);
+    if (pictured && result.image_count > result.images.length) this.#ask(`prompts/${id}`, show);
     this.#fill(result, text, "Prompt", [
       this.#button("copy", "Copy prompt", (button) => copyWith(text, button, this.status)),
       this.#button("like", "More like this", () => this.handlers.like(this.place, text, null)),
-      result.image_count > 0 && this.#button("pictures", "Same prompt", () => this.handlers.same(id, text, null)),
+      pictured && this.#button("pictures", "Same prompt", () => this.handlers.same(id, text, null)),
       this.#button("search", "Use as query", () => this.handlers.use(text)),
     ]);
-    if (result.image_count) this.#facts([["Pictures", counted(result.image_count, "picture")]]);
+    if (result.image_count) this.#facts([[pictured ? "Pictures" : "Generations", number(result.image_count)]]);
   }
 
   /**

@@ -1,0 +1,114 @@
+"""A real Chromium, and real services for it to visit; started once for all tests of the page."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from promptsearch.encoders import Encoders
+from tests.page import gallery
+from tests.page.visit import Visit, visiting
+from tests.service.serving import ROOT, Service, serving
+
+# Root (a container) has no sandbox; the rest keeps Chromium from calling home, which is no part of the page.
+FLAGS = (
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+)  # fmt: skip
+AXE = ROOT / "tools" / "page" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+def needed(reason: str) -> None:
+    """Skip what cannot be tested here; CI has it, or fails."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Ended with this package: while it runs, no other test could have an event loop of its own."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    chromium = next(filter(None, map(shutil.which, names)), None)
+    if chromium is None:
+        needed(f"the page's tests need a browser: apt-get install chromium (none of {', '.join(names)} is on the PATH)")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="package")
+def axe() -> str:
+    """The script that looks for what keeps people out."""
+    if not AXE.is_file():
+        needed("axe-core is not there: install Node 18 or newer (apt-get install nodejs npm), then `make setup-page`")
+    return AXE.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="package")
+def folder(encoders: Encoders, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the small collections lie; see tests/page/gallery.py."""
+    folder = tmp_path_factory.mktemp("page")
+    gallery.write(folder, encoders)
+    return folder
+
+
+@pytest.fixture(scope="package")
+def flags(folder: Path, encoders: Encoders) -> tuple[str, ...]:
+    """What a service over the small collections is started with."""
+    models = encoders.bundle.folder.parent
+    files = f"gallery={folder / 'gallery'}"
+    return ("--indices", str(folder / "indices"), "--models", str(models), "--collection", "gallery", "--files", files)
+
+
+@pytest.fixture(scope="package")
+def small(folder: Path, flags: tuple[str, ...]) -> Iterator[Service]:
+    """A service of the small collections."""
+    with serving(folder, flags) as service:
+        yield service
+        assert service.end() == 0
+        assert service.stderr.read_text(encoding="utf-8") == ""
+
+
+@pytest.fixture(scope="package")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """What `make demo` serves: the collection that it built, or else one that is built now."""
+    folder = tmp_path_factory.mktemp("demo-page")
+    indices, source = ROOT / "indices", ROOT / "builder" / "demo" / "emoji"
+    if not (indices / "emoji" / "current").exists():
+        indices = folder / "indices"
+        build = [sys.executable, "-m", "builder", "build", "manifest", str(source), "--indices", str(indices)]
+        model = ["--model", str(ROOT / "models" / "emoji"), "--collection", "emoji"]
+        subprocess.run([*build, *model], cwd=ROOT, check=True, capture_output=True, timeout=600)
+    only = folder / "only"  # the demo's collection, whatever else lies beside it
+    only.mkdir()
+    (only / "emoji").symlink_to(indices / "emoji")
+    flags = ("--indices", str(only), "--models", str(ROOT / "models"), "--files", f"emoji={source}")
+    with serving(folder, flags) as service:
+        yield service
+        assert service.end() == 0
+        assert service.errors() == []
+
+
+@pytest.fixture
+def visit(browser: Browser, small: Service) -> Iterator[Visit]:
+    """The page of the small collections, just opened."""
+    with visiting(browser, small) as visit:
+        visit.open()
+        yield visit
+
+
+@pytest.fixture
+def emoji(browser: Browser, demo: Service) -> Iterator[Visit]:
+    """The page of the demo, just opened."""
+    with visiting(browser, demo) as visit:
+        visit.open()
+        yield visit

@@ -1,0 +1,166 @@
+"""Everyone gets in: by keyboard alone, in every state, light and dark, without motion."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.page import gallery
+from tests.page.visit import Visit, visiting
+from tests.service.serving import Service
+
+pytestmark = pytest.mark.slow
+
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+RUN = """async (tags) => {
+  const { violations } = await axe.run(document, { runOnly: tags });
+  const where = ({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`;
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(where).join(' | ')}`);
+}"""
+
+
+def violations(page: Page, axe: str) -> list[str]:
+    page.evaluate(axe)
+    found: list[str] = page.evaluate(RUN, RULES)
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: str, scheme: str, width: int) -> None:
+    look: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    with visiting(browser, small, reduced_motion="reduce", **look) as visit:
+        visit.provoked = "status of 40|net::ERR_"
+        found: dict[str, list[str]] = {}
+
+        def check(state: str) -> None:
+            found[state] = violations(visit.page, axe)
+
+        check_after_open = {
+            "welcome": "/",
+            "images": "/?q=red+fox",
+            "prompts": "/?q=red+fox&kind=prompts&negative=blue",
+            "words": "/?q=words&collection=words",
+            "silent": "/?q=fox&collection=silent",
+            "empty": "/?q=fox&min_score=1",
+            "error": '/?q=fox&filter={"stepz":3}',
+        }
+        for state, address in check_after_open.items():
+            visit.open(address)
+            check(state)
+        visit.open('/?q=several+foxes&mode=keyword&group_by=prompt&filter={"steps":{"gte":20}}')
+        visit.filters()
+        check("filters and chips")
+        visit.tiles.first.locator("a").click()
+        expect(visit.page.locator("#viewer-facts")).to_contain_text("blurry")
+        check("viewer")
+        visit.open("/?q=several+foxes&mode=keyword&kind=prompts")
+        visit.rows.first.locator(".text").click()
+        expect(visit.viewer).to_be_visible()
+        check("viewer of a prompt")
+        visit.open()
+        visit.drop(gallery.drawn(7))
+        check("picture")
+        visit.page.reload()
+        visit.settled()
+        check("lost picture")
+        visit.page.context.set_offline(True)
+        visit.box.fill("offline")
+        expect(visit.notice).to_contain_text("offline")
+        check("offline")
+        dark = visit.page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).every(v => v < 64)")
+        assert dark == (scheme == "dark")
+    assert found == {state: [] for state in found}
+
+
+def test_axe_finds_nothing_in_the_demo(emoji: Visit, axe: str) -> None:
+    assert violations(emoji.page, axe) == []
+    emoji.search("castle")
+    emoji.filters()
+    assert violations(emoji.page, axe) == []
+
+
+def press(page: Page, key: str, until: str, most: int = 40) -> None:
+    """A key, until the element with the keyboard matches."""
+    for _ in range(most):
+        if page.evaluate("selector => document.activeElement.matches(selector)", until):
+            return
+        page.keyboard.press(key)
+    raise AssertionError(f"{key} does not lead to {until}")
+
+
+def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
+    page = visit.page
+    expect(visit.box).to_be_focused()  # on arrival
+    page.keyboard.type("red fox")
+    visit.shows(visit.expected("images", q="red fox"))
+    press(page, "Tab", "#exclude")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "file"
+    press(page, "Tab", "#show-filters")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Filters")).to_be_visible()
+    press(page, "Tab", "#filters summary")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("region", name="Filters")).to_be_hidden()
+    expect(page.locator("#show-filters")).to_be_focused()
+    press(page, "Tab", ".tile a")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    below = page.evaluate("Number(document.activeElement.closest('li').dataset.index)")
+    assert below > 2
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("Home")
+    expect(visit.tiles.first.locator("a")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(visit.viewer).to_be_visible()
+    press(page, "Tab", "#viewer-facts button")
+    page.keyboard.press("Escape")
+    expect(visit.tiles.first.locator("a")).to_be_focused()
+    page.keyboard.press("End")
+    page.wait_for_function("() => Number(document.activeElement.closest('li').dataset.index) > 40")
+    expect(page.locator("a:focus")).to_be_in_viewport()
+
+
+def test_what_has_the_keyboard_can_be_seen(visit: Visit) -> None:
+    visit.search("red fox")
+    page = visit.page
+    page.evaluate("document.activeElement.blur()")
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen = page.evaluate("""() => {
+          const own = document.activeElement;
+          const around = [own, own.nextElementSibling, own.parentElement, own.closest('.box')].filter(Boolean);
+          return around.map(getComputedStyle).some((look) => look.outlineStyle !== 'none' || look.boxShadow !== 'none');
+        }""")
+        assert seen, page.evaluate("document.activeElement.outerHTML")
+
+
+def test_the_skip_link_leads_to_the_results(visit: Visit) -> None:
+    visit.search("red fox")
+    visit.page.evaluate("document.activeElement.blur()")
+    visit.page.keyboard.press("Shift+Tab")
+    link = visit.page.get_by_role("link", name="Skip to the results")
+    link.focus()
+    expect(link).to_be_in_viewport()
+    visit.page.keyboard.press("Enter")
+    visit.page.keyboard.press("Tab")
+    expect(visit.tiles.first.locator("a")).to_be_focused()
+
+
+def test_what_is_found_is_announced(visit: Visit) -> None:
+    status = visit.page.get_by_role("status").first
+    visit.search("red fox")
+    expect(status).to_have_text(re.compile("pictures, best first"))
+    expect(visit.notice).to_be_empty()
+
+
+def test_nothing_moves_for_those_who_do_not_want_it(browser: Browser, small: Service) -> None:
+    with visiting(browser, small, reduced_motion="reduce") as visit:
+        visit.open("/?q=red+fox")
+        visit.tiles.first.locator("a").click()
+        moving = visit.page.evaluate("document.getAnimations().length")
+        assert moving == 0

@@ -1,0 +1,88 @@
+"""The address holds the whole query: reload, back, forward, and another browser."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.page.visit import Visit, visiting
+from tests.service.serving import Service
+
+pytestmark = pytest.mark.slow
+
+WHOLE = (
+    '/?q=fox&negative=blue&kind=images&mode=hybrid&sort=-created&filter={"steps":{"gte":30}}&group_by=prompt'
+    "&min_score=-0.9&deduplicate=true"
+)
+ASKED: dict[str, Any] = {
+    "q": "fox", "negative": "blue", "mode": "hybrid", "sort": "-created", "filter": '{"steps": {"gte": 30}}',
+    "group_by": "prompt", "min_score": "-0.9", "deduplicate": "true",
+}  # fmt: skip
+
+
+def test_an_address_is_a_whole_query(browser: Browser, small: Service) -> None:
+    with visiting(browser, small) as visit:
+        visit.open(WHOLE)
+        visit.shows(visit.expected("images", **ASKED))
+        expect(visit.box).to_have_value("fox")
+        expect(visit.page.get_by_role("searchbox", name="Without")).to_have_value("blue")
+        expect(visit.page.get_by_label("How words are understood")).to_have_value("hybrid")
+        expect(visit.page.get_by_label("Order")).to_have_value("-created")
+        panel = visit.filters()
+        expect(panel.get_by_label("Steps from")).to_have_value("30")
+        expect(panel.get_by_label("One picture per prompt")).to_be_checked()
+        expect(panel.get_by_label("Score at least")).to_have_value("-0.9")
+        visit.page.reload()
+        visit.shows(visit.expected("images", **ASKED))
+
+
+def test_back_and_forward(visit: Visit) -> None:
+    visit.search("red fox")
+    foxes = visit.expected("images", q="red fox")
+    visit.search("blue cat")
+    cats = visit.expected("images", q="blue cat")
+    visit.kind("Prompts")
+    visit.shows(visit.expected("prompts", q="blue cat"))
+    visit.page.go_back()
+    visit.shows(cats)
+    expect(visit.page.get_by_role("radio", name="Images")).to_be_checked()
+    visit.page.go_back()
+    visit.shows(foxes)
+    expect(visit.box).to_have_value("red fox")
+    visit.page.reload()
+    visit.shows(foxes)
+    visit.page.go_forward()
+    visit.shows(cats)
+    expect(visit.box).to_have_value("blue cat")
+
+
+def test_links_of_results_lead_to_the_same_in_another_tab(visit: Visit) -> None:
+    visit.search("red fox")
+    with visit.page.context.expect_page() as opening:
+        visit.tiles.first.locator("a").click(modifiers=["ControlOrMeta"])
+    tab = opening.value
+    expect(tab.locator("#viewer-facts .text")).to_have_text(visit.expected("images", q="red fox")[0])
+    expect(visit.viewer).to_be_hidden()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["/?mode=odd&kind=odd&min_score=x&filter=[1]&q=fox", "/?q=fox&like=odd&item=odd", "/?q=fox&filter=%7B&sort="],
+)
+def test_what_cannot_be_read_is_left_out(visit: Visit, address: str) -> None:
+    visit.open(address)
+    visit.shows(visit.expected("images", q="fox"))
+
+
+def test_what_the_service_refuses_is_said(visit: Visit) -> None:
+    visit.provoked = "status of 40"
+    visit.open('/?q=fox&filter={"stepz": 3}')
+    expect(visit.notice).to_contain_text("did you mean steps?")
+    visit.open("/?like=images/00000000000000000000")
+    expect(visit.notice).to_contain_text("There is no image")
+    visit.page.get_by_role("button", name="Start over").click()
+    expect(visit.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    visit.open("/?q=fox&item=images/00000000000000000000")
+    expect(visit.notice).to_contain_text("no longer here")

@@ -1,0 +1,131 @@
+"""Words become results while they are typed."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+
+import pytest
+from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Error as PlaywrightError
+
+from tests.page.gallery import MARKUP
+from tests.page.visit import Visit, visiting
+from tests.service.serving import Service
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_first_visit_offers_examples_that_are_queries(emoji: Visit) -> None:
+    expect(emoji.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    examples = emoji.page.locator("#examples button")
+    expect(examples).to_have_count(6)
+    expect(examples.first.locator("img").first).to_have_js_property("complete", True)
+    examples.filter(has_text="happy dog").click()
+    emoji.shows(emoji.expected("images", q="happy dog"))
+    expect(emoji.box).to_have_value("happy dog")
+    expect(emoji.page.get_by_role("heading", name="Find pictures")).to_be_hidden()
+
+
+def test_other_collections_offer_what_is_made_most(visit: Visit) -> None:
+    examples = visit.page.locator("#examples button")
+    expect(examples.first).to_have_text("several foxes")
+    visit.page.get_by_role("button", name="Browse 90 pictures").click()
+    visit.settled()
+    assert visit.parameters() == {"filter": "{}"}
+    visit.shows(visit.expected("images", filter="{}"))
+
+
+def test_typing_shows_results_without_enter(visit: Visit) -> None:
+    visit.box.press_sequentially("red fox", delay=20)
+    expect(visit.page).to_have_title("red fox · prompt-search")
+    visit.shows(visit.expected("images", q="red fox"))
+    expect(visit.status).to_have_text(re.compile(r"^90 pictures, best first · \d+ ms$|^The first \d+ pictures, "))
+
+
+def test_what_is_typed_is_one_step_of_history(visit: Visit) -> None:
+    for text in ("red", " fox", " there"):
+        visit.box.press_sequentially(text)
+        expect(visit.page).to_have_title(re.compile(f"{text.strip()} · "))
+    visit.page.go_back()
+    expect(visit.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    expect(visit.box).to_have_value("")
+
+
+def test_what_is_typed_before_the_page_is_ready_is_kept(visit: Visit) -> None:
+    waiting: list[Route] = []
+    visit.page.route("**/collections", lambda route: waiting.append(route))
+    visit.page.goto(visit.service.url)
+    visit.box.fill("red fox")
+    visit.page.wait_for_timeout(200)  # longer than a pause between two keys
+    waiting[0].continue_()
+    visit.shows(visit.expected("images", q="red fox"))
+    expect(visit.box).to_have_value("red fox")
+
+
+def test_a_stale_answer_never_replaces_a_newer_one(visit: Visit) -> None:
+    held: list[Route] = []
+    visit.page.route("**/search/images?q=slow*", lambda route: held.append(route))
+    visit.box.fill("slow")
+    expect(visit.status).to_have_text("Searching…")
+    expect(visit.page.locator("main")).to_have_attribute("aria-busy", "true")
+    visit.search("red fox")
+    assert len(held) == 1
+    with contextlib.suppress(PlaywrightError):  # given up by the page already
+        held[0].continue_()
+    visit.page.wait_for_timeout(300)
+    visit.shows(visit.expected("images", q="red fox"))
+    expect(visit.notice).to_be_empty()
+
+
+def test_what_was_found_stays_until_there_is_something_else(visit: Visit) -> None:
+    visit.search("red fox")
+    before = visit.shown()
+    held: list[Route] = []
+    visit.page.route("**/search/images?q=slow*", lambda route: held.append(route))
+    visit.box.fill("slow")
+    expect(visit.status).to_have_text("Searching…")
+    assert visit.shown() == before
+    held[0].continue_()
+    visit.shows(visit.expected("images", q="slow"))
+
+
+def test_words_to_leave_out(visit: Visit) -> None:
+    visit.search("red fox")
+    button = visit.page.get_by_role("button", name="Leave words out")
+    button.click()
+    field = visit.page.get_by_role("searchbox", name="Without")
+    expect(field).to_be_focused()
+    field.press_sequentially("blue")
+    expect(visit.page).to_have_url(re.compile("negative=blue"))
+    visit.shows(visit.expected("images", q="red fox", negative="blue"))
+    button.click()
+    expect(field).to_be_hidden()
+    visit.shows(visit.expected("images", q="red fox"))
+
+
+def test_notes_of_the_service_are_shown(visit: Visit) -> None:
+    visit.box.fill("fox " * 200)
+    expect(visit.page.locator("#notes")).to_contain_text("tokens at most")
+    visit.search("fox")
+    expect(visit.page.locator("#notes")).to_be_hidden()
+
+
+def test_a_hostile_prompt_is_text_and_never_markup(browser: Browser, small: Service) -> None:
+    with visiting(browser, small) as visit:
+        for address in ("/", "/?kind=prompts", "/?collection=words"):
+            visit.open(address)
+            visit.box.fill(MARKUP)
+            visit.settled()
+            expect(visit.page).to_have_title(re.compile(r"^<img src=x"))
+            found = visit.page.locator("#results").get_by_text(MARKUP, exact=True).first
+            expect(found).to_be_attached()
+            row = found.locator("xpath=ancestor::li")
+            row.get_by_role("button", name="More like").click()
+            expect(visit.page.locator("#chips")).to_contain_text(f"Like “{MARKUP[:40]}")
+            visit.settled()
+        hostile = small.get("/search/images", q=MARKUP, mode="keyword", limit=1).json()["results"][0]
+        visit.open(f"/?item=images/{hostile['id']}")
+        expect(visit.viewer.locator(".text")).to_have_text(MARKUP)
+        assert visit.page.locator("img[src=x], b").count() == 0
+        assert "broken" not in visit.page.title()

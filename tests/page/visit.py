@@ -1,0 +1,154 @@
+"""A page that someone has open, and what may not happen on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import Browser, ConsoleMessage, JSHandle, Locator, Page, Request, expect
+
+from tests.service.serving import Service
+
+PATIENCE = 30_000  # ms, on a busy machine
+_CARRIED = """([bytes, name, type]) => {
+  const carried = new DataTransfer();
+  carried.items.add(new File([new Uint8Array(bytes)], name, { type }));
+  return carried;
+}"""
+
+
+@dataclass
+class Visit:
+    page: Page
+    service: Service
+    provoked: str | None = None  # what Chromium logs of an error that the test means to happen
+    complaints: list[str] = field(default_factory=list)
+
+    @property
+    def box(self) -> Locator:
+        return self.page.get_by_role("searchbox", name="What the picture")
+
+    @property
+    def tiles(self) -> Locator:
+        return self.page.locator("#results .tile")
+
+    @property
+    def rows(self) -> Locator:
+        return self.page.locator("#results .prompt")
+
+    @property
+    def status(self) -> Locator:
+        return self.page.locator("#status")
+
+    @property
+    def notice(self) -> Locator:
+        return self.page.locator("#notice [role=alert]")
+
+    @property
+    def viewer(self) -> Locator:
+        return self.page.get_by_role("dialog")
+
+    def open(self, address: str = "/") -> None:
+        self.page.goto(self.service.url + address)
+        self.settled()
+
+    def settled(self) -> None:
+        """Wait until there is what was asked last, or why not."""
+        expect(self.page.locator("main[aria-busy=false]")).to_be_attached()
+        there = self.page.locator("#results > li, #welcome, #notice")
+        expect(there.filter(visible=True).first).to_be_visible()
+
+    def search(self, text: str) -> None:
+        self.box.fill(text)
+        self.box.press("Enter")
+        expect(self.page).to_have_title(f"{text} · prompt-search")
+        self.settled()
+
+    def kind(self, name: str) -> None:
+        """Images or Prompts."""
+        self.page.locator("#kinds").get_by_text(name, exact=True).click()
+        self.settled()
+
+    def filters(self) -> Locator:
+        """The panel of filters, opened."""
+        button = self.page.get_by_role("button", name="Filters")
+        if button.get_attribute("aria-expanded") == "false":
+            button.click()
+        panel = self.page.get_by_role("region", name="Filters")
+        expect(panel.locator("details").first).to_be_visible()
+        return panel
+
+    def chips(self) -> list[str]:
+        return self.page.locator("#chips .label").all_text_contents()
+
+    def shown(self) -> list[str]:
+        """The texts of the results that are drawn, in their order."""
+        return self.page.locator("#results .caption, #results .prompt .text").all_text_contents()
+
+    def expected(self, kind: str, limit: int = 200, **asked: str | int) -> list[str]:
+        """What the API says to the same."""
+        answer = self.service.get(f"/search/{kind}", limit=limit, **asked)
+        assert answer.status_code == 200, answer.text
+        return texts(answer.json())
+
+    def shows(self, expected: list[str]) -> None:
+        """Wait until the results begin with these."""
+        self.page.wait_for_function(
+            """([selector, expected]) => {
+              const shown = [...document.querySelectorAll(selector)].map((one) => one.textContent);
+              return shown.length > 0 && expected.length > 0 && shown.every((text, at) => text === expected[at]);
+            }""",
+            arg=["#results .caption, #results .prompt .text", expected],
+        )
+
+    def carried(self, content: bytes, name: str, type: str) -> JSHandle:
+        """A DataTransfer with one file."""
+        return self.page.evaluate_handle(_CARRIED, [list(content), name, type])
+
+    def drop(self, content: bytes, name: str = "picture.png", type: str = "image/png") -> None:
+        carried = self.carried(content, name, type)
+        self.page.dispatch_event("body", "dragover", {"dataTransfer": carried})
+        expect(self.page.get_by_text("Drop the picture")).to_be_visible()
+        self.page.dispatch_event("body", "drop", {"dataTransfer": carried})
+        expect(self.page.get_by_text("Drop the picture")).to_be_hidden()
+        expect(self.page.locator("#chips")).to_contain_text(name[:60])
+        self.settled()
+
+    def parameters(self) -> dict[str, str]:
+        """What the address holds."""
+        found: dict[str, str] = self.page.evaluate("Object.fromEntries(new URLSearchParams(location.search))")
+        return found
+
+    def heard(self, message: ConsoleMessage) -> None:
+        meant = self.provoked is not None and re.search(self.provoked, message.text)
+        if message.type in ("error", "warning") and not meant:
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def asked(self, request: Request) -> None:
+        if not request.url.startswith((self.service.url + "/", "blob:", "data:")):
+            self.complaints.append(f"a request to another host: {request.url}")
+
+
+def texts(answer: dict[str, Any]) -> list[str]:
+    """The prompts of an answer, "" where a picture has none."""
+    return [one["text"] if "text" in one else (one["prompt"] or {"text": ""})["text"] for one in answer["results"]]
+
+
+@contextmanager
+def visiting(browser: Browser, service: Service, **context: Any) -> Iterator[Visit]:
+    """A page in a window of its own; nothing may have gone wrong unseen by the time it closes."""
+    own = browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **context})
+    own.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
+    visit = Visit(own.new_page(), service)
+    visit.page.on("console", visit.heard)
+    visit.page.on("pageerror", lambda error: visit.complaints.append(f"uncaught: {error}"))
+    visit.page.on("request", visit.asked)
+    try:
+        yield visit
+    finally:
+        own.close()
+    assert not visit.complaints, visit.complaints
