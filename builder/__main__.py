@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import logging
+import re
+import sqlite3
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -302,12 +305,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parsed = parser().parse_args(arguments)
     try:
         parsed.run(parsed)
-    except (PromptSearchError, OSError) as error:  # OSError: a full disk, a folder that may not be written
-        print(f"error: {error}", file=sys.stderr)
+    except (PromptSearchError, OSError, sqlite3.Error) as error:  # a full disk, a folder that may not be written
+        print(f"error: {_said(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print("stopped; nothing was published", file=sys.stderr)
         sys.exit(130)
+
+
+def _said(error: Exception) -> str:
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    # FAISS and SQLite have only words for it; SQLite's file of shared memory cannot even be opened then.
+    if full or re.search(r"No space left|disk is full|disk I/O error|unable to open database file", str(error)):
+        return (
+            f"the disk is full, or cannot be written ({error}): make room and run the same command again; it goes on "
+            "where it was"
+        )
+    return str(error)
 
 
 if __name__ == "__main__":

@@ -54,9 +54,11 @@ def content(collection: Path) -> dict[str, Any]:
         name: (folder / name).read_bytes()
         for name in ("images.f16.npy", "prompts.f16.npy", "images.faiss", "prompts.faiss", "quarantine.csv")
     }
-    for name, table in (("items", "images"), ("items", "prompts"), ("thumbnails", "thumbnails")):
+    found |= {path.name: path.read_bytes() for path in folder.glob("field-*.npy")}
+    tables = ("items.images", "items.prompts", "thumbnails.thumbnails", "fields.fields", "fields.texts")
+    for name, table in (one.split(".") for one in tables):
         database = sqlite3.connect(folder / f"{name}.sqlite")
-        found[table] = database.execute(f"SELECT * FROM {table} ORDER BY row").fetchall()
+        found[table] = database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
         database.close()
     manifest = Manifest.read(folder)
     return {**found, "counts": manifest.counts, "recall": [manifest.images, manifest.prompts]}
