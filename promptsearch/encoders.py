@@ -17,6 +17,8 @@ from promptsearch.memory import give_back
 from promptsearch.preprocessing import Preprocessing
 from promptsearch.tokenizer import Tokenizer
 
+onnxruntime.disable_telemetry_events()  # on unless said otherwise: what is searched for here is nobody else's
+
 TEXT_BATCH = 64
 IMAGE_BATCH = 32
 
