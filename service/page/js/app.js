@@ -132,7 +132,7 @@ class App {
    * @param {boolean} [draft]  what is being typed; the next step replaces it
    */
   go(changes, draft = false) {
-    const next = { ...this.query, ...changes };
+    const next = { ...this.query, ...this.box.untold, ...changes };
     if (toAddress(next) === toAddress(this.query) && next.picture === this.query.picture) {
       if (!draft && !this.search) this.show();
       return;

@@ -42,6 +42,11 @@ export class Box {
     this.#takePictures();
   }
 
+  /** What was typed last, where it has not been told yet. */
+  get untold() {
+    return this.timer ? this.words : {};
+  }
+
   /** What stands in the box now. */
   get words() {
     return { q: this.q.value, negative: this.negative.value };
@@ -49,7 +54,7 @@ export class Box {
 
   /** @param {Query} query */
   show({ q, negative }) {
-    clearTimeout(this.timer);
+    this.#rest();
     // Not under the hands of someone who types: a space at the end is no other query.
     if (this.q.value.trim() !== q.trim()) this.q.value = q;
     if (this.negative.value.trim() !== negative.trim()) this.negative.value = negative;
@@ -64,8 +69,13 @@ export class Box {
 
   /** @param {boolean} draft */
   #tell(draft) {
-    clearTimeout(this.timer);
+    this.#rest();
     this.changed(this.words, draft);
+  }
+
+  #rest() {
+    clearTimeout(this.timer);
+    this.timer = 0;
   }
 
   /** @param {boolean} open */
