@@ -4,7 +4,7 @@
 
 import { byId } from "./dom.js";
 
-const REST_MS = 80; // without a key, after which a search begins
+const REST_MS = 50; // without a key, after which a search begins
 
 export class Box {
   /** @param {(change: Partial<Query>, draft: boolean) => void} changed */

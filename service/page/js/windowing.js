@@ -3,6 +3,7 @@
 /** @import { Box } from "./layout.js" */
 
 const NEAR = 1; // windows above and below that are kept ready
+const FEW = 8; // results that are drawn in a frame before they can be seen
 
 export class Windowed {
   /**
@@ -17,16 +18,8 @@ export class Windowed {
     /** @type {Map<number, HTMLElement>} */
     this.drawn = new Map();
     this.waiting = false;
-    const later = () => {
-      if (this.waiting) return;
-      this.waiting = true;
-      requestAnimationFrame(() => {
-        this.waiting = false;
-        this.update();
-      });
-    };
-    addEventListener("scroll", later, { passive: true });
-    addEventListener("resize", later, { passive: true });
+    addEventListener("scroll", () => this.#later(), { passive: true });
+    addEventListener("resize", () => this.#later(), { passive: true });
   }
 
   /**
@@ -60,21 +53,50 @@ export class Windowed {
     return element;
   }
 
-  /** Draw what has come near, and take away what no longer is. */
+  /** Draw what can be seen, then what is near, a few with each frame; and take away what no longer is. */
   update() {
     if (!this.boxes.length) return;
     const top = this.list.getBoundingClientRect().top;
-    const reach = innerHeight * NEAR;
-    const first = this.#after(-top - reach);
-    const last = this.#after(innerHeight - top + reach, true);
+    const [first, last] = this.#within(-top - innerHeight * NEAR, innerHeight * (1 + NEAR) - top);
     const focused = document.activeElement;
     for (const [index, element] of this.drawn) {
       if ((index < first || index >= last) && !element.contains(focused)) this.#remove(index);
     }
-    for (let index = first; index < last; index++) {
-      const box = this.boxes[index];
-      if (box && !this.drawn.has(index)) this.#insert(index, box);
-    }
+    const [seen, unseen] = this.#within(-top, innerHeight - top);
+    for (let index = seen; index < unseen; index++) this.#ready(index);
+    let few = FEW;
+    for (let index = unseen; index < last && few; index++) few -= this.#ready(index);
+    for (let index = seen - 1; index >= first && few; index--) few -= this.#ready(index);
+    if (!few) this.#later();
+  }
+
+  #later() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.update();
+    });
+  }
+
+  /**
+   * The numbers of the first result between two heights, and of the first behind them.
+   * @param {number} from
+   * @param {number} to
+   */
+  #within(from, to) {
+    return /** @type {const} */ ([this.#after(from), this.#after(to, true)]);
+  }
+
+  /**
+   * Draw a result that is not; how many that were.
+   * @param {number} index
+   */
+  #ready(index) {
+    const box = this.boxes[index];
+    if (!box || this.drawn.has(index)) return 0;
+    this.#insert(index, box);
+    return 1;
   }
 
   /**
