@@ -137,7 +137,10 @@ def test_a_weighted_query_is_the_normalised_weighted_sum(
     rows, scores = nearest(images, unit(np.asarray(total, dtype=np.float32)), 100)
     expected = [(row, score) for row, score in zip(rows, scores, strict=True) if row >= len(weights)][:50]
     np.testing.assert_allclose(scores_of(found), np.asarray([score for _, score in expected]), atol=1e-3)
-    assert found.rows[:5] == [row for row, _ in expected[:5]]
+    # Of almost equal scores either may stand first, for sums are rounded.
+    np.testing.assert_allclose(
+        scores_of(found), images[found.rows] @ unit(np.asarray(total, dtype=np.float32)), atol=1e-3
+    )
 
 
 def test_terms_that_cancel_out_are_refused(collection: Collection) -> None:
