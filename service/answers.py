@@ -42,10 +42,8 @@ class Answers:
     def __init__(self, served: Served, *, named: bool) -> None:
         self._name = served.name
         self._collection = served.collection
-        self._has_files = served.files is not None
-        self._has_thumbnails = served.collection.thumbnails is not None
-        self._suffix = f"?{urlencode({'collection': served.name})}" if named else ""
-        self._listing = Listing(served.collection, self._addresses)
+        # Not a method of this object: what refers to itself would hold a version open until a collection of garbage.
+        self._listing = Listing(served.collection, _Addresses(served, named=named).of)
 
     def page(self, kind: Kind, page: Page, notes: Sequence[str] = (), *, with_vectors: bool = False) -> Answer:
         results = self._listing.page(kind, page, with_vectors=with_vectors)
@@ -59,7 +57,16 @@ class Answers:
     def prompt(self, prompt: Prompt) -> schemas.PromptItem:
         return schemas.PromptItem(collection=self._name, **self._listing.prompt(prompt))
 
-    def _addresses(self, image: Image) -> tuple[str | None, str | None]:
+
+class _Addresses:
+    """Where this service gives an image's original and its thumbnail."""
+
+    def __init__(self, served: Served, *, named: bool) -> None:
+        self._has_files = served.files is not None
+        self._has_thumbnails = served.collection.thumbnails is not None
+        self._suffix = f"?{urlencode({'collection': served.name})}" if named else ""
+
+    def of(self, image: Image) -> tuple[str | None, str | None]:
         if image.file is None:
             return None, None
         address = f"/images/{image.id}"
