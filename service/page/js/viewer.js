@@ -38,6 +38,7 @@ export class Viewer {
     this.results = [];
     this.index = 0;
     this.collection = "";
+    this.shown = false;
     this.left = false;
     this.own = false; // going through the results, not through a prompt's pictures
     this.leaving = new AbortController();
@@ -45,7 +46,12 @@ export class Viewer {
     this.after.addEventListener("click", () => this.go(1));
     byId("viewer-close").addEventListener("click", () => this.close());
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.close());
-    this.dialog.addEventListener("close", () => this.#closed());
+    // At once: the event of a dialog's end comes a moment later, when the keyboard may have gone on to another result.
+    this.dialog.addEventListener("cancel", (event) => {
+      event.preventDefault();
+      this.close();
+    });
+    this.dialog.addEventListener("close", () => this.#closed()); // for what ends it without asking
     this.dialog.addEventListener("keydown", (event) => {
       if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
       const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
@@ -71,6 +77,7 @@ export class Viewer {
   show(results, index, collection, own) {
     [this.results, this.index, this.collection, this.own] = [results, index, collection, own];
     if (!this.dialog.open) this.dialog.showModal();
+    this.shown = true;
     this.#draw();
   }
 
@@ -78,6 +85,7 @@ export class Viewer {
   close(left = false) {
     this.left = left;
     this.dialog.close();
+    this.#closed();
   }
 
   /** @param {1 | -1} step */
@@ -91,6 +99,8 @@ export class Viewer {
   }
 
   #closed() {
+    if (!this.shown) return;
+    this.shown = false;
     this.leaving.abort();
     this.stage.replaceChildren();
     this.handlers.closed(this.left);
