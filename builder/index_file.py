@@ -1,8 +1,8 @@
 """A file of vectors to a FAISS index, by autofaiss, in bounded memory.
 
 autofaiss's `build_index` trains on the first rows of a file, which in a sorted source are all alike; its reader keeps
-up to 2.5 GB of pieces waiting; and it returns `(None, None)` for what it cannot do. So its two steps, training and
-adding, are called here with readers of our own.
+up to 2.5 GB of pieces waiting; and it returns `(None, None)` for what it cannot do. So its steps, an empty index and
+adding to it, are called here with a reader of our own, and training in between.
 """
 
 from __future__ import annotations
@@ -13,27 +13,48 @@ from typing import Any
 
 import faiss
 import numpy as np
-from autofaiss.external.metadata import IndexMetadata
 from autofaiss.indices.build import add_embeddings_to_index_local
-from autofaiss.indices.training import create_and_train_new_index
+from autofaiss.indices.training import create_empty_index
 from numpy.typing import NDArray
 
 from builder.index_key import Plan
+from promptsearch.cores import cores
+from promptsearch.memory import give_back
 
 Vectors = NDArray[np.float32]
 BLOCK = 32 << 20  # bytes of float32 that are read at a time
+_MOST_COPIES = 8  # of the centroids; then they are a fifth of what is trained with, at most
 
 
 def build_index(vectors: Path, plan: Plan, path: Path) -> None:
     """Build what `plan` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers."""
     count, dim = np.load(vectors, mmap_mode="r").shape
-    metadata = IndexMetadata(plan.key, count, dim)
-    # The readers bound what is read at once; autofaiss's own estimate would cut the sample below what FAISS asks for.
-    unbounded = "1T"
-    index = create_and_train_new_index(_Sample(vectors, plan.training), plan.key, metadata, "ip", unbounded)
-    index, _ = add_embeddings_to_index_local(_Blocks(vectors), index, unbounded)
+    index = create_empty_index(dim, plan.key, "ip")
+    if not index.is_trained:
+        _train(index, _sample(vectors, plan.training))
+    # The reader bounds what is read at once.
+    index, _ = add_embeddings_to_index_local(_Blocks(vectors), index, "1T")
     assert index.ntotal == count
     faiss.write_index(index, str(path))
+
+
+def _train(index: faiss.Index, sample: Vectors) -> None:
+    """Train on every core.
+
+    The centroids of the inverted lists are found by matrix products, which the BLAS in the faiss-cpu wheel computes in
+    one thread. So they are asked of copies, each in a thread of its own; the centroids found are the same.
+    """
+    ivf = faiss.extract_index_ivf(index)
+    copies = [faiss.IndexFlat(ivf.d, ivf.metric_type) for _ in range(min(cores(), _MOST_COPIES))]
+    asked = faiss.IndexReplicas(ivf.d, True)
+    for copy in copies:
+        asked.addIndex(copy)
+    ivf.clustering_index = asked
+    # Queries whose distances lie in memory at a time, of each.
+    faiss.cvar.distance_compute_blas_query_bs = 4096 // len(copies)
+    index.train(sample)
+    ivf.clustering_index = None
+    give_back()  # what each of the threads had
 
 
 def blocks(vectors: Path) -> Iterator[tuple[int, Vectors]]:
@@ -64,21 +85,12 @@ class _Blocks:
             yield block, None
 
 
-class _Sample:
-    """The same of so many vectors, drawn evenly at random with a fixed seed: one batch."""
-
-    def __init__(self, vectors: Path, size: int) -> None:
-        count, self.dimension = np.load(vectors, mmap_mode="r").shape
-        self.count = size
-        self._rows = np.sort(np.random.default_rng(0).choice(count, size, replace=False))
-        self._vectors = vectors
-
-    def __call__(self, batch_size: int, start: int = 0, end: int | None = None) -> Iterator[tuple[Vectors, Any]]:
-        assert batch_size == self.count
-        del start, end
-        rows = self._rows
-        sample = np.empty((len(rows), self.dimension), np.float32)
-        for first, block in blocks(self._vectors):
-            low, high = np.searchsorted(rows, (first, first + len(block)))
-            sample[low:high] = block[rows[low:high] - first]
-        yield sample, None
+def _sample(vectors: Path, size: int) -> Vectors:
+    """So many vectors, drawn evenly at random with a fixed seed, float32 [size, dim]."""
+    count, dim = np.load(vectors, mmap_mode="r").shape
+    rows = np.sort(np.random.default_rng(0).choice(count, size, replace=False))
+    sample = np.empty((len(rows), dim), np.float32)
+    for first, block in blocks(vectors):
+        low, high = np.searchsorted(rows, (first, first + len(block)))
+        sample[low:high] = block[rows[low:high] - first]
+    return sample
