@@ -30,6 +30,7 @@ from service.reloading import Reloading
 from service.routes import clip_retrieval, collections, embed, health, items, metrics, page, search, session
 from service.searching import Searching
 from service.settings import Settings
+from service.shedding import Shedding
 from service.tracing import trace
 from service.workers import Workers, threads
 
@@ -76,6 +77,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
 def _add_middleware(app: FastAPI, settings: Settings, *, private: bool) -> None:
     """From the innermost to the outermost."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(Shedding)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -34,6 +34,9 @@ class Cache(Generic[T]):
             self._metrics.cache_lookup(self._name, "hit")
         return value
 
+    def is_under_way(self, key: Hashable) -> bool:
+        return key in self._flights
+
     async def compute(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """What is not kept yet, computed once for all that ask meanwhile; raises what `compute` does."""
         self._metrics.cache_lookup(self._name, "shared" if key in self._flights else "miss")

@@ -16,14 +16,25 @@ async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
 
     The request's body must have been read: what comes after it can only be the end.
     """
-    task, gone = asyncio.create_task(work), asyncio.create_task(_departure(request))
+    waiting = asyncio.current_task()
+    assert waiting is not None
+    gone = asyncio.create_task(_departure(request))
+    left = False
+
+    def leave(_: object) -> None:
+        nonlocal left
+        left = True
+        waiting.cancel()
+
+    gone.add_done_callback(leave)
     try:
-        await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            raise ClientDisconnect
-        return task.result()
+        return await work
+    except asyncio.CancelledError:
+        if left and not waiting.uncancel():
+            raise ClientDisconnect from None
+        raise
     finally:
-        task.cancel()
+        gone.remove_done_callback(leave)
         gone.cancel()
 
 

@@ -24,9 +24,14 @@ async def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-async def _searching(request: Request) -> Searching:
+def searching_of(request: Request) -> Searching:
+    """For handlers that ask for it themselves."""
     searching: Searching = request.app.state.searching
     return searching
+
+
+async def _searching(request: Request) -> Searching:
+    return searching_of(request)
 
 
 async def _readiness(request: Request) -> Readiness:

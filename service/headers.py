@@ -26,15 +26,19 @@ class SecurityHeaders:
     def __init__(self, app: ASGIApp, *, shared: bool, private: bool) -> None:
         self._app = app
         self._private = private
-        self._headers = {**_ALWAYS, "Cross-Origin-Resource-Policy": "cross-origin" if shared else "same-origin"}
+        headers = {**_ALWAYS, "Cross-Origin-Resource-Policy": "cross-origin" if shared else "same-origin"}
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
-                if self._private and "cache-control" in headers:
+                has = {name for name, _ in message["headers"]}
+                message["headers"] = [
+                    *message["headers"],
+                    *(header for header in self._headers if header[0] not in has),
+                ]
+                if self._private and b"cache-control" in has:
+                    headers = MutableHeaders(scope=message)
                     headers["Cache-Control"] = headers["Cache-Control"].replace("public", "private")
             await send(message)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from contextvars import ContextVar
 from datetime import UTC, datetime
+
+from pydantic_core import to_json
 
 REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the request that is being answered
 ACCESS = logging.getLogger("service.access")
@@ -28,7 +29,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)
         line.update(getattr(record, "fields", {}))
-        return json.dumps(line, ensure_ascii=False)
+        return to_json(line).decode()
 
 
 def configure() -> None:

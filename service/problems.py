@@ -45,7 +45,11 @@ def _content(status: int, slug: str, detail: str) -> dict[str, Any]:
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error with a problem document, but for bugs: they reach service/observing.py."""
+    """Answer every error with a problem document, but for bugs: they reach service/observing.py.
+
+    The handlers are `async`, though they await nothing: Starlette would run plain functions in threads, for which the
+    refusals of a busy service would wait.
+    """
     app.add_exception_handler(errors.PromptSearchError, _of_ours)
     app.add_exception_handler(RequestValidationError, _of_validation)
     app.add_exception_handler(HTTPException, _of_http)
@@ -107,12 +111,18 @@ def problem_of(error: errors.PromptSearchError) -> dict[str, Any]:
     return _content(status, error.slug, str(error))
 
 
-def _of_ours(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, errors.PromptSearchError)
+def answer(error: errors.PromptSearchError) -> JSONResponse:
+    """The answer that tells an error of ours."""
     content = problem_of(error)
-    if content["status"] == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s %s failed: %s", request.method, request.url.path, error)
     return JSONResponse(content, content["status"], _headers(error), MEDIA_TYPE)
+
+
+async def _of_ours(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.PromptSearchError)
+    answered = answer(error)
+    if answered.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s %s failed: %s", request.method, request.url.path, error)
+    return answered
 
 
 def _headers(error: errors.PromptSearchError) -> dict[str, str]:
@@ -123,7 +133,7 @@ def _headers(error: errors.PromptSearchError) -> dict[str, str]:
     return {}
 
 
-def _of_validation(_request: Request, error: Exception) -> JSONResponse:
+async def _of_validation(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = [{**one, "loc": one["loc"][1:]} for one in error.errors()]  # the first part is where it stood: "query"
     return problem(HTTPStatus.BAD_REQUEST, errors.ParameterError.slug, describe(found))
@@ -140,7 +150,7 @@ def describe(found: object) -> str:
     return "; ".join(lines)
 
 
-def _of_http(request: Request, error: Exception) -> JSONResponse:
+async def _of_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     phrase, detail = HTTPStatus(error.status_code).phrase, str(error.detail)
     if detail == phrase:  # the router's own, which knows no more
@@ -162,7 +172,7 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(methods))
 
 
-def _of_a_departure(_request: Request, _error: Exception) -> JSONResponse:
+async def _of_a_departure(_request: Request, _error: Exception) -> JSONResponse:
     """For no one to read; but a client that hangs up while it sends is no failure of ours, which the log would tell."""
     return problem(HTTPStatus.BAD_REQUEST, "bad-request", "the connection was closed before the request was complete")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from http import HTTPStatus
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.problems import problem
+from service.shedding import READ
 
 MAX_HEAD = 65_535  # bytes of request line and headers; a longer address is one that httptools cannot read
 
@@ -26,6 +28,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self.scope["state"][READ] = time.perf_counter()
         self._head, self._in_head = 0, True
 
     def on_headers_complete(self) -> None:

@@ -44,21 +44,33 @@ class UrlParameters(JsonOptions):
     cursor: str | None = Field(None, description="`next` of an answer, instead of a query")
 
 
-# `async`, though it awaits nothing: FastAPI would send a plain function through a thread pool of its own.
-async def options_of_url(request: Request, given: Annotated[UrlParameters, Parameter()]) -> Query:
-    """For an address that asks something by itself."""
+def _of_url(request: Request) -> Query:
+    fields: dict[str, str] = {}
     conditions = []
     for name, value in request.query_params.multi_items():
         if name.startswith(_FILTER):
             conditions.append((name, value))
         elif name not in UrlParameters.model_fields:
             raise ParameterError(f"there is no parameter {name!r}; there are {_names(UrlParameters)}")
+        else:
+            fields[name] = value
+    try:
+        given = UrlParameters.model_validate(fields)
+    except ValidationError as error:
+        raise ParameterError(describe(error.errors())) from None
     terms = _validated({"terms": _json("terms", given.terms)}).terms if given.terms else []
     return _query(given, terms, conditions, Filter.read(given.filter) if given.filter else None, [])
 
 
-async def from_url(query: Annotated[Query, Depends(options_of_url)]) -> Query:
-    return query.asked()
+def from_url(request: Request) -> Query:
+    """Raises the errors of queries."""
+    return _of_url(request).asked()
+
+
+# `async`, though it awaits nothing: FastAPI would send a plain function through a thread pool of its own.
+async def options_of_url(request: Request) -> Query:
+    """For an address that asks something by itself."""
+    return _of_url(request)
 
 
 async def from_body(request: Request) -> Query:
@@ -77,7 +89,6 @@ async def from_body(request: Request) -> Query:
     )
 
 
-UrlQuery = Annotated[Query, Depends(from_url)]
 UrlOptions = Annotated[Query, Depends(options_of_url)]
 BodyQuery = Annotated[Query, Depends(from_body)]
 
@@ -205,7 +216,15 @@ def _form_schema() -> dict[str, Any]:
     return {"type": "object", "properties": fields}
 
 
-# What `from_body` takes, for the OpenAPI document: it reads the body itself, so that both kinds can be answered.
+# What `from_url` and `options_of_url` take, for the OpenAPI document.
+URL_SCHEMA: dict[str, Any] = {
+    "parameters": [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in UrlParameters.model_json_schema()["properties"].items()
+    ]
+}
+
+# What `from_body` takes: it reads the body itself, so that both kinds can be answered.
 BODY_SCHEMA: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -178,6 +178,8 @@ class Searching:
         found = self._answers.get(key)
         if found is not None:
             return found
+        if not self._answers.is_under_way(key):
+            self._admission.check(work)  # before tasks are made that would be for nothing
         computing = self._answers.compute(key, lambda: self._admission.run(work, compute))
         return await while_connected(request, computing)
 
@@ -198,7 +200,9 @@ class Searching:
         self, served: Served, terms: Sequence[Term], timing: Timing
     ) -> tuple[list[Vector | None], list[str]]:
         """The vector of each term, all encoded at once, and what should be known of them."""
-        found = await asyncio.gather(*(self._vector(served, term, timing) for term in terms))
+        one_by_one = (self._vector(served, term, timing) for term in terms)
+        # A task for each is worth its time only where there are others.
+        found = [await next(one_by_one)] if len(terms) == 1 else await asyncio.gather(*one_by_one)
         notes = [note for _, note in found if note is not None]
         return [vector for vector, _ in found], list(dict.fromkeys(notes))
 

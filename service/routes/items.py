@@ -13,7 +13,7 @@ from promptsearch.errors import NoFile
 from service import problems, schemas
 from service.catalogue import Served
 from service.dependencies import CatalogueState, NamedCollection, SearchingState, answers
-from service.query import UrlOptions
+from service.query import URL_SCHEMA, UrlOptions
 from service.routes import search
 
 router = APIRouter(tags=["items"])
@@ -35,7 +35,12 @@ async def image(
     return await searching.item(request, lambda: answers(catalogue, served).image(served.collection.items.image(id)))
 
 
-@router.get("/images/{id}/similar", summary="Images like this one", response_model=schemas.ImageResults)
+@router.get(
+    "/images/{id}/similar",
+    summary="Images like this one",
+    response_model=schemas.ImageResults,
+    openapi_extra=URL_SCHEMA,
+)
 async def similar_images(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
     """Options, further terms included, are those of a search."""
     return Response(await searching.similar(request, "images", id, query), media_type=search.MEDIA_TYPE)
@@ -78,13 +83,23 @@ async def prompt(
     return await searching.item(request, lambda: answers(catalogue, served).prompt(served.collection.items.prompt(id)))
 
 
-@router.get("/prompts/{id}/similar", summary="Prompts like this one", response_model=schemas.PromptResults)
+@router.get(
+    "/prompts/{id}/similar",
+    summary="Prompts like this one",
+    response_model=schemas.PromptResults,
+    openapi_extra=URL_SCHEMA,
+)
 async def similar_prompts(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
     """Options, further terms included, are those of a search."""
     return Response(await searching.similar(request, "prompts", id, query), media_type=search.MEDIA_TYPE)
 
 
-@router.get("/prompts/{id}/images", summary="The images of this prompt", response_model=schemas.ImageResults)
+@router.get(
+    "/prompts/{id}/images",
+    summary="The images of this prompt",
+    response_model=schemas.ImageResults,
+    openapi_extra=URL_SCHEMA,
+)
 async def images_of_prompt(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
     """All that have a vector, by row; with terms, the best first. Options are those of a search."""
     return Response(await searching.of_prompt(request, id, query), media_type=search.MEDIA_TYPE)

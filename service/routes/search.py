@@ -11,9 +11,9 @@ from promptsearch.errors import PromptSearchError
 from promptsearch.manifest import Kind
 from promptsearch.query import Query
 from service import schemas
-from service.dependencies import SearchingState
+from service.dependencies import SearchingState, searching_of
 from service.problems import problem_of
-from service.query import BODY_SCHEMA, BodyQuery, UrlQuery, of_json
+from service.query import BODY_SCHEMA, URL_SCHEMA, BodyQuery, from_url, of_json
 
 router = APIRouter(prefix="/search", tags=["search"])
 
@@ -25,9 +25,9 @@ async def require_room(searching: SearchingState) -> None:
     searching.require_room()
 
 
-@router.get("/images", summary="Images by text", response_model=schemas.ImageResults)
-async def images_by_text(query: UrlQuery, searching: SearchingState, request: Request) -> Response:
-    return Response(await searching.search(request, "images", query), media_type=MEDIA_TYPE, headers=CACHED)
+@router.get("/images", summary="Images by text", response_model=schemas.ImageResults, openapi_extra=URL_SCHEMA)
+async def images_by_text(request: Request) -> Response:
+    return await _by_url(request, "images")
 
 
 @router.post(
@@ -41,9 +41,9 @@ async def images_by_anything(query: BodyQuery, searching: SearchingState, reques
     return Response(await searching.search(request, "images", query), media_type=MEDIA_TYPE)
 
 
-@router.get("/prompts", summary="Prompts by text", response_model=schemas.PromptResults)
-async def prompts_by_text(query: UrlQuery, searching: SearchingState, request: Request) -> Response:
-    return Response(await searching.search(request, "prompts", query), media_type=MEDIA_TYPE, headers=CACHED)
+@router.get("/prompts", summary="Prompts by text", response_model=schemas.PromptResults, openapi_extra=URL_SCHEMA)
+async def prompts_by_text(request: Request) -> Response:
+    return await _by_url(request, "prompts")
 
 
 @router.post(
@@ -55,6 +55,13 @@ async def prompts_by_text(query: UrlQuery, searching: SearchingState, request: R
 )
 async def prompts_by_anything(query: BodyQuery, searching: SearchingState, request: Request) -> Response:
     return Response(await searching.search(request, "prompts", query), media_type=MEDIA_TYPE)
+
+
+async def _by_url(request: Request, kind: Kind) -> Response:
+    # No parameters of the handlers: that FastAPI resolves those takes longer than all else of a query whose answer is
+    # kept, and a refusal is to cost nothing.
+    found = await searching_of(request).search(request, kind, from_url(request))
+    return Response(found, media_type=MEDIA_TYPE, headers=CACHED)
 
 
 @router.post(
