@@ -15,7 +15,7 @@ from torch import nn
 from builder.original import Original
 from promptsearch.errors import ExportError
 
-OPSET = 18
+OPSET = 23  # the first with an operator for attention
 LARGEST = 2**31 - 1  # bytes that a protobuf message, and so a file, may have
 
 
