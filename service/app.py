@@ -30,7 +30,7 @@ from service.reloading import Reloading
 from service.routes import clip_retrieval, collections, embed, health, items, metrics, page, search, session
 from service.searching import Searching
 from service.settings import Settings
-from service.shedding import Shedding
+from service.shedding import SHEDDING, Shedding
 from service.tracing import trace
 from service.workers import Workers, threads
 
@@ -44,7 +44,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     keys = read_keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
 
     @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Shedding]]:
         workers = Workers(threads(settings.workers))
         searching = Searching(settings, catalogue, workers, app.state.metrics)
         reloading, readiness = Reloading(catalogue, app.state.metrics), Readiness(catalogue, searching)
@@ -52,7 +52,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         app.state.fetching = Fetching(settings.max_upload_bytes) if settings.image_urls else None
         app.state.reloading, app.state.readiness = reloading, readiness
         tasks = [asyncio.create_task(reloading.keep_looking()), asyncio.create_task(readiness.keep_checking())]
-        yield
+        yield {SHEDDING: Shedding(searching.require_room, app.state.metrics)}  # for service/protocol.py
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -77,7 +77,6 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
 def _add_middleware(app: FastAPI, settings: Settings, *, private: bool) -> None:
     """From the innermost to the outermost."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
-    app.add_middleware(Shedding)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
+from contextlib import nullcontext
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from typing import TextIO
 
 from pydantic_core import to_json
 
@@ -32,9 +35,43 @@ class JsonFormatter(logging.Formatter):
         return to_json(line).decode()
 
 
+class GatheringHandler(logging.StreamHandler[TextIO]):
+    """Writes some times a second what an event loop has logged meanwhile, and at once what is logged outside of one.
+
+    Writing each line would give up the interpreter's lock each time, and a busy service's event loop then waits to get
+    it back.
+    """
+
+    _EVERY = 0.05  # seconds
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record))
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+        except Exception:  # as every handler does
+            self.handleError(record)
+        else:
+            if len(self._lines) == 1:
+                loop.call_later(self._EVERY, self.flush)
+
+    def flush(self) -> None:
+        """Also called by `logging` at the end of the process."""
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("".join(f"{line}\n" for line in lines))
+            super().flush()
+
+
 def configure() -> None:
     """Set up logging for the whole process."""
-    errors, requests = logging.StreamHandler(sys.stderr), logging.StreamHandler(sys.stdout)
+    errors, requests = logging.StreamHandler(sys.stderr), GatheringHandler(sys.stdout)
     for handler in (errors, requests):
         handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[errors])

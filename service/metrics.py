@@ -14,6 +14,7 @@ from promptsearch.stages import NAMES, Name
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
+UNKNOWN = "unknown"  # the route or method of a request that has none of ours
 
 # Seconds: from a cached text's fraction of a millisecond to a deadline's seconds.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)

@@ -1,14 +1,17 @@
-"""HTTP as uvicorn speaks it, with a limit on a request's head and a problem document for what is no request."""
+"""HTTP as uvicorn speaks it, with a limit on a request's head and answers to what the application is not to see."""
 
 from __future__ import annotations
 
-import time
 from http import HTTPStatus
 
+from fastapi.responses import JSONResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from service.headers import ALWAYS
+from service.observing import HEADER as REQUEST_ID_HEADER
+from service.observing import new_id
 from service.problems import problem
-from service.shedding import READ
+from service.shedding import SHEDDING, Shedding
 
 MAX_HEAD = 65_535  # bytes of request line and headers; a longer address is one that httptools cannot read
 
@@ -18,6 +21,7 @@ class Protocol(HttpToolsProtocol):
 
     _head = 0  # bytes of the head so far
     _in_head = False
+    _refused = False
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -28,12 +32,31 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self.scope["state"][READ] = time.perf_counter()
         self._head, self._in_head = 0, True
 
     def on_headers_complete(self) -> None:
         self._in_head = False
+        shedding: Shedding | None = self.app_state.get(SHEDDING)
+        refusal = None
+        if shedding and self.parser.get_method() == b"GET" and (self.cycle is None or self.cycle.response_complete):
+            refusal = shedding.refusal(self.url, self.headers)
+        if refusal is not None:
+            self._refused = True
+            self._answer(refusal)
+            return
         super().on_headers_complete()
+        if shedding:
+            shedding.hand_on()
+
+    def on_message_complete(self) -> None:
+        if not self._refused:
+            super().on_message_complete()
+            return
+        self._refused = False
+        if self.parser.should_keep_alive():
+            self.on_response_complete()
+        else:
+            self.transport.close()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's own words say less
         answer = problem(
@@ -41,11 +64,15 @@ class Protocol(HttpToolsProtocol):
             "bad-request",
             f"this is no HTTP request, or its address and headers are longer than {MAX_HEAD:,} bytes: "
             "send a long query as JSON by POST",
+            {"Connection": "close"},
         )
-        head = [
-            b"HTTP/1.1 400 Bad Request",
-            *(b": ".join(header) for header in answer.raw_headers),
-            b"connection: close",
-        ]
-        self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))
+        self._answer(answer)
         self.transport.close()
+
+    def _answer(self, answer: JSONResponse) -> None:
+        """Without the application, whose middleware would add as much."""
+        status = HTTPStatus(answer.status_code)
+        headers = [*self.server_state.default_headers, *answer.raw_headers, *ALWAYS]
+        headers.append((REQUEST_ID_HEADER.encode(), new_id().encode()))
+        head = [b"HTTP/1.1 %d %s" % (status, status.phrase.encode()), *map(b": ".join, headers)]
+        self.transport.write(b"\r\n".join([*head, b"", bytes(answer.body)]))

@@ -2,42 +2,76 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from fastapi.responses import JSONResponse
 
 from promptsearch.errors import Overloaded
+from service.logs import ACCESS
+from service.metrics import UNKNOWN, Metrics
 from service.problems import answer
 
-READ = "read"  # in a scope's state: time.perf_counter() when the request began to be read
+SHEDDING = "shedding"  # what the lifespan's state calls it
 
-_WORK = re.compile(r"/+(search|images|prompts|embed|knn-service|metadata)(/|$)")  # and not health, metrics or the page
-# Seconds that a request may have waited for the event loop. It is a lone one's whole time there many times over, and so
-# little that the steps of what has been let in, which wait as long each, stay far from their deadline.
-_LATE = 0.02
+_WORK = re.compile(rb"/+(search|images|prompts|embed|knn-service|metadata)[/?]")  # and not health, metrics or the page
+# Headers of requests with a body, which has to be read first, and of pages elsewhere, from which browsers hide what has
+# no CORS headers.
+_HANDED_ON = {b"content-length", b"transfer-encoding", b"origin"}
+# Requests that may wait until the event loop looks at them. More come together only where it is behind, or in a burst
+# for which there is room.
+_WAITING = 4
+_EVERY = 1.0  # seconds at least from one line in the log to the next
 
 
 class Shedding:
-    """ASGI middleware that refuses work where there is no room for it and the event loop comes late to it.
+    """Refuses work that there is no room for when the event loop is behind, for each connection of one process.
 
-    To find out what is asked, and that its answer is known already, takes longer than to refuse it. While the loop
-    keeps up, it is found out first.
+    To find out what is asked, and that its answer is known already, takes several times as long as to refuse it, and
+    more than a service that is asked ten times what it can has. While the loop keeps up, it is found out first.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, require_room: Callable[[], None], metrics: Metrics) -> None:
+        self._require_room = require_room
+        self._refused = metrics.requests.labels("GET", UNKNOWN, str(HTTPStatus.SERVICE_UNAVAILABLE.value))
+        self._stopped = False
+        self._waiting = 0
+        self._untold = 0
+        self._told = 0.0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and _is_late(scope) and _WORK.match(scope["path"]):
-            try:
-                scope["app"].state.searching.require_room()
-            except Overloaded as error:
-                await answer(error)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+    def refusal(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> JSONResponse | None:
+        """The answer to a GET that is not to be handed on, else None."""
+        if self._waiting < _WAITING or self._stopped or not _WORK.match(target):
+            return None
+        if not _HANDED_ON.isdisjoint(name for name, _ in headers):
+            return None
+        try:
+            self._require_room()
+        except Overloaded as error:
+            self._refused.inc()
+            self._tell()
+            return answer(error)
+        return None
 
+    def hand_on(self) -> None:
+        """A request is now waiting to be looked at."""
+        self._waiting += 1
+        asyncio.get_running_loop().call_soon(self._look_at)  # its task is next in the same line
 
-def _is_late(scope: Scope) -> bool:
-    read: float | None = scope.get("state", {}).get(READ)
-    return read is not None and time.perf_counter() - read > _LATE
+    def stop(self) -> None:
+        """Hand on everything, as the last answers of a process have something more to say."""
+        self._stopped = True
+
+    def _look_at(self) -> None:
+        self._waiting -= 1
+
+    def _tell(self) -> None:
+        """A line for each would be work, too."""
+        self._untold += 1
+        now = time.monotonic()
+        if now - self._told >= _EVERY:
+            ACCESS.info("refused %d requests at first sight: more is asked than can be answered", self._untold)
+            self._told, self._untold = now, 0

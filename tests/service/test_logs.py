@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
 import logging
 import re
@@ -13,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.logs import REQUEST_ID, JsonFormatter
+from service.logs import REQUEST_ID, GatheringHandler, JsonFormatter
 from tests.service.serving import START, Service
 from tests.service.test_process import PNG
 
@@ -77,3 +79,25 @@ def test_an_error_has_its_traceback_and_the_requests_id_on_the_same_line() -> No
     line = json.loads(formatted)
     assert (line["level"], line["message"], line["request_id"]) == ("ERROR", "it failed", "some-request")
     assert line["traceback"].endswith("ZeroDivisionError: here")
+
+
+def test_lines_are_gathered_while_an_event_loop_runs_and_lost_by_nobody() -> None:
+    stream = io.StringIO()
+    handler = GatheringHandler(stream)
+
+    def emit(text: str) -> None:
+        handler.emit(logging.LogRecord("service", logging.INFO, __file__, 1, text, None, None))
+
+    async def log() -> None:
+        emit("one")
+        emit("two")
+        assert stream.getvalue() == ""
+        await asyncio.sleep(0.2)
+        assert stream.getvalue() == "one\ntwo\n"
+        emit("three")
+
+    asyncio.run(log())
+    handler.flush()  # as `logging` does at the end of the process
+    assert stream.getvalue() == "one\ntwo\nthree\n"
+    emit("four")
+    assert stream.getvalue().endswith("three\nfour\n")
