@@ -63,26 +63,26 @@ class Server(uvicorn.Server):
             self._serving()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if self.server_state.connections:
+        if sockets and self.server_state.connections:
             self.lifespan.state[SHEDDING].stop()
             self._draining.leave()
             await asyncio.sleep(LEAVE)
-            await self._stop_listening(sockets or [])
+            await self._stop_listening(sockets)
         await super().shutdown(sockets)
 
     async def _stop_listening(self, sockets: list[socket.socket]) -> None:
-        """Closing a listening socket resets the connections that wait on it, and what was asked on them: so they are
-        accepted first, on a copy that is closed with none left."""
+        """Closing the last copy of a listening socket resets the connections that wait on it, and what was asked on
+        them: so they are accepted first, on a copy that is closed with none left."""
         loop = asyncio.get_running_loop()
-        for listening in sockets:
-            with listening.dup() as copy:
-                copy.setblocking(False)
-                for server in self.servers:
-                    server.close()
+        with sockets[0].dup() as copy:
+            copy.setblocking(False)
+            for server in self.servers:
+                server.close()
+            for listening in sockets:
                 listening.close()
-                with suppress(BlockingIOError):
-                    while True:
-                        await loop.connect_accepted_socket(self._protocol, copy.accept()[0])
+            with suppress(BlockingIOError):
+                while True:
+                    await loop.connect_accepted_socket(self._protocol, copy.accept()[0])
         await asyncio.sleep(LEAVE)
 
     def _protocol(self) -> Protocol:
@@ -95,8 +95,8 @@ def serve(settings: Settings, listening: socket.socket, serving: Callable[[], No
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     sys.setswitchinterval(_SWITCH)
-    sockets = [listening, *(listening.dup() for _ in range(_ACCEPTED - 1))]
-    Server(create_app(settings, Catalogue.open(settings)), serving).run(sockets=sockets)
+    server = Server(create_app(settings, Catalogue.open(settings)), serving)
+    server.run(sockets=[listening, *(listening.dup() for _ in range(_ACCEPTED - 1))])
 
 
 def serve_beside(settings: Settings, listening: socket.socket, told: Connection) -> None:
