@@ -25,7 +25,7 @@ from promptsearch.selection import Selection
 from promptsearch.stages import Stage
 
 # Candidates that are proposed and scored exactly, and how many places they fill at most.
-TIERS = ((100, 50), (3_000, 1_000), (12_000, 10_000))
+TIERS = ((200, 50), (3_000, 1_000), (12_000, 10_000))
 MAX_PLACES = TIERS[-1][1]
 FUSED = 60.0  # reciprocal rank fusion's constant (Cormack et al. 2009)
 _SELECTIONS = 32  # filters whose rows are kept, a bit an item each
