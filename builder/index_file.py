@@ -50,10 +50,14 @@ def _train(index: faiss.Index, sample: Vectors) -> None:
     for copy in copies:
         asked.addIndex(copy)
     ivf.clustering_index = asked
-    # Queries whose distances lie in memory at a time, of each.
-    faiss.cvar.distance_compute_blas_query_bs = 4096 // len(copies)
-    index.train(sample)
-    ivf.clustering_index = None
+    # Queries whose distances lie in memory at a time, of each; it holds for the whole process.
+    together = faiss.cvar.distance_compute_blas_query_bs
+    faiss.cvar.distance_compute_blas_query_bs = together // len(copies)
+    try:
+        index.train(sample)
+    finally:
+        ivf.clustering_index = None
+        faiss.cvar.distance_compute_blas_query_bs = together
     give_back()  # what each of the threads had
 
 

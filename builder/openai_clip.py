@@ -67,60 +67,10 @@ class TextTower(nn.Module):
         model = self.clip
         x = model.token_embedding(tokens) + model.positional_embedding[: tokens.shape[1]]
         for block in model.transformer.resblocks:
-            y = block.ln_1(x)
-            x = x + attend(block.attn, y, y, causal=True)
-            x = x + block.mlp(block.ln_2(x))
+            x = through(block, x, causal=True)
         ends = model.ln_final(x)[torch.arange(x.shape[0]), tokens.argmax(dim=-1)]
         vectors: torch.Tensor = ends @ model.text_projection
         return vectors
-
-
-class VisionTower(nn.Module):
-    """`encode_image` of a model whose image tower is a transformer (clip/model.py: VisualTransformer).
-
-    Its result is read at the first token, so of the last block nothing is computed but that token, and what it sees of
-    the others: in a tower of twelve a fourteenth of the work is left out.
-    """
-
-    def __init__(self, model: clip.model.CLIP) -> None:
-        super().__init__()
-        self.clip = nn.ModuleDict({"visual": model.visual})
-
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
-        visual: Any = self.clip["visual"]
-        patches = visual.conv1(pixels).flatten(2).permute(0, 2, 1)  # [batch, patches, width]
-        first = visual.class_embedding.expand(patches.shape[0], 1, -1)
-        x = visual.ln_pre(torch.cat([first, patches], dim=1) + visual.positional_embedding)
-        *blocks, last = visual.transformer.resblocks
-        for block in blocks:
-            y = block.ln_1(x)
-            x = x + attend(block.attn, y, y)
-            x = x + block.mlp(block.ln_2(x))
-        y, first = last.ln_1(x), x[:, :1]
-        first = first + attend(last.attn, y[:, :1], y)
-        first = first + last.mlp(last.ln_2(first))
-        vectors: torch.Tensor = visual.ln_post(first[:, 0]) @ visual.proj
-        return vectors
-
-
-def attend(attention: nn.MultiheadAttention, asking: torch.Tensor, seen: torch.Tensor, *, causal: bool = False) -> Any:
-    """What a layer gives, as ONNX's own operator for it: as PyTorch divides it, it becomes forty, which take a tenth
-    of a short text's time.
-
-    `asking` float32 [batch, n, width], `seen` float32 [batch, length, width]; gives float32 [batch, n, width].
-    """
-    heads, width = attention.num_heads, attention.embed_dim
-    weight, bias = attention.in_proj_weight, attention.in_proj_bias
-    if asking is seen:  # one product is faster than two
-        query, key, value = linear(seen, weight, bias).chunk(3, dim=-1)
-    else:
-        query = linear(asking, weight[:width], bias[:width])
-        key, value = linear(seen, weight[width:], bias[width:]).chunk(2, dim=-1)
-    found = torch.onnx.ops.attention(
-        query, key, value, is_causal=causal, q_num_heads=heads, kv_num_heads=heads
-    )  # fmt: skip
-    return attention.out_proj(found[0])
 
 
 class ImageTower(nn.Module):
@@ -134,6 +84,57 @@ class ImageTower(nn.Module):
         """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
         vectors: torch.Tensor = self.clip["visual"](pixels)
         return vectors
+
+
+class VisionTower(ImageTower):
+    """The same of one that is a transformer (clip/model.py: VisualTransformer).
+
+    Its result is read at the first token, so of the last block nothing is computed but that token, and what it sees of
+    the others: in a tower of twelve a fourteenth of the work is left out.
+    """
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
+        visual: Any = self.clip["visual"]
+        patches = visual.conv1(pixels).flatten(2).permute(0, 2, 1)  # [batch, patches, width]
+        first = visual.class_embedding.expand(patches.shape[0], 1, -1)
+        x = visual.ln_pre(torch.cat([first, patches], dim=1) + visual.positional_embedding)
+        *blocks, last = visual.transformer.resblocks
+        for block in blocks:
+            x = through(block, x)
+        vectors: torch.Tensor = visual.ln_post(through(last, x, first=True)[:, 0]) @ visual.proj
+        return vectors
+
+
+def through(block: Any, x: torch.Tensor, *, causal: bool = False, first: bool = False) -> torch.Tensor:
+    """What a block (clip/model.py: ResidualAttentionBlock) makes of float32 [batch, length, width]; of the first token
+    alone, [batch, 1, width], where `first` says so."""
+    seen = asking = block.ln_1(x)
+    if first:
+        x, asking = x[:, :1], seen[:, :1]
+    x = x + attend(block.attn, asking, seen, causal=causal)
+    made: torch.Tensor = x + block.mlp(block.ln_2(x))
+    return made
+
+
+def attend(
+    attention: nn.MultiheadAttention, asking: torch.Tensor, seen: torch.Tensor, *, causal: bool = False
+) -> torch.Tensor:
+    """What a layer gives, as ONNX's own operator for it: as PyTorch divides it, it becomes forty, which take a tenth
+    of a short text's time.
+
+    `asking` float32 [batch, n, width], `seen` float32 [batch, length, width]; gives float32 [batch, n, width].
+    """
+    heads, width = attention.num_heads, attention.embed_dim
+    weight, bias = attention.in_proj_weight, attention.in_proj_bias
+    if asking is seen:  # one product is faster than two
+        query, key, value = linear(seen, weight, bias).chunk(3, dim=-1)
+    else:
+        query = linear(asking, weight[:width], bias[:width])
+        key, value = linear(seen, weight[width:], bias[width:]).chunk(2, dim=-1)
+    found, *_ = torch.onnx.ops.attention(query, key, value, is_causal=causal, q_num_heads=heads, kv_num_heads=heads)
+    given: torch.Tensor = attention.out_proj(found)
+    return given
 
 
 def byte_pairs(
