@@ -51,11 +51,13 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._lines.append(self.format(record))
+        except Exception:  # as every handler does
+            self.handleError(record)
+            return
+        try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             self.flush()
-        except Exception:  # as every handler does
-            self.handleError(record)
         else:
             if len(self._lines) == 1:
                 loop.call_later(self._EVERY, self.flush)

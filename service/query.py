@@ -44,7 +44,8 @@ class UrlParameters(JsonOptions):
     cursor: str | None = Field(None, description="`next` of an answer, instead of a query")
 
 
-def _of_url(request: Request) -> Query:
+def options_of_url(request: Request) -> Query:
+    """For an address that asks something by itself; raises the errors of queries."""
     fields: dict[str, str] = {}
     conditions = []
     for name, value in request.query_params.multi_items():
@@ -64,13 +65,7 @@ def _of_url(request: Request) -> Query:
 
 def from_url(request: Request) -> Query:
     """Raises the errors of queries."""
-    return _of_url(request).asked()
-
-
-# `async`, though it awaits nothing: FastAPI would send a plain function through a thread pool of its own.
-async def options_of_url(request: Request) -> Query:
-    """For an address that asks something by itself."""
-    return _of_url(request)
+    return options_of_url(request).asked()
 
 
 async def from_body(request: Request) -> Query:
@@ -89,7 +84,6 @@ async def from_body(request: Request) -> Query:
     )
 
 
-UrlOptions = Annotated[Query, Depends(options_of_url)]
 BodyQuery = Annotated[Query, Depends(from_body)]
 
 

@@ -13,7 +13,7 @@ from promptsearch.errors import NoFile
 from service import problems, schemas
 from service.catalogue import Served
 from service.dependencies import CatalogueState, NamedCollection, SearchingState, answers
-from service.query import URL_SCHEMA, UrlOptions
+from service.query import URL_SCHEMA, options_of_url
 from service.routes import search
 
 router = APIRouter(tags=["items"])
@@ -41,9 +41,11 @@ async def image(
     response_model=schemas.ImageResults,
     openapi_extra=URL_SCHEMA,
 )
-async def similar_images(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
+async def similar_images(id: str, searching: SearchingState, request: Request) -> Response:
     """Options, further terms included, are those of a search."""
-    return Response(await searching.similar(request, "images", id, query), media_type=search.MEDIA_TYPE)
+    return Response(
+        await searching.similar(request, "images", id, options_of_url(request)), media_type=search.MEDIA_TYPE
+    )
 
 
 @router.get("/images/{id}/thumbnail", summary="A small WebP of the picture", response_class=Response)
@@ -89,9 +91,11 @@ async def prompt(
     response_model=schemas.PromptResults,
     openapi_extra=URL_SCHEMA,
 )
-async def similar_prompts(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
+async def similar_prompts(id: str, searching: SearchingState, request: Request) -> Response:
     """Options, further terms included, are those of a search."""
-    return Response(await searching.similar(request, "prompts", id, query), media_type=search.MEDIA_TYPE)
+    return Response(
+        await searching.similar(request, "prompts", id, options_of_url(request)), media_type=search.MEDIA_TYPE
+    )
 
 
 @router.get(
@@ -100,9 +104,9 @@ async def similar_prompts(id: str, query: UrlOptions, searching: SearchingState,
     response_model=schemas.ImageResults,
     openapi_extra=URL_SCHEMA,
 )
-async def images_of_prompt(id: str, query: UrlOptions, searching: SearchingState, request: Request) -> Response:
+async def images_of_prompt(id: str, searching: SearchingState, request: Request) -> Response:
     """All that have a vector, by row; with terms, the best first. Options are those of a search."""
-    return Response(await searching.of_prompt(request, id, query), media_type=search.MEDIA_TYPE)
+    return Response(await searching.of_prompt(request, id, options_of_url(request)), media_type=search.MEDIA_TYPE)
 
 
 class _Original(FileResponse):
