@@ -103,7 +103,8 @@ def serve_beside(settings: Settings, listening: socket.socket, told: Connection)
     """The same in one process of several, which says on `told` when it serves."""
     logs.configure()
     try:
-        serve(settings, listening, lambda: told.send_bytes(b"serving"))
+        with listening:  # this process's own copy, which a start that fails has to close as well
+            serve(settings, listening, lambda: told.send_bytes(b"serving"))
     except PromptSearchError as error:
         log.error("%s", error)  # noqa: TRY400  expected, and said in full
         sys.exit(1)
