@@ -54,13 +54,14 @@ def test_thousands_stay_few_in_the_page(emoji: Visit) -> None:
 def test_back_returns_to_the_same_place(emoji: Visit) -> None:
     emoji.search("castle")
     emoji.page.wait_for_function("() => { scrollTo(0, 4000); return scrollY > 3500; }")  # as more is loaded
-    emoji.page.wait_for_timeout(100)
+    emoji.drawn()
     top = emoji.page.evaluate("scrollY")
     shown = emoji.shown()
     emoji.search("dog")
     assert emoji.page.evaluate("scrollY") == 0
     emoji.page.go_back()
     emoji.page.wait_for_function("top => Math.abs(scrollY - top) < 2", arg=top)
+    emoji.drawn()
     assert emoji.shown() == shown
 
 

@@ -61,6 +61,21 @@ class Visit:
         there = self.page.locator("#results > li, #welcome, #notice")
         expect(there.filter(visible=True).first).to_be_visible()
 
+    def drawn(self) -> None:
+        """Wait until all that is near has been drawn, which goes on with each frame: for ten frames, nothing new."""
+        self.page.evaluate(
+            """() => new Promise(done => {
+                let before = "", still = 0;
+                const look = () => {
+                    const now = [...document.querySelectorAll("#results > li")].map(li => li.dataset.index).join();
+                    still = now === before ? still + 1 : 0;
+                    before = now;
+                    still < 10 ? requestAnimationFrame(look) : done();
+                };
+                look();
+            })"""
+        )
+
     def search(self, text: str) -> None:
         self.box.fill(text)
         self.box.press("Enter")
