@@ -20,13 +20,13 @@ _FIRST_GUESS: dict[Work, float] = {"text": 0.02, "picture": 0.1, "search": 0.01,
 _GUESSED = 4  # answers that a first guess counts for
 _MEMORY = 10.0  # seconds of work that what is expected is an average of
 _ALONE = 0.5  # of what takes a batch to itself: with others, each costs less
-_ROOM = 0.5  # of the deadline may be promised; the rest is for what was not expected
+_ROOM = 0.4  # of the deadline may be promised; the rest is for what was not expected
 
 
 class Admission:
     """A bounded queue with a deadline, for the event loop alone.
 
-    Work is taken while there is a place and what is ahead of it is expected to be done in half of the deadline. What
+    Work is taken while there is a place and what is ahead of it is expected to be done in two fifths of the deadline. What
     each kind costs is learnt from the time between one answer and the next while there is work: the costs of many
     answers then add up to the time that they took, however they were batched and on however many cores. So batching,
     other models and slower machines need no setting.

@@ -63,9 +63,10 @@ class Searching:
         self._answers: Cache[Answer] = Cache("answers", settings.cache_bytes - share, len, metrics)
         self._encodings: dict[Encoders, Encoding] = {}
 
-    def require_room(self) -> None:
-        """Raises Overloaded where nothing would be taken now: before a body is read that would be for nothing."""
-        self._admission.check("search")
+    def require_room(self, work: Work = "search") -> None:
+        """Raises Overloaded where `work`, or by default whatever it is, would not be taken now: before a body is read,
+        or anything else is done that would be for nothing."""
+        self._admission.check(work)
 
     async def search(self, request: Request, kind: Kind, query: Query) -> bytes:
         """The JSON of the page that `query` asks for."""

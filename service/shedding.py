@@ -6,11 +6,13 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from http import HTTPStatus
 
 from fastapi.responses import JSONResponse
 
 from promptsearch.errors import Overloaded
+from service.admission import Work
 from service.logs import ACCESS
 from service.metrics import UNKNOWN, Metrics
 from service.problems import answer
@@ -34,7 +36,7 @@ class Shedding:
     more than a service that is asked ten times what it can has. While the loop keeps up, it is found out first.
     """
 
-    def __init__(self, require_room: Callable[[], None], metrics: Metrics) -> None:
+    def __init__(self, require_room: Callable[[Work], None], metrics: Metrics) -> None:
         self._require_room = require_room
         self._refused = metrics.requests.labels("GET", UNKNOWN, str(HTTPStatus.SERVICE_UNAVAILABLE.value))
         self._stopped = False
@@ -44,16 +46,17 @@ class Shedding:
 
     def refusal(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> JSONResponse | None:
         """The answer to a GET that is not to be handed on, else None."""
-        if self._waiting < _WAITING or self._stopped or not _WORK.match(target):
+        if self._waiting < _WAITING or self._stopped or not (work := _WORK.match(target)):
             return None
         if not _HANDED_ON.isdisjoint(name for name, _ in headers):
             return None
         try:
-            self._require_room()
+            # As it would be found out: where searches have become too dear, there is still room for less.
+            self._require_room("text" if work[1] == b"search" else "item")
         except Overloaded as error:
             self._refused.inc()
             self._tell()
-            return answer(error)
+            return _answer(str(error), error.retry_after)
         return None
 
     def hand_on(self) -> None:
@@ -75,3 +78,9 @@ class Shedding:
         if now - self._told >= _EVERY:
             ACCESS.info("refused %d requests at first sight: more is asked than can be answered", self._untold)
             self._told, self._untold = now, 0
+
+
+@lru_cache(64)
+def _answer(detail: str, retry_after: int) -> JSONResponse:
+    """There are as many as seconds to wait, and nothing of them is changed."""
+    return answer(Overloaded(detail, retry_after))

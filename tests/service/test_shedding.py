@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from promptsearch.errors import Overloaded
+from service.admission import Work
 from service.metrics import Metrics
 from service.shedding import Shedding
 from tests.service.load import counter
@@ -20,7 +21,7 @@ SEARCH = b"/search/images?q=fox"
 CLIENTS = 300
 
 
-def full() -> None:
+def full(_: Work) -> None:
     raise Overloaded("no room", 3)
 
 
@@ -59,12 +60,27 @@ def test_work_alone_is_refused_and_what_a_browser_could_read(
 
 def test_with_room_and_at_the_end_everything_is_handed_on() -> None:
     async def ask() -> None:
-        roomy, stopped = Shedding(lambda: None, Metrics()), Shedding(full, Metrics())
+        roomy, stopped = Shedding(lambda _: None, Metrics()), Shedding(full, Metrics())
         stopped.stop()
         for shedding in (roomy, stopped):
             for _ in range(100):
                 shedding.hand_on()
             assert shedding.refusal(SEARCH, []) is None
+
+    asyncio.run(ask())
+
+
+def test_what_is_cheap_has_room_where_a_search_has_none() -> None:
+    def busy(work: Work) -> None:
+        if work == "text":
+            full(work)
+
+    async def ask() -> None:
+        shedding = Shedding(busy, Metrics())
+        for _ in range(4):
+            shedding.hand_on()
+        assert shedding.refusal(SEARCH, []) is not None
+        assert shedding.refusal(b"/images/abc/thumbnail", []) is None
 
     asyncio.run(ask())
 
