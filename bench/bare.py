@@ -64,6 +64,8 @@ class _Opened:
         flags = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY
         self._index = faiss.read_index(str(version / FILES.index("images")), flags)
         self._parameters = None if info.nprobe is None else faiss.SearchParametersIVF(nprobe=info.nprobe)
+        if isinstance(self._index, faiss.IndexPreTransform):
+            self._parameters = faiss.SearchParametersPreTransform(index_params=self._parameters)
         self._count = max(results, info.candidates or 0)
         self._vectors = np.load(version / FILES.vectors("images"), mmap_mode="r")
 

@@ -115,8 +115,8 @@ class Measuring:
             int8 = stack.enter_context(self._ours(COMPARED, *COMPUTING, "--precision", "int8"))
             peer = stack.enter_context(self._peer())
             bare = stack.enter_context(Bare(self._bundle, version, LIMIT))
+            self._memory(ours, int8, peer)  # before long answers are read, which map every vector
             self._same_vectors(ours, peer, stored(version))
-            self._memory(ours, int8, peer)
             self._texts(ours, int8, peer, bare)
             self._pictures(ours, int8, peer)
             self._throughput(ours, int8, peer, bare)

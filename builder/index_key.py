@@ -10,6 +10,7 @@ from promptsearch.errors import BuildError
 
 EXACT_UP_TO = 50_000  # vectors; an exact scan of so many takes a few milliseconds
 COMPRESSED_FROM = 10_000  # vectors; the 256 centroids of each of a quantiser's bytes want 39 examples each
+SMALLER_FROM = 100_000  # vectors; from here on codes are scanned, and the best scored again, faster than vectors are
 _IDS = 8  # bytes that an inverted list spends on each vector's row number
 _PER_LIST = (64, 40)  # training vectors for each inverted list; FAISS asks for 39 or more
 _OPQ_ROWS = 256 * 256  # FAISS, VectorTransform.cpp: OPQMatrix::train takes no more
@@ -39,11 +40,12 @@ def choose(count: int, dim: int, budget: int) -> Plan:
     """The index for `count` vectors of `dim` dimensions whose building, and so the index, fits `budget` bytes.
 
     1. Up to 50,000 vectors `Flat`: exact, and still a few milliseconds.
-    2. Else `IVF{lists},Flat`, where it fits: the vectors themselves in about 4·√count inverted lists, of which a search
-       reads a few. It takes 4·dim + 8 bytes a vector.
-    3. Else `OPQ{m}_{m·s},IVF{lists},PQ{m}x8`: each vector as m bytes, whose candidates are scored again from the
-       vectors. m is an eighth of the dimension (with 512 dimensions 72 bytes a vector instead of 2,048), or, where that
-       does not fit, a sixteenth or a thirty-second; and there are fewer lists where training for so many does not fit.
+    2. From 100,000 `OPQ{m}_{m·s},IVF{lists},PQ{m}x8`: each vector as m bytes, an eighth of the dimension, in about
+       4·√count inverted lists, of which a search reads a few; its candidates are scored again from the vectors. With
+       512 dimensions it takes 72 bytes a vector.
+    3. Else `IVF{lists},Flat`, where it fits: the vectors themselves, of which a search looks at as many. It takes
+       4·dim + 8 bytes a vector, and less than codes do to be built.
+    4. Else codes as in 2, with fewer lists, so that less is to be trained, or of a sixteenth or a thirty-second.
 
     Raises BuildError, which says how much memory would be enough, where nothing fits.
     """
@@ -74,19 +76,22 @@ def plans(count: int, dim: int) -> Iterator[Plan]:
         # Room doubles when it is full, and the old room is copied from.
         yield Plan("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
     lists = lists_for(count)
+    compressed = [plan for divisor in (8, 16, 32) for plan in _compressed(count, dim, max(1, dim // divisor), lists)]
+    if count >= SMALLER_FROM:
+        yield from (plan for plan in compressed if (plan.code, plan.lists) == (compressed[0].code, lists))
     if count > EXACT_UP_TO:
         for per_list in _PER_LIST:
             training = min(count, per_list * lists)
             size = vectors + count * _IDS + 4 * dim * lists
             peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
             yield Plan(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
-    if count >= COMPRESSED_FROM and dim >= 8:
-        for divisor in (8, 16, 32):
-            yield from _compressed(count, dim, max(1, dim // divisor), lists)
+    yield from compressed
 
 
 def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[Plan]:
-    """Product quantisers of `code` bytes a vector, with fewer and fewer lists."""
+    """Product quantisers of `code` bytes a vector, with fewer and fewer lists; none where too little is to be coded."""
+    if count < COMPRESSED_FROM or dim < 8:
+        return
     rotated = -(-dim // code) * code  # the quantiser wants parts of one length
     for some in (lists, lists // 2, lists // 4, lists // 8):
         if 100 * some < COMPRESSED_FROM:  # autofaiss trains with at most 100 vectors a list

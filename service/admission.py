@@ -26,8 +26,8 @@ _ROOM = 0.4  # of the deadline may be promised; the rest is for what was not exp
 class Admission:
     """A bounded queue with a deadline, for the event loop alone.
 
-    Work is taken while there is a place and what is ahead of it is expected to be done in two fifths of the deadline. What
-    each kind costs is learnt from the time between one answer and the next while there is work: the costs of many
+    Work is taken while there is a place and what is ahead of it is expected to be done in two fifths of the deadline.
+    What each kind costs is learnt from the time between one answer and the next while there is work: the costs of many
     answers then add up to the time that they took, however they were batched and on however many cores. So batching,
     other models and slower machines need no setting.
     """

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.index_key import EXACT_UP_TO, choose, lists_for
+from builder.index_key import EXACT_UP_TO, SMALLER_FROM, choose, lists_for
 from promptsearch.errors import BuildError
 
 GB, MB = 1 << 30, 1 << 20
@@ -20,8 +20,11 @@ GB, MB = 1 << 30, 1 << 20
         (1, 512, GB, "Flat"),
         (EXACT_UP_TO, 512, GB, "Flat"),
         (EXACT_UP_TO + 1, 512, GB, "IVF1024,Flat"),
-        (1_000_000, 512, 4 * GB, "IVF4096,Flat"),
-        (1_000_000, 512, 2 * GB, "OPQ64_512,IVF4096,PQ64x8"),
+        (SMALLER_FROM - 1, 512, GB, "IVF1024,Flat"),
+        (SMALLER_FROM, 512, GB, "OPQ64_512,IVF1024,PQ64x8"),
+        (SMALLER_FROM, 512, 512 * MB, "IVF1024,Flat"),
+        (SMALLER_FROM, 512, 250 * MB, "OPQ64_512,IVF256,PQ64x8"),
+        (1_000_000, 512, 4 * GB, "OPQ64_512,IVF4096,PQ64x8"),
         (1_000_000, 512, 512 * MB, "OPQ64_512,IVF512,PQ64x8"),
         (10_000_000, 512, 4 * GB, "OPQ64_512,IVF16384,PQ64x8"),
         (10_000_000, 512, 1200 * MB, "OPQ64_512,IVF2048,PQ64x8"),
