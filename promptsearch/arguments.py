@@ -7,9 +7,10 @@ import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, cast
 
-from promptsearch.errors import PictureError
+from promptsearch.errors import ParameterError, PictureError
+from promptsearch.manifest import KINDS, Kind
 from promptsearch.terms import Term
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ class Arguments(TypedDict, total=False):
     terms: Sequence[Term]  # further texts, pictures, ids and vectors, each with its weight
     filter: Mapping[str, Any] | None  # by fields; see promptsearch/filters.py
     mode: Mode  # keyword: prompts that have all the words of `q`; hybrid: both at once
-    sort: str | None  # a field, `-` before it for the greatest first; None: the score
+    sort: str | None  # a field, `-` before it for the greatest first; or score; None: as the mode ranks them
     min_score: float | None  # cosine
     group_by: Literal["prompt"] | None  # the best image of each prompt alone
     deduplicate: bool  # fold what looks nearly the same as a better result into that
@@ -49,6 +50,15 @@ def checked(given: Arguments) -> Arguments:
     if unknown := given.keys() - _NAMES:
         raise TypeError(f"there is no argument {sorted(unknown)[0]!r}; there are q, {', '.join(_NAMES)}")
     return given
+
+
+def parts_of(query: BatchQuery) -> tuple[Kind, str | None, Arguments]:
+    """What is looked for, `q`, and the rest; raises ParameterError."""
+    arguments: dict[str, Any] = {**query}
+    kind, q = arguments.pop("target", None), arguments.pop("q", None)
+    if kind not in KINDS:
+        raise ParameterError(f"a query's target is {' or '.join(KINDS)}, not {kind!r}")
+    return kind, q, cast("Arguments", arguments)
 
 
 def read_picture(picture: object) -> bytes:

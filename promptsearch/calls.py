@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
 import numpy as np
 
-from promptsearch.arguments import Arguments, BatchQuery, base64_of, body_of, read_picture
+from promptsearch.arguments import Arguments, BatchQuery, base64_of, body_of, parts_of, read_picture
 from promptsearch.errors import ParameterError, PromptSearchError, UnknownCollection
 from promptsearch.manifest import Kind
 from promptsearch.problems import error_of_problem
@@ -153,9 +153,8 @@ class Calls:
 
 
 def _batch_body(query: BatchQuery) -> dict[str, Any]:
-    arguments: dict[str, Any] = {**query}
-    kind, q = arguments.pop("target"), arguments.pop("q", None)
-    return {"target": kind, **body_of(q, cast("Arguments", arguments))}
+    kind, q, arguments = parts_of(query)
+    return {"target": kind, **body_of(q, arguments)}
 
 
 def _text(value: Any) -> str:

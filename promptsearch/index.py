@@ -101,7 +101,7 @@ class VectorIndex:
             for start in range(0, len(rows), _PART)
         ]
         scores: Scores = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
-        return scores
+        return np.minimum(scores, 1.0, out=scores)  # in half precision a unit vector may be a little longer
 
     def search(
         self, query: NDArray[np.float32], depth: int, selection: Selection | None = None, stage: Stage = untimed

@@ -13,7 +13,7 @@ from promptsearch.index import VectorIndex
 from promptsearch.items import ItemStore
 from promptsearch.manifest import Kind
 from promptsearch.ranking import Ranked, Rankings
-from promptsearch.search import Search
+from promptsearch.search import SCORE, Search
 from promptsearch.stages import Stage
 from promptsearch.variety import diversified, folded
 
@@ -113,6 +113,8 @@ class Pages:
     def _order(self, search: Search, kind: Kind, ranked: Ranked) -> Places:
         """The order in which the ranking is shown."""
         order = np.arange(len(ranked))
+        if search.options.sort == SCORE:
+            return np.argsort(-ranked.scores, kind="stable")
         if search.options.sort is not None and search.vector is not None:
             wanted = self._rankings.sorted(kind, search.options.sort)
             place = np.empty(len(wanted), dtype=np.int64)

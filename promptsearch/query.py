@@ -63,9 +63,19 @@ def terms_of(q: str | None, pictures: Iterable[bytes], terms: Iterable[Term], ne
     return (*every, *([] if text_of(negative) is None else [Term(text=negative, weight=NEGATIVE)]))
 
 
-def sort_of(given: str | None) -> str | None:
-    """The field to sort by; None for the score."""
-    return None if given in (None, "", SCORE, f"-{SCORE}") else given
+def sort_of(given: str | None, mode: str) -> str | None:
+    """What to sort by; None for the order that results have anyway, which in mode semantic is by score."""
+    if given in (SCORE, f"-{SCORE}"):  # the best first, however it is said
+        return None if mode == "semantic" else SCORE
+    return given or None
+
+
+def is_within(options: Options, condition: Mapping[str, Any]) -> bool:
+    """Whether `Query.within` has added this condition to them."""
+    if options.filter is None:
+        return False
+    filter, wanted = json.loads(options.filter.json), json.loads(Filter.parse(condition).json)
+    return bool(filter == wanted or wanted in filter.get("and", ()))
 
 
 def filtered(options: Options, conditions: Sequence[Mapping[str, Any]]) -> Options:

@@ -127,7 +127,13 @@ class Rankings:
                 rows = rows[selection.mask[rows]]
             rows = rows[:MAX_PLACES]
         with stage("re-score"):
-            return Ranked(rows, index.cosines(rows, search.vector))
+            scores = index.cosines(rows, search.vector)
+            if kind == "images":  # the words say nothing of which of a prompt's images is the best
+                prompts = self._fields.prompts[rows]
+                place = np.cumsum(np.diff(prompts, prepend=prompts[:1]) != 0)
+                order = np.lexsort((-scores, place))
+                rows, scores = rows[order], scores[order]
+            return Ranked(rows, scores)
 
 
 def _selected(

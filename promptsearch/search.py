@@ -25,7 +25,7 @@ class Options:
 
     mode: Mode = "semantic"
     filter: Filter | None = None
-    sort: str | None = None  # a field, `-` before it for the greatest first; None: the score
+    sort: str | None = None  # a field, `-` before it for the greatest first; or SCORE; None: as they were ranked
     min_score: float | None = None  # cosine
     group_by: Literal["prompt"] | None = None  # the best image of each prompt alone
     deduplicate: bool = False  # what looks nearly the same as something better is folded into it

@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, Unpack, cast
 
 import numpy as np
+import PIL.Image
 from numpy.typing import NDArray
 
-from promptsearch.arguments import Arguments, BatchQuery, checked, read_picture
+from promptsearch.arguments import Arguments, BatchQuery, checked, parts_of, read_picture
 from promptsearch.bundle import Bundle
 from promptsearch.collection import Collection
 from promptsearch.cursor import Cursor
@@ -34,7 +36,7 @@ from promptsearch.manifest import Kind
 from promptsearch.models import bundle_for, bundles_in
 from promptsearch.notes import cut_note
 from promptsearch.picture import open_picture
-from promptsearch.query import Query, sort_of, terms_of, text_of
+from promptsearch.query import Query, is_within, sort_of, terms_of, text_of
 from promptsearch.ranking import MAX_PLACES
 from promptsearch.results import (
     DEFAULT_LIMIT,
@@ -54,6 +56,9 @@ from promptsearch.terms import Term
 
 Place = str | os.PathLike[str]
 Texts = Mapping[str, tuple[NDArray[np.float32], bool]]  # unit vector, and whether the text was too long for the model
+Pictures = Mapping[bytes, NDArray[np.float32]]  # a file's unit vector
+_NONE: Pictures = MappingProxyType({})
+_OTHER_SEARCH = "this cursor continues another search; pass `next` to the method that gave it"
 
 
 def open(
@@ -133,18 +138,24 @@ class Searcher:
 
     def images_of_prompt(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
         """Those that have a vector, by row; with terms, the best first."""
-        text = self.collection.items.prompt(id).text
-        query = _query(q, arguments).within({"prompt": text})
-        return cast("Page[ImageResult]", self._search("images", query))
+        condition = {"prompt": self.collection.items.prompt(id).text}
+        query = _query(q, arguments)
+        if query.cursor is not None and not is_within(Cursor.decode(query.cursor).search.options, condition):
+            raise CursorError(_OTHER_SEARCH)
+        return cast("Page[ImageResult]", self._search("images", query.within(condition)))
 
     def batch(self, queries: Iterable[BatchQuery]) -> list[AnyPage | PromptSearchError]:
-        """Many searches, their texts encoded together; the answer to one that is wrong is its error."""
+        """Many searches, their texts and pictures encoded together; the answer to one that is wrong is its error.
+
+        Raises ParameterError where one has no `target`.
+        """
         asked = [_attempted(query) for query in queries]
-        texts = self._texts(term for one in asked if isinstance(one, tuple) for term in one[1].terms)
+        terms = [term for one in asked if isinstance(one, tuple) for term in one[1].terms]
+        texts, pictures = self._texts(terms), self._pictures(terms)
         answers: list[AnyPage | PromptSearchError] = []
         for one in asked:
             try:
-                answers.append(self._search(*one, texts) if isinstance(one, tuple) else one)
+                answers.append(self._search(*one, texts, pictures) if isinstance(one, tuple) else one)
             except PromptSearchError as error:
                 answers.append(error)
         return answers
@@ -213,7 +224,8 @@ class Searcher:
 
     def embed_images(self, images: Sequence[Any]) -> Embeddings:
         """The vectors of pictures, each the path or bytes of a file, or a PIL.Image."""
-        return self._embeddings([self._picture(read_picture(image)) for image in _some(images)], ())
+        decoded = [self._decoded(read_picture(image)) for image in _some(images)]
+        return self._embeddings(self.encoders.encode_images(decoded), ())
 
     def close(self) -> None:
         self.collection.close()
@@ -233,10 +245,10 @@ class Searcher:
         items = self.collection.items
         row = (items.image(id) if kind == "images" else items.prompt(id)).row
         if query.cursor is not None and row not in Cursor.decode(query.cursor).search.exclude:
-            raise CursorError("this cursor continues another search; pass `next` to the method that gave it")
+            raise CursorError(_OTHER_SEARCH)
         return self._search(kind, query.about(id))
 
-    def _search(self, kind: Kind, query: Query, texts: Texts | None = None) -> Page[Any]:
+    def _search(self, kind: Kind, query: Query, texts: Texts | None = None, pictures: Pictures = _NONE) -> Page[Any]:
         started = time.perf_counter()
         stopwatch = Stopwatch()
         notes: tuple[str, ...] = ()
@@ -251,7 +263,7 @@ class Searcher:
             if texts is None:
                 texts = self._texts(query.terms, stopwatch)
             notes = self._notes([term.text for term in query.terms if term.text is not None], texts)
-            vectors = [self._vector(term, texts, stopwatch) for term in query.terms]
+            vectors = [self._vector(term, texts, pictures, stopwatch) for term in query.terms]
             cursor = self.collection.begin(kind, query.terms, vectors, query.options, query.words)
         found = self.collection.page(cursor, query.limit, stopwatch)
         with stopwatch("store"):
@@ -281,26 +293,35 @@ class Searcher:
             cut = [self.encoders.tokenizer.read(text)[1] for text in texts]
         return {text: (vector, too_long) for text, vector, too_long in zip(texts, vectors, cut, strict=True)}
 
-    def _vector(self, term: Term, texts: Texts, stage: Stage) -> NDArray[np.float32] | None:
+    def _pictures(self, terms: Iterable[Term]) -> Pictures:
+        """The vectors of all pictures among the terms, encoded together, but of those that cannot be decoded."""
+        decoded: dict[bytes, PIL.Image.Image] = {}
+        for picture in dict.fromkeys(term.picture for term in terms if term.picture is not None):
+            with suppress(PromptSearchError):  # which is raised where the term is searched with
+                decoded[picture] = self._decoded(picture)
+        return dict(zip(decoded, self.encoders.encode_images([*decoded.values()]), strict=True)) if decoded else {}
+
+    def _vector(self, term: Term, texts: Texts, pictures: Pictures, stage: Stage) -> NDArray[np.float32] | None:
         if term.text is not None:
             return texts[term.text][0]
-        return None if term.picture is None else self._picture(term.picture, stage)
-
-    def _picture(self, picture: bytes, stage: Stage = untimed) -> NDArray[np.float32]:
-        """Its unit vector, float32 [embedding_dim]."""
-        spec = self.bundle.image
+        if term.picture is None or term.picture in pictures:
+            return None if term.picture is None else pictures[term.picture]
         with stage("decode"):
-            decoded = open_picture(picture, background=spec.background, shorter_side=spec.size)
+            decoded = self._decoded(term.picture)
         with stage("encode"):
             vector: NDArray[np.float32] = self.encoders.encode_images([decoded])[0]
         return vector
+
+    def _decoded(self, picture: bytes) -> PIL.Image.Image:
+        spec = self.bundle.image
+        return open_picture(picture, background=spec.background, shorter_side=spec.size)
 
     def _notes(self, asked: Sequence[str], texts: Texts) -> tuple[str, ...]:
         most = self.bundle.text.context_length
         return tuple(dict.fromkeys(cut_note(text, most) for text in asked if texts[text][1]))
 
-    def _embeddings(self, vectors: Sequence[NDArray[np.float32]], notes: tuple[str, ...]) -> Embeddings:
-        return Embeddings(np.stack(vectors), self.bundle.name, self.bundle.identity, notes)
+    def _embeddings(self, vectors: Iterable[NDArray[np.float32]], notes: tuple[str, ...]) -> Embeddings:
+        return Embeddings(np.stack([*vectors]), self.bundle.name, self.bundle.identity, notes)
 
     def _thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
         if self.collection.thumbnails is None:
@@ -322,7 +343,7 @@ def _query(q: str | None, given: Arguments) -> Query:
     options = Options(
         mode=given.get("mode", "semantic"),
         filter=None if filter is None else Filter.parse(filter),
-        sort=sort_of(given.get("sort")),
+        sort=sort_of(given.get("sort"), given.get("mode", "semantic")),
         min_score=given.get("min_score"),
         group_by=given.get("group_by"),
         deduplicate=given.get("deduplicate", False),
@@ -343,10 +364,9 @@ def _query(q: str | None, given: Arguments) -> Query:
 
 
 def _attempted(given: BatchQuery) -> tuple[Kind, Query] | PromptSearchError:
-    arguments: dict[str, Any] = {**given}
-    kind, q = arguments.pop("target"), arguments.pop("q", None)
+    kind, q, arguments = parts_of(given)
     try:
-        return kind, _query(q, cast("Arguments", arguments)).asked()
+        return kind, _query(q, arguments).asked()
     except PromptSearchError as error:
         return error
 

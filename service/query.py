@@ -128,7 +128,7 @@ def _query(
     options = Options(
         mode=given.mode,
         filter=filter,
-        sort=sort_of(given.sort),
+        sort=sort_of(given.sort, given.mode),
         min_score=given.min_score,
         group_by=given.group_by,
         deduplicate=given.deduplicate,

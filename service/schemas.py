@@ -156,7 +156,7 @@ class JsonOptions(BaseModel):
 
     mode: Mode = Field("semantic", description="keyword: prompts that have all the words of `q`; hybrid: both at once")
     sort: str | None = Field(
-        None, description="a field, `-` before it for the greatest first; else by score", max_length=200
+        None, description="a field, `-` before it for the greatest first, or score; else as ranked", max_length=200
     )
     min_score: float | None = Field(None, ge=-1, le=1)
     group_by: Literal["prompt"] | None = Field(None, description="the best image of each prompt alone")

@@ -23,7 +23,7 @@ from promptsearch.errors import CursorError
 from promptsearch.manifest import Kind
 from promptsearch.notes import cut_note
 from promptsearch.picture import open_picture
-from promptsearch.query import Query
+from promptsearch.query import Query, is_within
 from promptsearch.terms import Term
 from service.admission import Admission, Work
 from service.answers import Answer, Answers
@@ -37,6 +37,8 @@ from service.timing import Timing
 from service.workers import Workers
 
 T = TypeVar("T")
+
+_OTHER_SEARCH = "this cursor continues another search; pass `next` to the address that gave it"
 
 
 @dataclass(frozen=True)
@@ -112,14 +114,21 @@ class Searching:
         items = served.collection.items
         row = await self.item(request, lambda: (items.image(id) if kind == "images" else items.prompt(id)).row)
         if cursor is not None and row not in cursor.search.exclude:
-            raise CursorError("this cursor continues another search; pass `next` to the address that gave it")
+            raise CursorError(_OTHER_SEARCH)
         return await self.search(request, kind, query.about(id))
 
     async def of_prompt(self, request: Request, id: str, query: Query) -> bytes:
         """The JSON of the images of one prompt."""
-        items = self._catalogue[query.collection].collection.items
+        served = self._catalogue[query.collection]
+        cursor = None if query.cursor is None else Cursor.decode(query.cursor)
+        if cursor is not None:
+            served = self._catalogue.version(served, cursor.version)
+        items = served.collection.items
         prompt = await self.item(request, lambda: items.prompt(id))
-        return await self.search(request, "images", query.within({"prompt": prompt.text}))
+        condition = {"prompt": prompt.text}
+        if cursor is not None and not is_within(cursor.search.options, condition):
+            raise CursorError(_OTHER_SEARCH)
+        return await self.search(request, "images", query.within(condition))
 
     async def nearest(
         self,

@@ -141,6 +141,7 @@ def test_what_is_installed(workspace: Path, installed: Path) -> None:
         [installed / "python", "-Pc", code], cwd=workspace, capture_output=True, text=True, check=False
     )
     assert "NotInstalled: a table takes pandas: pip install pandas" in done.stderr
+    assert list(installed.parent.glob("lib/python*/site-packages/promptsearch/py.typed"))
     listed = run(f"{installed}/python -m pip list --format=freeze", workspace).stdout.lower()
     assert not re.search(r"^(torch|fastapi|pydantic|uvicorn|autofaiss|pandas|pyarrow)==", listed, re.MULTILINE)
     build = "build manifest my-pictures --model models/emoji --collection none --indices ../elsewhere"

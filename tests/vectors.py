@@ -102,7 +102,8 @@ def build(collection: Path, images: Vectors | None, prompts: Vectors | None, **o
 
 def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], list[float]]:
     """Brute force: rows and cosines, best first and equal ones by row."""
-    scores = [float(np.dot(vector, query)) for vector in vectors]
+    # A unit vector that was rounded to half precision may be a little longer; a cosine is 1 at most.
+    scores = [min(float(np.dot(vector, query)), 1.0) for vector in vectors]
     order = sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:count]
     return order, [scores[row] for row in order]
 

@@ -19,7 +19,7 @@ from promptsearch.filters import Filter
 from promptsearch.items import item_id
 from promptsearch.manifest import Kind
 from promptsearch.paging import DIVERSIFIED, POOL
-from promptsearch.search import Options
+from promptsearch.search import SCORE, Mode, Options
 from promptsearch.terms import Term
 from promptsearch.variety import ALIKE
 from tests.vectors import Vectors, build, nearest, random_vectors, scores_of
@@ -188,6 +188,28 @@ def test_a_hidden_leader_hides_none_that_were_folded_into_it(collection: Collect
     hiding = collection.hiding({item_id("image", "5.png")})
     page = hiding.search("images", images[5], 10, Options(deduplicate=True))
     assert page.rows[0] == 705
+
+
+@pytest.mark.parametrize("mode", ["keyword", "hybrid"])
+def test_where_words_decide_a_group_is_its_best_image_still(
+    collection: Collection, images: Vectors, mode: Mode
+) -> None:
+    words = text_of(PROMPTS - 1).split()[-1]  # the last prompt has most of the images
+    page = collection.search("images", images[0], 400, Options(mode=mode, group_by="prompt"), words=words)
+    prompts = collection.fields.prompts
+    assert PROMPTS - 1 in prompts[page.rows]
+    for row in page.rows:
+        of_prompt = np.flatnonzero(prompts == prompts[row])
+        assert row == of_prompt[np.argmax(images[of_prompt] @ images[0])]
+
+
+@pytest.mark.parametrize("mode", ["keyword", "hybrid"])
+def test_what_words_found_is_sorted_by_score(collection: Collection, images: Vectors, mode: Mode) -> None:
+    ranked = collection.search("images", images[0], POOL, Options(mode=mode), words="dog")
+    page = collection.search("images", images[0], POOL, Options(mode=mode, sort=SCORE), words="dog")
+    assert sorted(page.rows) == sorted(ranked.rows)
+    np.testing.assert_array_equal(scores_of(page), np.sort(scores_of(ranked))[::-1])
+    assert list(page.rows) != list(ranked.rows)
 
 
 @pytest.mark.parametrize("sort", ["seed", "-seed", "steps", "-steps"])

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import promptsearch
 from promptsearch import Client, PromptSearchError, Searcher, Term
@@ -83,6 +84,9 @@ SEARCHES: dict[str, Ask] = {
     "filtered prompts": lambda c: c.search_prompts(filter={"sampler": "ddim"}, k=7),
     "keyword": lambda c: c.search_images("red fox", mode="keyword", k=2),
     "keyword prompts": lambda c: c.search_prompts("castle", mode="keyword", k=2),
+    "keyword by score": lambda c: c.search_images("fox", mode="keyword", sort="score", k=2),
+    "keyword, grouped": lambda c: c.search_images("fox", mode="keyword", group_by="prompt", k=7),
+    "hybrid by score": lambda c: c.search_images("castle", mode="hybrid", sort="-score", k=7),
     "hybrid": lambda c: c.search_images("castle", mode="hybrid", k=7),
     "hybrid prompts": lambda c: c.search_prompts("castle", mode="hybrid", k=7),
     "sort": lambda c: c.search_images("fox", sort="-seed", k=7),
@@ -140,6 +144,13 @@ WRONG: dict[str, Ask] = {
     "cursor": lambda c: c.search_images(cursor="nonsense"),
     "cursor and query": lambda c: c.search_images("fox", cursor="nonsense"),
     "cursor of another kind": lambda c: c.search_images(cursor=c.search_prompts("fox", k=1).next),
+    "cursor of another item": lambda c: c.similar_images(c.search_images(FOX)[0].id, cursor=c.search_images(FOX).next),
+    "cursor of another prompt": lambda c: c.images_of_prompt(
+        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", filter={"style": "ink"}, k=1).next
+    ),
+    "cursor of no prompt": lambda c: c.images_of_prompt(
+        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", k=1).next
+    ),
 }  # fmt: skip
 
 OUT_OF_RANGE: dict[str, Ask] = {  # what the service's schema says in its own words
@@ -229,6 +240,8 @@ def test_a_batch(searcher: Searcher, remote: Client) -> None:
         {"target": "prompts", "image": UPLOAD, "k": 2, "include": "vector"},
         {"target": "images", "q": "fox", "filter": {"stepz": 1}},
         {"target": "images"},
+        {"target": "images", "image": b"no picture"},
+        {"target": "images", "image": UPLOAD, "negative": "fox"},
         {"target": "images", "q": LONG, "negative": "fox", "k": 1},
     ]
     here, there = searcher.batch(queries), remote.batch(queries)
@@ -239,7 +252,28 @@ def test_a_batch(searcher: Searcher, remote: Client) -> None:
         else:
             assert not isinstance(other, PromptSearchError)
             check_same(told(one), told(other))
-    assert [isinstance(one, PromptSearchError) for one in here] == [False, False, True, True, False]
+    wrong = [isinstance(one, PromptSearchError) for one in here]
+    assert wrong == [False, False, True, True, True, False, False]
+    nothing: list[Any] = [{"q": "fox"}, {"target": "pictures", "q": "fox"}]
+    for collection in (searcher, remote):
+        for query in nothing:
+            with pytest.raises(promptsearch.errors.ParameterError, match="target is images or prompts"):
+                collection.batch([queries[0], query])
+
+
+def test_a_batch_is_encoded_together(searcher: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes = []
+
+    def encode(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        sizes.append(len(pixels))
+        return of_encoders(pixels)
+
+    of_encoders = searcher.encoders.encode_pixels
+    monkeypatch.setattr(searcher.encoders, "encode_pixels", encode)
+    pictures = [as_bytes(picture(number)) for number in range(5)]
+    searcher.batch([{"target": "images", "image": picture} for picture in [*pictures, pictures[0]]])
+    searcher.embed_images(pictures)
+    assert sizes == [5, 5]
 
 
 def test_all_pages(searcher: Searcher, client: Client) -> None:
