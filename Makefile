@@ -47,12 +47,17 @@ bench: setup-all setup-peer indices/emoji/current ## measure, and write the page
 
 images: image-cpu image-gpu ## the container images, with docker
 
+# What an image was made from, for whoever finds it somewhere.
+LABELS = $(addprefix --label org.opencontainers.image.,version=$(VERSION) revision=$(REVISION))
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' promptsearch/__init__.py)
+REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+
 image-cpu: ## … those without PyTorch: the service, and the small builder
-	docker build -f Dockerfile.cpu -t prompt-search .
-	docker build -f Dockerfile.cpu --target builder -t prompt-search-builder:cpu .
+	docker build -f Dockerfile.cpu $(LABELS) -t prompt-search .
+	docker build -f Dockerfile.cpu $(LABELS) --target builder -t prompt-search-builder:cpu .
 
 image-gpu: ## … the builder with PyTorch
-	docker build -f Dockerfile.gpu -t prompt-search-builder:gpu .
+	docker build -f Dockerfile.gpu $(LABELS) -t prompt-search-builder:gpu .
 
 lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*.txt
 	for set in dev export builder service; do \

@@ -19,7 +19,6 @@ import json
 import os
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -30,7 +29,7 @@ from pyarrow import compute
 
 from builder.sources import Item, Picture, Rejected
 from builder.sources.lookup import Lookup
-from builder.sources.picture import FilePicture, ZipPicture
+from builder.sources.picture import DAMAGED, FilePicture, ZipPicture
 from builder.sources.rows import size, text, told
 from builder.sources.tables import batches, columns_of, rows_in
 from builder.sources.tree import SUFFIXES
@@ -112,7 +111,7 @@ class DiffusionDBSource:
         is_zip = path.suffix == ".zip"
         try:
             raw, names = (_read_zip if is_zip else _read_folder)(path, f"{name}.json")
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except DAMAGED as error:
             yield Rejected(place, f"the part cannot be read: {error}")
             return
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -11,6 +12,17 @@ from pathlib import Path
 from promptsearch.errors import PictureError, PictureTooLarge
 
 MAX_BYTES = 2**28  # of one picture; decoders hold all of it in memory
+# What `zipfile` raises for archives that are damaged, among them a ValueError for names that are no UTF-8.
+DAMAGED = (
+    OSError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 _OPEN_ARCHIVES = 8  # that a process keeps open; a source is read one after the other
 
 
@@ -47,7 +59,7 @@ class ZipPicture:
             return archive.read(self.member)
         except KeyError:
             raise PictureError(f"{self.archive.name} has no such file") from None
-        except (OSError, zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except DAMAGED as error:
             raise PictureError(f"{self.archive.name} is damaged here: {error}") from error
 
 

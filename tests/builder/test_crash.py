@@ -68,18 +68,22 @@ def content(collection: Path) -> dict[str, Any]:
 def test_a_killed_build_ends_as_an_unbroken_one(pictures: Path, tmp_path: Path) -> None:
     started = time.monotonic()
     finish(start(pictures, tmp_path / "unbroken"))
-    lasted = time.monotonic() - started
+    cold = time.monotonic() - started
     expected = content(tmp_path / "unbroken" / "c")
     assert expected["counts"] == {"prompts": len(expected["prompts"]), "images": PICTURES + 1,
                                   "image_vectors": PICTURES, "quarantined": 1}  # fmt: skip
+    started = time.monotonic()
+    finish(start(pictures, tmp_path / "unbroken"))
+    warm = time.monotonic() - started
     rng = random.Random(0)
     for number in range(COLLECTIONS):
-        indices = tmp_path / f"{number}"
-        for _ in range(KILLS):
+        indices, killed = tmp_path / f"{number}", 0
+        while killed < KILLS:
             process = start(pictures, indices)
-            time.sleep(rng.uniform(0, lasted))
+            time.sleep(rng.uniform(0, warm if killed else cold))
             os.kill(process.pid, signal.SIGKILL)  # the builder alone: its decoding processes must end by themselves
             process.communicate(timeout=60)  # returns when the last of them has closed the pipe
+            killed += process.returncode == -signal.SIGKILL  # else it had ended before
         finish(start(pictures, indices))
         assert content(indices / "c") == expected
         verify(indices / "c")

@@ -70,7 +70,7 @@ def required() -> bool:
 
 def missing() -> str:
     """What there should be for containers to run here; empty where nothing is missing."""
-    if _docker_answers():
+    if docker_answers():
         return ""
     places = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/lib/podman"])
     absent = [name for name in NEEDED if shutil.which(name, path=places) is None]
@@ -91,7 +91,7 @@ def started() -> Iterator[Engine]:
 def _start() -> Engine:
     programs = os.environ["PATH"].split(os.pathsep)
     environment = {**os.environ, "PATH": os.pathsep.join([str(Path(sys.executable).parent), *programs])}
-    if _docker_answers():
+    if docker_answers():
         return Engine("docker", environment)
     scratch = KEPT / "scratch"
     shutil.rmtree(scratch, ignore_errors=True)  # what a build that was ended has left
@@ -136,7 +136,7 @@ def compose() -> Any:
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 
 
-def _docker_answers() -> bool:
+def docker_answers() -> bool:
     if shutil.which("docker") is None:
         return False
     return subprocess.run(["docker", "version"], capture_output=True, check=False, timeout=60).returncode == 0

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from promptsearch import __version__
 from tests import source
 from tests.containers.engine import Engine, compose
 from tests.test_readme import CONTAINERS, commands
@@ -142,5 +143,13 @@ def test_the_images_run_by_themselves(checkout: Checkout) -> None:
     make, run = commands(IMAGES)
     parts = checkout.engine.output("make --dry-run image-cpu image-gpu")  # which are made for these tests
     assert checkout.engine.output(f"{make} --dry-run") == parts
-    container = checkout.run(run.replace("run ", "run --detach ", 1).replace("8000:8000", f"{free_port()}:8000"))
+    port = free_port()
+    container = checkout.run(run.replace("run ", "run --detach ", 1).replace("8000:8000", f"{port}:8000"))
+    retrying = "curl --silent --fail --retry 30 --retry-delay 1 --retry-all-errors"
+    found = json.loads(checkout.run(f"{retrying} 'http://127.0.0.1:{port}/search/images?q=happy+dog'"))
+    assert len(found["results"]) == 20
     checkout.run(f"docker stop {container}")
+    [image] = json.loads(checkout.run("docker image inspect prompt-search"))
+    labels = {name.rpartition(".")[2]: value for name, value in image["Config"]["Labels"].items()}
+    revision = checkout.engine.output("git rev-parse HEAD 2>/dev/null || echo unknown")
+    assert (labels["title"], labels["version"], labels["revision"]) == ("prompt-search", __version__, revision)

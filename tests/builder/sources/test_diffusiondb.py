@@ -222,6 +222,24 @@ def test_a_damaged_member_is_the_decoders_to_tell_of(tmp_path: Path) -> None:
         item.picture.read()
 
 
+@pytest.mark.parametrize("everywhere", [True, False])
+def test_a_name_that_is_no_utf_8_costs_no_more_than_it_must(tmp_path: Path, everywhere: bool) -> None:
+    content = write_zip(tmp_path, 1, {"ä.png": CAT}).read_bytes()
+    name, broken = "ä.png".encode(), b"\xff\xff.png"
+    (tmp_path / "part-000001.zip").write_bytes(content.replace(name, broken, -1 if everywhere else 1))
+    write_zip(tmp_path, 2, {"b.png": CAT})
+    found, rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    if everywhere:  # nothing says what is in the archive
+        assert [one.where for one in rejected] == ["part-000001.zip"]
+        assert [item.key for item in found] == ["part-000002/b.png"]
+    else:
+        damaged, b = found
+        assert b.key == "part-000002/b.png"
+        assert damaged.picture is not None
+        with pytest.raises(PictureError, match=r"part-000001\.zip is damaged here"):
+            damaged.picture.read()
+
+
 def test_metadata_that_is_none_is_a_source_error(tmp_path: Path) -> None:
     write_zip(tmp_path, 1, {"a.png": CAT})
     path = tmp_path / "metadata.parquet"
