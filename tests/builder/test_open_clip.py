@@ -6,6 +6,7 @@ PyTorch does.
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 import numpy as np
 import open_clip
 import pytest
@@ -37,6 +39,7 @@ from tests import open_clips
 from tests.drawing import picture
 from tests.parity import TEXTS, check_pixels
 from tests.promptsearch.test_tokenizer import NASTY
+from tests.service.serving import serving
 
 TINY = ("tiny-ViT", "tiny-SigLIP", "tiny-xlm-roberta")
 FULL_SIZE = ("xlm-roberta-base-ViT-B-32", "ViT-B-16-SigLIP")  # ViT-B-32 is in tests/test_readme.py
@@ -106,6 +109,35 @@ def test_vectors_are_open_clips(tiny: Exported) -> None:
     encoders = Encoders(Bundle.open(tiny.bundle.folder), threads=1)
     check_texts(tiny, encoders)
     check_images(tiny, encoders)
+
+
+def test_collections_of_it_are_built_and_served(tiny: Exported, tmp_path: Path) -> None:
+    images = [picture(seed, *size) for seed, size in enumerate(SIZES)]
+    prompts = ["a red fox in the snow", "castle at night", "a happy dog", "school"]
+    (tmp_path / "source").mkdir()
+    with (tmp_path / "source" / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("image", "prompt"))
+        for number, (image, prompt) in enumerate(zip(images, prompts, strict=True)):
+            image.save(tmp_path / "source" / f"{number}.png")
+            rows.writerow((f"{number}.png", prompt))
+    main(["build", "manifest", f"{tmp_path / 'source'}", "--model", f"{tiny.bundle.folder}", "--collection", "c",
+          "--indices", f"{tmp_path / 'indices'}"])  # fmt: skip
+    pixels = torch.from_numpy(np.stack([Encoders(tiny.bundle).preprocessing(image) for image in images]))
+    with torch.inference_mode():
+        of_texts = unit(tiny.model.encode_text(tiny.tokenize(prompts)).numpy())
+        of_images = unit(tiny.model.encode_image(pixels).numpy())
+    flags = ("--indices", f"{tmp_path / 'indices'}", "--models", f"{tiny.bundle.folder.parent}")
+    with serving(tmp_path, flags) as service:
+        for prompt, vector in zip(prompts, of_texts, strict=True):
+            found = service.get("/search/images", q=prompt).json()["results"]
+            scores = {result["image"]["source"]: result["score"] for result in found}
+            right = {f"{row}.png": of_image @ vector for row, of_image in enumerate(of_images)}
+            assert scores == pytest.approx(right, abs=1e-3)
+        upload = {"image": (tmp_path / "source" / "0.png").read_bytes()}
+        best = httpx.post(f"{service.url}/search/images", files=upload).json()["results"][0]
+        assert best["image"]["source"] == "0.png"
+        assert best["score"] >= 0.999
 
 
 def test_a_bundle_says_how_its_texts_are_padded_masked_and_pooled(tiny: Exported) -> None:
