@@ -15,7 +15,9 @@ from pyarrow import parquet
 from builder.sources import Item, open_source
 from builder.sources.diffusiondb import DiffusionDBSource
 from promptsearch.errors import PictureError, SourceError
+from promptsearch.filters import Filter
 from promptsearch.picture import open_picture
+from promptsearch.search import Options
 from tests.builder.sources.building import built, sorted_out
 from tests.drawing import as_bytes, picture
 
@@ -299,6 +301,8 @@ def test_diffusiondb_is_searched(tmp_path: Path) -> None:
         assert search.prompt("a dog on a boat").text == "a dog on a boat"
         found = search.image(picture(7 + 2))
         assert (found.source, found.extra["prompt_nsfw"]) == ("part-000002/dog.png", 0.75)
+        asked = Options(filter=Filter.parse({"prompt_nsfw": {"gte": 0.5}}))
+        assert len(search.collection.search("images", None, 9, asked).rows) == 1
     with built(tmp_path / "prompts", "diffusiondb", tmp_path / "metadata.parquet") as search:
         assert search.collection.kinds == ("prompts",)
         assert search.prompt("a fox").image_count == 2
