@@ -96,6 +96,14 @@ def test_what_is_built_is_served(checkout: Checkout, gpu_image: Engine) -> None:
             assert set(source.PICTURES) <= sources
         else:
             assert "mine" in checkout.run(command)
+    [build] = [command for command in commands(OWN) if " builder build " in command]
+    [asked] = [command for command in commands(OWN) if command.startswith("curl")]
+    checkout.run(build)  # the next version of what is served already
+    for _ in range(60):
+        if json.loads(checkout.run(asked))["version"] != answer["version"]:
+            return
+        time.sleep(1)
+    raise AssertionError("the service has not picked the new version up")
 
 
 def export(command: str, checkout: Checkout) -> None:
@@ -117,6 +125,7 @@ def test_replicas_share_the_work_and_are_watched(checkout: Checkout) -> None:
     with httpx.Client(base_url=checkout.url("PROXY_PORT"), timeout=30) as proxy:
         assert proxy.get("/metrics").status_code == 404
         assert proxy.post("/search/images", files={"image": b"x" * (21 * 2**20)}).status_code == 413
+        assert proxy.get("/healthz", headers={"x-long": "x" * 24_000}).status_code == 431  # the proxy's own limit
         one, _ = checkout.containers("replica")
         checkout.run(f"docker stop {one}")
         for number in range(10):
