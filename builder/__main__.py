@@ -301,7 +301,8 @@ def _collection(arguments: argparse.Namespace) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("builder.progress").setLevel(logging.INFO)
+    for stage in ("progress", "index"):
+        logging.getLogger(f"builder.{stage}").setLevel(logging.INFO)
     parsed = parser().parse_args(arguments)
     try:
         parsed.run(parsed)

@@ -3,6 +3,7 @@ its fields and of its prompts' words."""
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,8 @@ from builder.tuning import sample, tune
 from builder.words import write_words
 from promptsearch.index import VectorIndex
 from promptsearch.manifest import FILES, KINDS, IndexInfo, Kind, Manifest
+
+log = logging.getLogger(__name__)
 
 MAX_MEMORY = 4 << 30  # bytes
 RECALL_TARGET = 0.98  # recall@10 that the search parameters are tuned to
@@ -52,6 +55,7 @@ def index_vectors(folder: Path, kind: Kind, dim: int, max_memory: int, recall: f
     vectors = folder / FILES.vectors(kind)
     count = len(np.load(vectors, mmap_mode="r"))
     plan = choose(count, dim, max_memory)
+    log.info("indexing %s %s as %s", f"{count:,}", kind, plan.key)
     build_index(vectors, plan, folder / FILES.index(kind))
     info = IndexInfo(plan.key, count, plan.exact, None if plan.exact else 1, {})
     asked = {
@@ -59,4 +63,5 @@ def index_vectors(folder: Path, kind: Kind, dim: int, max_memory: int, recall: f
         for other in KINDS
         if (folder / FILES.vectors(other)).is_file()
     }
+    log.info("finding out how far the index of %s has to be searched", kind)
     return tune(VectorIndex.open(folder, kind, info, dim), plan, vectors, asked, recall)
