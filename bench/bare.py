@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from promptsearch.bundle import Bundle
 from promptsearch.cores import cores
-from promptsearch.encoders import unit
+from promptsearch.encoders import SPIN, unit
 from promptsearch.manifest import FILES, Manifest
 from promptsearch.tokenizer import Tokenizer
 from service.batching import first_batch
@@ -54,8 +54,7 @@ class _Opened:
         bundle = Bundle.open(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
-        # As the service's: spinning threads would fight with the load generator beside them.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN)
         path = bundle.path(bundle.precisions["fp32"].text)
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.tokenizer = Tokenizer.load(bundle)

@@ -90,13 +90,17 @@ class Peer:
 
 
 def prepare(version: Path, folder: Path, captions: Sequence[str]) -> None:
-    """The peer's files of one of our versions: the same FAISS index, set to search as ours is, and its captions."""
+    """The peer's files of one of our versions: its vectors in as many inverted lists, of which as many are visited, and
+    its captions. The vectors are whole, as the peer scores nothing again."""
     (folder / "metadata").mkdir(parents=True)
     info = Manifest.read(version).images
     assert info is not None
-    index = faiss.read_index(str(version / FILES.index("images")))
-    if info.nprobe:
-        faiss.extract_index_ivf(index).nprobe = info.nprobe
+    lists = faiss.extract_index_ivf(faiss.read_index(str(version / FILES.index("images")))).nlist
+    vectors = np.load(version / FILES.vectors("images")).astype(np.float32)
+    index = faiss.index_factory(vectors.shape[1], f"IVF{lists},Flat", faiss.METRIC_INNER_PRODUCT)
+    index.train(vectors[np.random.default_rng(0).choice(len(vectors), min(len(vectors), 40 * lists), replace=False)])
+    index.add(vectors)
+    index.nprobe = info.nprobe
     faiss.write_index(index, str(folder / "image.index"))
     table = {"caption": captions, "url": [f"https://example.org/{row}.png" for row in range(len(captions))]}
     pyarrow.parquet.write_table(pyarrow.table(table), folder / "metadata" / "0.parquet")
