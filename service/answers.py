@@ -64,15 +64,18 @@ class _Addresses:
     def __init__(self, served: Served, *, named: bool) -> None:
         self._has_files = served.files is not None
         self._has_thumbnails = served.collection.thumbnails is not None
-        self._suffix = f"?{urlencode({'collection': served.name})}" if named else ""
+        collection = {"collection": served.name} if named else {}
+        self._file_suffix = f"?{urlencode(collection)}" if named else ""
+        # With the version, a thumbnail may be kept for good: see service/routes/items.py.
+        self._thumbnail_suffix = f"?{urlencode({**collection, 'version': served.collection.version})}"
 
     def of(self, image: Image) -> tuple[str | None, str | None]:
         if image.file is None:
             return None, None
         address = f"/images/{image.id}"
-        file = f"{address}/file{self._suffix}" if self._has_files else None
+        file = f"{address}/file{self._file_suffix}" if self._has_files else None
         # Every image that has a file was decoded, and so has a thumbnail.
-        return file, f"{address}/thumbnail{self._suffix}" if self._has_thumbnails else None
+        return file, f"{address}/thumbnail{self._thumbnail_suffix}" if self._has_thumbnails else None
 
 
 def field_list(served: Served) -> schemas.FieldList:

@@ -129,7 +129,9 @@ class Records:
         self._collection = served.collection
         self._has_files = served.files is not None
         self._base = base
-        self._suffix = f"?{urlencode({'collection': served.name})}" if named else ""
+        collection = {"collection": served.name} if named else {}
+        self._file = f"file?{urlencode(collection)}" if named else "file"
+        self._thumbnail = f"thumbnail?{urlencode({**collection, 'version': served.collection.version})}"
         self._images: int = served.collection.manifest.counts["images"]
 
     def neighbours(self, asked: KnnQuery, cursor: Cursor, stage: Stage) -> bytes:
@@ -200,7 +202,7 @@ class Records:
         small = thumbnails.get(image.row) if thumbnails is not None and (shown or not served) else None
         url = None
         if served or small is not None:
-            url = f"{self._base}/images/{image.id}/{'file' if served else 'thumbnail'}{self._suffix}"
+            url = f"{self._base}/images/{image.id}/{self._file if served else self._thumbnail}"
         elif image.source.startswith(("http://", "https://")):
             url = image.source
         return {

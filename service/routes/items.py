@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from http import HTTPStatus
 from pathlib import Path
+from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
@@ -20,6 +21,8 @@ router = APIRouter(tags=["items"])
 
 # An id stays the same over rebuilds and its picture need not: after an hour a client asks again, by ETag.
 _HEADERS = {"Cache-Control": "public, max-age=3600", "X-Content-Type-Options": "nosniff"}
+# Nothing in a version changes: what is asked for together with its version need not be asked for again.
+_OF_VERSION = {**_HEADERS, "Cache-Control": "public, max-age=31536000, immutable"}
 # What a browser may be told; any other file is given as a download of unknown type.
 _MEDIA_TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".webp": "image/webp",
                 ".gif": "image/gif", ".bmp": "image/bmp", ".avif": "image/avif", ".tif": "image/tiff",
@@ -49,13 +52,23 @@ async def similar_images(id: str, searching: SearchingState, request: Request) -
 
 
 @router.get("/images/{id}/thumbnail", summary="A small WebP of the picture", response_class=Response)
-async def thumbnail(id: str, served: NamedCollection, searching: SearchingState, request: Request) -> Response:
+async def thumbnail(
+    id: str,
+    served: NamedCollection,
+    searching: SearchingState,
+    request: Request,
+    version: Annotated[
+        str | None, Query(description="the collection's, as answers name it: it then may be kept for good")
+    ] = None,
+) -> Response:
     def work() -> Response:
         row = served.collection.items.image(id).row
         found = served.collection.thumbnails.get(row) if served.collection.thumbnails else None
         if found is None:
             raise NoFile(f"image {id} has no thumbnail: its picture was not there when the collection was built")
-        headers = {"ETag": f'"{served.collection.version}-{row}"', **_HEADERS}
+        # Another version's picture may have been another one: not to be kept as that.
+        lasting = _OF_VERSION if version == served.collection.version else _HEADERS
+        headers = {"ETag": f'"{served.collection.version}-{row}"', **lasting}
         return _unless_known(request, Response(found, media_type="image/webp", headers=headers))
 
     return await searching.item(request, work)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.page import gallery
 from tests.page.visit import Visit, visiting
@@ -20,6 +20,8 @@ RUN = """async (tags) => {
   const where = ({ html, failureSummary }) => `${html.slice(0, 200)} ${failureSummary}`;
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(where).join(' | ')}`);
 }"""
+SEARCHES = "**/search/images?*"
+REFUSALS = ((410, "cursor-gone"), (429, "rate-exceeded"), (500, "internal"), (503, "overloaded"))
 
 
 def violations(page: Page, axe: str) -> list[str]:
@@ -29,11 +31,11 @@ def violations(page: Page, axe: str) -> list[str]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("width", [390, 800, 1200])
 def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: str, scheme: str, width: int) -> None:
     look: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
     with visiting(browser, small, reduced_motion="reduce", **look) as visit:
-        visit.provoked = "status of 40|net::ERR_"
+        visit.provoked = "status of [45]|net::ERR_"
         found: dict[str, list[str]] = {}
 
         def check(state: str) -> None:
@@ -47,6 +49,7 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
             "silent": "/?q=fox&collection=silent",
             "empty": "/?q=fox&min_score=1",
             "error": '/?q=fox&filter={"stepz":3}',
+            "gone": "/?q=fox&item=images/00000000000000000000",
         }
         for state, address in check_after_open.items():
             visit.open(address)
@@ -67,6 +70,26 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
         visit.page.reload()
         visit.settled()
         check("lost picture")
+        visit.open("/?q=red+fox")
+        expect(visit.tiles.first.locator("img")).to_have_js_property("complete", True)
+        held: list[Route] = []
+        visit.page.route(SEARCHES, lambda route: held.append(route))
+        visit.box.fill("slow")
+        expect(visit.page.locator("main[aria-busy=true]")).to_be_attached()
+        check("busy")
+        for route in held:
+            route.continue_()
+        visit.page.unroute(SEARCHES)
+        visit.settled()
+        for status, type in REFUSALS:
+            visit.refuse(SEARCHES, status, type, "it was refused")
+            visit.open("/?q=refused")
+            check(type)
+            visit.page.unroute(SEARCHES)
+        visit.page.route(SEARCHES, lambda route: route.abort())
+        visit.open("/?q=unreachable")
+        check("unreachable")
+        visit.page.unroute(SEARCHES)
         visit.page.context.set_offline(True)
         visit.box.fill("offline")
         expect(visit.notice).to_contain_text("offline")
@@ -76,11 +99,16 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
     assert found == {state: [] for state in found}
 
 
-def test_axe_finds_nothing_in_the_demo(emoji: Visit, axe: str) -> None:
-    assert violations(emoji.page, axe) == []
-    emoji.search("castle")
-    emoji.filters()
-    assert violations(emoji.page, axe) == []
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_axe_finds_nothing_in_the_demo(browser: Browser, demo: Service, axe: str, scheme: str, width: int) -> None:
+    look: dict[str, Any] = {"color_scheme": scheme, "viewport": {"width": width, "height": 800}}
+    with visiting(browser, demo, reduced_motion="reduce", **look) as visit:
+        visit.open()
+        assert violations(visit.page, axe) == []
+        visit.search("castle")
+        visit.filters()
+        assert violations(visit.page, axe) == []
 
 
 def press(page: Page, key: str, until: str, most: int = 40) -> None:

@@ -84,5 +84,21 @@ def test_what_the_service_refuses_is_said(visit: Visit) -> None:
     expect(visit.notice).to_contain_text("There is no image")
     visit.page.get_by_role("button", name="Start over").click()
     expect(visit.page.get_by_role("heading", name="Find pictures")).to_be_visible()
-    visit.open("/?q=fox&item=images/00000000000000000000")
-    expect(visit.notice).to_contain_text("no longer here")
+
+
+def test_what_is_no_longer_there_is_said_beside_the_results(emoji: Visit) -> None:
+    emoji.provoked = "status of 404"
+    emoji.open("/?q=castle&item=images/00000000000000000000")
+    said = emoji.page.locator("#gone")
+    expect(said).to_contain_text("This is no longer here. There is no image with the id")
+    expect(said).to_be_in_viewport()
+    emoji.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(emoji.status).to_contain_text("The first 180 pictures")  # more is loaded all the same
+    expect(said).to_be_in_viewport()
+    said.get_by_role("button", name="Close").click()
+    expect(said).to_be_hidden()
+    assert emoji.parameters() == {"q": "castle"}
+    emoji.open("/?q=castle&item=images/00000000000000000000")
+    expect(said).to_be_visible()
+    emoji.search("dog")
+    expect(said).to_be_hidden()

@@ -66,6 +66,7 @@ def test_booleans_and_filters_without_a_query(visit: Visit) -> None:
         upscaled.locator("summary").click()
     expect(upscaled.locator(".choice")).to_have_text(["No67", "Yes23"])
     upscaled.get_by_label("Yes").check()
+    expect(visit.page.locator("#chips")).to_contain_text("Upscaled: Yes")
     visit.shows(visit.expected("images", filter='{"upscaled": true}'))
     expect(visit.status).to_contain_text("23 pictures")
     expect(visit.page.locator(".score")).to_have_count(0)  # there was nothing to compare with

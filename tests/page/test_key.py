@@ -38,6 +38,8 @@ def test_a_key_is_asked_for_once_and_then_pictures_load(browser: Browser, locked
         field.press("Enter")
         expect(visit.tiles.first).to_be_visible()
         expect(field).to_have_count(0)
+        picture = page.request.get(locked.url + (page.locator("#results img").first.get_attribute("src") or ""))
+        assert picture.headers["cache-control"] == "private, max-age=31536000, immutable"
         page.wait_for_function(
             "() => [...document.querySelectorAll('#results img')].some((img) => img.naturalWidth > 0)"
         )

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import expect
+import re
+from dataclasses import replace
+from pathlib import Path
 
-from tests.page.visit import Visit
+import pytest
+from playwright.sync_api import Browser, expect
+
+from promptsearch.encoders import Encoders
+from promptsearch.manifest import Manifest, ModelReference, current_version
+from promptsearch.ranking import MAX_PLACES
+from tests.page.visit import Visit, visiting
+from tests.service.serving import serving
+from tests.vectors import build, random_vectors
 
 pytestmark = pytest.mark.slow
 
@@ -49,6 +58,40 @@ def test_thousands_stay_few_in_the_page(emoji: Visit) -> None:
     last = emoji.tiles.last
     expect(last).to_have_attribute("aria-posinset", "5160")
     expect(last).to_have_attribute("aria-setsize", "5160")
+
+
+def said_at_the_end(visit: Visit, begins: str) -> str:
+    """Scroll on until the status begins so."""
+    visit.page.wait_for_function(
+        """(begins) => {
+          scrollTo(0, document.documentElement.scrollHeight);
+          return document.querySelector('#status').textContent.match(begins);
+        }""",
+        arg=begins,
+    )
+    return visit.status.text_content() or ""
+
+
+def test_where_a_search_ends_is_no_total(emoji: Visit) -> None:
+    emoji.open("/?q=castle&sort=-image_count")
+    assert re.match(r"The best 1,000 pictures · \d+ ms$", said_at_the_end(emoji, "^The best"))
+    emoji.open("/?q=castle&deduplicate=true")
+    assert re.match(r"\d{3} of the best 1,000 pictures, best first", said_at_the_end(emoji, "of the best"))
+    emoji.open('/?q=castle&sort=-image_count&deduplicate=true&filter={"group":"flags"}')
+    found = said_at_the_end(emoji, "^[0-9]")
+    assert re.match(r"\d+ pictures · ", found), "all that there are: the search did not end before"
+
+
+def test_ten_thousand_are_no_total(browser: Browser, encoders: Encoders, tmp_path: Path) -> None:
+    bundle = encoders.bundle
+    collection = build(tmp_path / "indices" / "many", None, random_vectors(MAX_PLACES + 1, bundle.embedding_dim))
+    version = current_version(collection)
+    model = ModelReference(bundle.name, bundle.identity, bundle.embedding_dim)
+    replace(Manifest.read(version), model=model).write(version)
+    flags = ("--indices", str(tmp_path / "indices"), "--models", str(bundle.folder.parent))
+    with serving(tmp_path, flags) as service, visiting(browser, service) as visit:
+        visit.open("/?q=fox")
+        assert said_at_the_end(visit, "^The best").startswith("The best 10,000 prompts, best first")
 
 
 def test_back_returns_to_the_same_place(emoji: Visit) -> None:

@@ -60,6 +60,43 @@ def test_a_busy_service_is_asked_again_by_itself(browser: Browser, flags: tuple[
         visit.complaints.clear()  # thumbnails that were refused, too
 
 
+def test_who_asks_too_much_is_told_so(browser: Browser, flags: tuple[str, ...], tmp_path: Path) -> None:
+    with serving(tmp_path, (*flags, "--rate-limit", "40/minute")) as service, visiting(browser, service) as visit:
+        visit.provoked = "status of 429"
+        visit.open()
+        for number in range(40):
+            visit.search(f"fox {number}")
+            if visit.notice.text_content():
+                break
+        expect(visit.notice).to_contain_text("You ask more than you may")
+        expect(visit.page.get_by_role("button", name="Try again now")).to_have_text(re.compile(r"\(\d+ s\)"))
+
+
+def test_a_failure_of_the_service(visit: Visit) -> None:
+    visit.provoked = "status of 500"
+    visit.refuse("**/search/images?*", 500, "internal", "the service failed on this request; its log says why")
+    visit.search("red fox")
+    expect(visit.notice).to_contain_text("The service failed on this request; its log says why.")
+    visit.page.unroute("**/search/images?*")
+    visit.page.get_by_role("button", name="Try again").click()
+    visit.shows(visit.expected("images", q="red fox"))
+    expect(visit.notice).to_be_empty()
+
+
+def test_a_version_that_is_gone(emoji: Visit) -> None:
+    emoji.provoked = "status of 410"
+    emoji.search("castle")
+    emoji.refuse("**/search/images?cursor=*", 410, "cursor-gone", "its version is no longer open")
+    emoji.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(emoji.notice).to_contain_text("This collection has a new version")
+    expect(emoji.tiles.first).to_be_visible()
+    emoji.page.unroute("**/search/images?cursor=*")
+    emoji.page.get_by_role("button", name="Search again").click()
+    expect(emoji.notice).to_be_empty()
+    emoji.page.wait_for_function("() => scrollY === 0")
+    emoji.shows(emoji.expected("images", q="castle"))
+
+
 def test_offline(visit: Visit) -> None:
     visit.provoked = "net::ERR_INTERNET_DISCONNECTED"
     visit.search("red fox")
@@ -97,6 +134,29 @@ def test_more_that_does_not_come_is_said_below_what_is_there(emoji: Visit) -> No
     emoji.page.get_by_role("button", name="Try again now").click()
     expect(emoji.notice).to_be_empty()
     expect(emoji.status).to_have_text(re.compile("The first 180 pictures"))
+
+
+@pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+def test_a_page_that_did_not_load_says_so(browser: Browser, small: Service, motion: str) -> None:
+    with visiting(browser, small, reduced_motion=motion) as visit:
+        visit.provoked = "net::ERR_FAILED"
+        visit.page.route("**/js/tile.js", lambda route: route.abort())
+        visit.page.goto(f"{small.url}/?q=red+fox")
+        said = visit.page.get_by_text("The page did not load: reload it.")
+        expect(said).to_be_hidden()  # it may still be loading
+        expect(said).to_be_visible()
+        visit.page.unroute("**/js/tile.js")
+        said.get_by_role("link").click()
+        visit.shows(visit.expected("images", q="red fox"))
+        expect(said).to_have_count(0)
+
+
+def test_without_javascript(browser: Browser, small: Service) -> None:
+    with visiting(browser, small, java_script_enabled=False) as visit:
+        visit.page.goto(small.url)
+        expect(visit.page.locator("noscript p")).to_be_visible()
+        visit.page.wait_for_timeout(5500)
+        expect(visit.page.get_by_text("The page did not load")).to_be_hidden()
 
 
 def test_nothing_like_it(visit: Visit) -> None:

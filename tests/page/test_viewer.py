@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.page import gallery
 from tests.page.visit import Visit, visiting
@@ -44,6 +44,7 @@ def test_all_that_is_known(opened: Visit) -> None:
     assert pairs["Size"] == f"{width} × {height}"
     assert pairs["Created"].startswith("May ")
     assert pairs["Source"] == result["image"]["source"]
+    assert pairs["Upscaled"] in ("Yes", "No")  # as the filters say it
     expect(opened.page.locator("#viewer-score")).to_have_text(f"score {result['score']:.3f}")
     # The original takes the thumbnail's place.
     expect(opened.page.locator("#viewer-stage img")).to_have_attribute("src", re.compile("/file"))
@@ -64,6 +65,33 @@ def test_copying(opened: Visit) -> None:
     assert "Negative prompt: blurry" in lines
 
 
+def test_settings_that_come_late_are_copied_as_well(browser: Browser, small: Service) -> None:
+    with visiting(browser, small, permissions=["clipboard-read", "clipboard-write"]) as visit:
+        visit.open(f"/?q={QUERY.replace(' ', '+')}&mode=keyword")
+        held: list[Route] = []
+        visit.page.route("**/images/*", lambda route: held.append(route))
+        with visit.page.expect_request("**/images/*"):
+            visit.tiles.first.locator("a").click()
+        visit.page.get_by_role("button", name="Copy settings").click()
+        visit.page.wait_for_timeout(200)
+        expect(visit.page.locator("#viewer-status")).to_be_empty()
+        [route] = held
+        route.continue_()
+        expect(visit.page.locator("#viewer-status")).to_have_text("Copied")
+        assert "Negative prompt: blurry" in clipboard(visit).split("\n")
+
+
+def test_settings_that_never_come_are_left_out(browser: Browser, small: Service) -> None:
+    with visiting(browser, small, permissions=["clipboard-read", "clipboard-write"]) as visit:
+        visit.provoked = "net::ERR_FAILED"
+        visit.open(f"/?q={QUERY.replace(' ', '+')}&mode=keyword")
+        visit.page.route("**/images/*", lambda route: route.abort())
+        visit.tiles.first.locator("a").click()
+        visit.page.get_by_role("button", name="Copy settings").click()
+        expect(visit.page.locator("#viewer-status")).to_have_text("Copied")
+        assert "CFG scale: 7.5" in clipboard(visit).split("\n")
+
+
 def test_arrow_keys_go_through_the_results_and_escape_closes(opened: Visit) -> None:
     ids = [one["id"] for one in opened.service.get("/search/images", q=QUERY, mode="keyword").json()["results"]]
     assert opened.parameters()["item"] == f"images/{ids[0]}"
@@ -81,6 +109,23 @@ def test_arrow_keys_go_through_the_results_and_escape_closes(opened: Visit) -> N
     expect(opened.viewer).to_be_hidden()
     expect(opened.tiles.nth(len(ids) - 2).locator("a")).to_be_focused()
     opened.page.wait_for_function("() => !location.search.includes('item')")
+
+
+def test_at_either_end_there_is_nothing_to_go_on_to(opened: Visit) -> None:
+    ids = [one["id"] for one in opened.service.get("/search/images", q=QUERY, mode="keyword").json()["results"]]
+    before, after = opened.page.locator("#viewer-before"), opened.page.locator("#viewer-after")
+    expect(before).to_be_disabled()
+    after.focus()
+    for id in ids[1:]:
+        expect(after).to_be_enabled()
+        opened.page.keyboard.press("Enter")
+        opened.page.wait_for_function("id => location.search.includes(id)", arg=id)
+    expect(after).to_be_disabled()
+    expect(before).to_be_enabled()
+    opened.page.keyboard.press("ArrowRight")
+    opened.page.keyboard.press("ArrowLeft")  # the keyboard has stayed in the dialog
+    opened.page.wait_for_function("id => location.search.includes(id)", arg=ids[-2])
+    expect(after).to_be_enabled()
 
 
 def test_an_open_picture_has_an_address_and_is_a_step_of_history(opened: Visit) -> None:

@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.page import gallery
 from tests.page.visit import Visit
@@ -98,6 +98,29 @@ def test_pictures_without_prompts(visit: Visit) -> None:
     visit.tiles.first.locator("a").click()
     expect(visit.viewer).to_contain_text("This picture has no prompt.")
     expect(visit.viewer.get_by_role("button", name="Copy prompt")).to_have_count(0)
+
+
+def test_a_thumbnail_that_was_refused_is_asked_for_again(visit: Visit) -> None:
+    visit.provoked = "status of 503"
+    refused: set[str] = set()
+
+    def refuse_once(route: Route) -> None:
+        if route.request.url in refused:
+            route.continue_()
+        else:
+            refused.add(route.request.url)
+            route.fulfill(status=503)
+
+    visit.page.route("**/thumbnail*", refuse_once)
+    visit.search("red fox")
+    expect(visit.tiles.first.locator(".awaited")).to_be_attached()
+    visit.drawn()
+    boxes = visit.page.evaluate(BOXES)
+    visit.page.wait_for_function(
+        "() => [...document.querySelectorAll('#results img')].every((img) => img.naturalWidth > 0)"
+    )
+    expect(visit.page.locator(".awaited, .missing")).to_have_count(0)
+    assert visit.page.evaluate(BOXES) == boxes
 
 
 def test_a_lost_thumbnail_becomes_its_prompt(visit: Visit) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, ConsoleMessage, JSHandle, Locator, Page, Request, expect
 
+from promptsearch.errors import PROBLEM
 from tests.service.serving import Service
 
 PATIENCE = 30_000  # ms, on a busy machine
@@ -131,6 +132,12 @@ class Visit:
         expect(self.page.get_by_text("Drop the picture")).to_be_hidden()
         expect(self.page.locator("#chips")).to_contain_text(name[:60])
         self.settled()
+
+    def refuse(self, addresses: str, status: int, type: str, detail: str) -> None:
+        """Have what is asked there answered with a problem, until they are unrouted."""
+        problem = {"type": PROBLEM + type, "status": status, "detail": detail}
+        headers = {"Retry-After": "30"}
+        self.page.route(addresses, lambda route: route.fulfill(status=status, json=problem, headers=headers))
 
     def parameters(self) -> dict[str, str]:
         """What the address holds."""

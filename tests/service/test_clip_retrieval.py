@@ -201,7 +201,8 @@ def test_a_search_as_its_page_makes_it(shared: Service, many: Collection) -> Non
     for one in answer:
         image = many.items.images([one["id"]])[one["id"]]
         assert one["metadata"]["item_id"] == image.id
-        assert one["metadata"]["url"] == f"{shared.url}/images/{image.id}/thumbnail?collection=many"
+        address = f"{shared.url}/images/{image.id}/thumbnail"
+        assert one["metadata"]["url"] == f"{address}?collection=many&version={many.version}"
         assert set(one["metadata"]) == METADATA
     picture = httpx.get(answer[0]["metadata"]["url"], headers={"Origin": PAGE})
     assert picture.headers["cross-origin-resource-policy"] == "cross-origin"

@@ -31,7 +31,7 @@ def prompt_ids(tiny: Collection) -> dict[str, str]:
     return {prompt.text: prompt.id for prompt in tiny.items.prompts(range(len(source.PROMPTS))).values()}
 
 
-def test_an_image(server: Service, ids: dict[str, str], prompt_ids: dict[str, str]) -> None:
+def test_an_image(server: Service, tiny: Collection, ids: dict[str, str], prompt_ids: dict[str, str]) -> None:
     id = ids["sub/b.jpg"]
     image = server.get(f"/images/{id}").json()
     check_generation(image, IMAGE_ITEM)
@@ -42,7 +42,7 @@ def test_an_image(server: Service, ids: dict[str, str], prompt_ids: dict[str, st
             "height": 200,
             "source": "sub/b.jpg",
             "file": f"/images/{id}/file",
-            "thumbnail": f"/images/{id}/thumbnail",
+            "thumbnail": f"/images/{id}/thumbnail?version={tiny.version}",
         },
         "settings": {"seed": 2},
         "collection": "tiny",
@@ -192,6 +192,23 @@ def test_a_client_that_has_it_is_told_so(server: Service, ids: dict[str, str], p
     for unknown in ('"other"', "", tag.strip('"')):
         again = httpx.get(url, headers={"If-None-Match": unknown})
         assert (again.status_code, again.content) == (200, first.content)
+
+
+def test_a_thumbnail_of_this_version_is_kept_for_good(server: Service, ids: dict[str, str]) -> None:
+    id = ids["a.png"]
+    url = server.url + server.get(f"/images/{id}").json()["image"]["thumbnail"]
+    first = httpx.get(url)
+    assert first.headers["cache-control"] == "public, max-age=31536000, immutable"
+    again = httpx.get(url, headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.headers["cache-control"]) == (304, first.headers["cache-control"])
+
+
+@pytest.mark.parametrize("version", ["", "20230101T000000.000000Z", "é\0"])
+def test_a_thumbnail_of_another_version_is_not(server: Service, ids: dict[str, str], version: str) -> None:
+    path = f"/images/{ids['a.png']}/thumbnail"
+    response = server.get(path, version=version)
+    assert (response.status_code, response.content) == (200, server.get(path).content)
+    assert response.headers["cache-control"] == "public, max-age=3600"
 
 
 @pytest.mark.parametrize("row", range(len(several.OUTSIDE)))

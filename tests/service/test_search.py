@@ -6,6 +6,7 @@ import base64
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import numpy as np
@@ -200,11 +201,13 @@ def test_a_collection_without_pictures_answers_about_prompts_alone(several_serve
 def test_item_addresses_name_the_collection_only_where_there_are_several(
     server: Service, several_server: Service
 ) -> None:
-    for service, suffix in ((server, ""), (several_server, "?collection=tiny")):
+    for service, named in ((server, {}), (several_server, {"collection": "tiny"})):
         answer = check_answer(service.get("/search/images", q="fox", collection="tiny"), "images")
+        versioned = urlencode({**named, "version": answer["version"]})
+        suffix = f"?{urlencode(named)}" if named else ""
         for result in answer["results"]:
             assert result["image"]["file"] == f"/images/{result['id']}/file{suffix}"
-            assert result["image"]["thumbnail"] == f"/images/{result['id']}/thumbnail{suffix}"
+            assert result["image"]["thumbnail"] == f"/images/{result['id']}/thumbnail?{versioned}"
             for part in ("file", "thumbnail"):
                 assert httpx.get(service.url + result["image"][part]).status_code == 200
 

@@ -40,6 +40,7 @@ export interface PromptResult {
   image_count: number;
   images: Generation[];
   score?: number | null;
+  duplicates?: number | null;
 }
 
 export type Result = ImageResult | PromptResult;

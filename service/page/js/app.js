@@ -8,7 +8,7 @@ import { Chips } from "./chips.js";
 import { copyWith } from "./clipboard.js";
 import { byId } from "./dom.js";
 import { Filters } from "./filters.js";
-import { counted, number, shortened } from "./format.js";
+import { counted, number, sentence, shortened } from "./format.js";
 import { Steps } from "./history.js";
 import { Notice } from "./notice.js";
 import { isAsked, toAddress, UNASKED } from "./query.js";
@@ -67,12 +67,14 @@ class App {
       moved: (place) => this.steps.open(this.query, place),
       closed: (left) => this.#closed(left),
       more: () => this.#more(),
+      complete: () => this.search?.complete ?? true,
     });
     this.results = new Results(
       byId("results"),
       {
         ...actions,
         open: (place, index, among) => {
+          byId("gone").hidden = true;
           this.viewer.show(among ?? this.search?.results ?? [], index, this.query.collection, !among);
           this.steps.open(this.query, place);
         },
@@ -81,6 +83,11 @@ class App {
       () => this.#more(),
     );
     this.choice.addEventListener("change", () => this.#switchCollection(this.choice.value));
+    byId("gone-close").addEventListener("click", () => {
+      byId("gone").hidden = true;
+      this.steps.close(this.query);
+      this.main.focus({ preventScroll: true });
+    });
     byId("home").addEventListener("click", (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
@@ -203,12 +210,18 @@ class App {
   }
 
   /** @param {Search} search  of which at least the first page is there */
-  #tell({ query, results, complete, notes, took }) {
+  #tell({ query, results, complete, limit, notes, took }) {
     const noun = NOUN[query.kind];
     const order = query.sort ? "" : isComparedBy(query) ? ", best first" : "";
-    const count = complete ? counted(results.length, noun) : `The first ${number(results.length)} ${noun}s`;
+    const some = `${isComparedBy(query) && limit ? "best" : "first"} ${number(limit ?? results.length)} ${noun}s`;
+    const count =
+      limit && results.length < limit
+        ? `${number(results.length)} of the ${some}`
+        : complete && !limit
+          ? counted(results.length, noun)
+          : `The ${some}`;
     this.status.textContent = results.length ? `${count}${order} · ${Math.max(1, Math.round(took))} ms` : "";
-    byId("notes").replaceChildren(...notes.map((note) => `${note.charAt(0).toUpperCase()}${note.slice(1)}. `));
+    byId("notes").replaceChildren(...notes.map((note) => `${sentence(note)} `));
     byId("notes").hidden = notes.length === 0;
     if (results.length === 0) this.#tellEmpty();
   }
@@ -260,7 +273,6 @@ class App {
         { label: "Search again", act },
       ]);
     } else {
-      const detail = `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}`;
       const remedies = [{ label: "Start over", act: () => byId("home").click() }];
       if (error.type === "unknown-collection" && this.preferred) {
         remedies.unshift({
@@ -268,7 +280,7 @@ class App {
           act: () => this.#switchCollection(this.preferred ?? ""),
         });
       } else if (error.status >= 500) remedies.unshift({ label: "Try again", act: again });
-      this.notice.say("This did not work", /[.!?]$/.test(detail) ? detail : `${detail}.`, remedies, "wrong");
+      this.notice.say("This did not work", sentence(error.message), remedies, "wrong");
     }
   }
 
@@ -284,6 +296,7 @@ class App {
     this.chips.show(query);
     this.filters.show(query);
     byId("lost").hidden = true;
+    byId("gone").hidden = true;
     this.choice.value = query.collection || this.preferred || "";
     const subject = query.q.trim() || (query.like || query.of ? "similar" : query.picture ? "picture" : "");
     document.title = subject ? `${shortened(subject, 60)} · prompt-search` : "prompt-search";
@@ -360,9 +373,17 @@ class App {
       if (at >= 0) this.viewer.show(this.search?.results ?? [], at, this.query.collection, true);
       else this.viewer.show([item], 0, this.query.collection, false);
     } catch (error) {
-      if (error instanceof Failure && !error.passes && error.type !== "key-needed")
-        this.notice.say("This is no longer here", error.message, [], "wrong");
+      if (error instanceof Failure && !error.passes && error.type !== "key-needed") this.#tellGone(error.message);
     }
+  }
+
+  /**
+   * Beside the results, which are there all the same.
+   * @param {string} why
+   */
+  #tellGone(why) {
+    byId("gone").hidden = false;
+    byId("gone-why").textContent = `This is no longer here. ${sentence(why)}`;
   }
 
   /**
@@ -372,6 +393,7 @@ class App {
    * @param {string} item
    */
   #moved(query, step, item) {
+    byId("gone").hidden = true;
     const same = toAddress(query) === toAddress(this.query) && query.picture === this.query.picture;
     if (!same) {
       this.query = query;
@@ -398,4 +420,6 @@ class App {
 /** @param {Query} query */
 const isComparedBy = (query) => query.q.trim() !== "" || query.picture !== null || query.like !== "";
 
-new App().start();
+const app = new App();
+byId("unloaded").remove();
+app.start();

@@ -3,6 +3,7 @@
 /** @import { Condition, Filter, Value } from "./api.js" */
 /** @import { Query } from "./query.js" */
 
+import { spoken } from "./format.js";
 import { isAsked } from "./query.js";
 
 /**
@@ -53,8 +54,8 @@ export function inWords(name, given) {
   const { eq, in: values, gt, gte, lt, lte, prefix, exists } = conditionOf(given);
   if (exists !== undefined) return exists ? "is there" : "is not there";
   if (prefix !== undefined) return `begins with ${prefix}`;
-  if (eq !== undefined) return String(eq);
-  if (values) return values.join(" or ");
+  if (eq !== undefined) return spoken(eq);
+  if (values) return values.map(spoken).join(" or ");
   const least = gte ?? gt;
   const greatest = lte ?? lt;
   if (least !== undefined && greatest !== undefined) return `${least} – ${greatest}`;

@@ -4,7 +4,7 @@
 
 import { conditionOf, valuesOf } from "./condition.js";
 import { make } from "./dom.js";
-import { fieldName, number } from "./format.js";
+import { fieldName, number, spoken } from "./format.js";
 
 const SHOWN = 6; // values before "more"
 
@@ -51,7 +51,7 @@ function choices(field, change) {
       "label",
       { class: "choice" },
       box,
-      make("span", {}, spoken(type, value)),
+      make("span", {}, spoken(value)),
       make("small", {}, count === null ? "" : number(count)),
     );
   };
@@ -141,9 +141,3 @@ function range({ name, least, greatest, type: kind }, change, type) {
     },
   };
 }
-
-/**
- * @param {Field["type"]} type
- * @param {Value} value
- */
-const spoken = (type, value) => (type === "boolean" ? (value ? "Yes" : "No") : String(value));

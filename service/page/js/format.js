@@ -29,6 +29,21 @@ export function fieldName(name) {
 }
 
 /**
+ * What the service says, as a sentence.
+ * @param {string} text
+ */
+export function sentence(text) {
+  const begun = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(begun) ? begun : `${begun}.`;
+}
+
+/**
+ * A value as a word: what is true or false is answered with Yes or No.
+ * @param {unknown} value
+ */
+export const spoken = (value) => (typeof value === "boolean" ? (value ? "Yes" : "No") : String(value));
+
+/**
  * The value of a setting, whatever it is.
  * @param {string} name
  * @param {unknown} value
@@ -37,7 +52,7 @@ export function setting(name, value) {
   if (name === "created" && typeof value === "string" && !Number.isNaN(Date.parse(value))) {
     return value.length > 10 ? `${DATE.format(new Date(value))} UTC` : value;
   }
-  return typeof value === "object" && value !== null ? JSON.stringify(value) : String(value);
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : spoken(value);
 }
 
 /**

@@ -1,6 +1,7 @@
 // What stands where results would: nothing was found, something went wrong, the service is busy, a key is wanted.
 
 import { byId, make } from "./dom.js";
+import { sentence } from "./format.js";
 import { Failure, unlock } from "./service.js";
 
 const LONGEST = 30; // seconds between two tries
@@ -61,7 +62,12 @@ export class Notice {
       ? ["You are offline", "Results come as soon as there is a network again."]
       : failure.status === 0
         ? ["The service does not answer", "It may be restarting, or the network is down. This page keeps trying."]
-        : ["The service is busy", "More is asked than it can answer at once. This page tries again by itself."];
+        : failure.status === 429
+          ? [
+              "You ask more than you may",
+              "What may be asked from this address, or with this key, is limited. This page tries again by itself.",
+            ]
+          : ["The service is busy", "More is asked than it can answer at once. This page tries again by itself."];
     let left = Math.min(LONGEST, Math.max(failure.wait || 1, 2 ** this.tries));
     this.tries += 1;
     this.again = again;
@@ -96,7 +102,7 @@ export class Notice {
           } catch (error) {
             if (!(error instanceof Failure)) throw error;
             if (error.passes) this.wait(error, unlocked);
-            else this.askForKey(unlocked, `${error.message.charAt(0).toUpperCase()}${error.message.slice(1)}.`);
+            else this.askForKey(unlocked, sentence(error.message));
             return;
           }
           this.clear();

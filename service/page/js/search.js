@@ -1,12 +1,17 @@
 // One query and the results that have been loaded of it, page by page.
 
-/** @import { Result } from "./api.js" */
+/** @import { ImageResult, Result } from "./api.js" */
 /** @import { Query } from "./query.js" */
 
+import { isCompared } from "./query.js";
 import * as service from "./service.js";
 
 const FIRST = 60; // results; what fills a large screen
 const FURTHER = 120;
+// Best places at which the service ends a search: promptsearch/ranking.py, MAX_PLACES; and where they are put into
+// another order or folded: promptsearch/paging.py, POOL.
+const PLACES = 10_000;
+const POOL = 1_000;
 
 export class Search {
   /** @param {Query} query */
@@ -28,6 +33,17 @@ export class Search {
 
   get stopped() {
     return this.stopping.signal.aborted;
+  }
+
+  /** How many of the best places all these results are of, where there may be more behind them; else null. */
+  get limit() {
+    const { sort, deduplicated } = this.query;
+    const limit = isCompared(this.query) && (sort || deduplicated) ? POOL : PLACES;
+    const places = this.results.reduce((sum, result) => {
+      const { more, duplicates } = /** @type {Partial<ImageResult>} */ (result);
+      return sum + 1 + Math.max(more ?? 0, duplicates ?? 0);
+    }, 0);
+    return this.complete && places >= limit ? limit : null;
   }
 
   /** Load the next page; throws a Failure, or an AbortError once the search is stopped. */

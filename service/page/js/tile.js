@@ -5,6 +5,7 @@
 import { icon, make } from "./dom.js";
 import { counted, score, shortened } from "./format.js";
 
+const PAUSES_MS = [1000, 2000, 4000]; // before a thumbnail that did not come is asked for again
 const SMALL = 160; // pixels: a thumbnail that would be blurred by being enlarged
 
 /**
@@ -134,16 +135,40 @@ export function pictureLink({ image }, text, href, open) {
     return frame;
   }
   const small = Math.max(image.width ?? SMALL, image.height ?? SMALL) < SMALL;
+  frame.append(thumbnail(image.thumbnail, { alt: name, class: small ? "small" : null }, missing));
+  return frame;
+}
+
+/**
+ * A thumbnail that is asked for again where it does not come: a busy service may have refused it, and why, no page is
+ * told.
+ * @param {string} address
+ * @param {Record<string, string | null>} attributes
+ * @param {() => void} missing  called when it is given up
+ */
+function thumbnail(address, attributes, missing) {
+  let tries = 0;
   const img = make("img", {
-    alt: name,
     decoding: "async",
     draggable: "false",
-    class: small ? "small" : null,
-    error: missing,
+    ...attributes,
+    load: () => img.classList.remove("awaited"),
+    error: () => {
+      const pause = PAUSES_MS[tries];
+      tries += 1;
+      if (pause === undefined) {
+        missing();
+        return;
+      }
+      img.classList.add("awaited");
+      const spread = 1 + Math.random() / 2; // not all that were refused at the same moment
+      setTimeout(() => {
+        if (img.isConnected) img.src = address;
+      }, pause * spread);
+    },
   });
-  img.src = image.thumbnail;
-  frame.append(img);
-  return frame;
+  img.src = address;
+  return img;
 }
 
 /**

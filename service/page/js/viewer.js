@@ -21,6 +21,7 @@ const LARGE = 480; // pixels, up to which that is done
  * @property {(text: string) => void} use
  * @property {(place: string) => string} address
  * @property {() => Promise<void>} more  load more of what is gone through
+ * @property {() => boolean} complete  whether all of it has been loaded
  */
 
 export class Viewer {
@@ -92,7 +93,11 @@ export class Viewer {
   async go(step) {
     const { results } = this;
     if (this.own && this.index + step >= results.length - 1) await this.handlers.more();
-    if (results !== this.results || !results[this.index + step]) return;
+    if (results !== this.results) return;
+    if (!results[this.index + step]) {
+      this.#ends();
+      return;
+    }
     this.index += step;
     this.#draw();
     this.handlers.moved(this.place);
@@ -111,12 +116,21 @@ export class Viewer {
     const result = /** @type {Result} */ (this.results[this.index]);
     this.leaving.abort();
     this.leaving = new AbortController();
-    this.before.toggleAttribute("disabled", this.index === 0);
-    this.after.toggleAttribute("disabled", !this.own && this.index >= this.results.length - 1);
+    this.#ends();
     this.dialog.classList.toggle("alone", this.results.length === 1 && !this.own);
     this.facts.scrollTop = 0;
     if ("text" in result) this.#drawPrompt(result);
     else this.#drawImage(result);
+  }
+
+  /** At either end there is nothing to go on to. */
+  #ends() {
+    const last = this.index >= this.results.length - 1 && (!this.own || this.handlers.complete());
+    const ended = [this.index === 0 && this.before, last && this.after];
+    // A button that is disabled would lose the keyboard, and the dialog its arrow keys.
+    if (ended.some((button) => button === document.activeElement)) this.facts.focus();
+    this.before.toggleAttribute("disabled", this.index === 0);
+    this.after.toggleAttribute("disabled", last);
   }
 
   /** @param {ImageResult} result */
@@ -125,9 +139,15 @@ export class Viewer {
     const text = textOf(result);
     this.dialog.classList.remove("wordy");
     this.stage.replaceChildren(this.#picture(result, text));
+    let facts = factsOf(result, {});
+    const asked = this.#ask(`images/${result.id}`, (/** @type {ImageItem} */ item) => {
+      facts = factsOf(result, item.extra);
+      this.#facts(facts);
+    });
+    const settings = () => asked.then(() => facts.map((pair) => pair.join(": ")).join("\n"));
     this.#fill(result, text, "Picture", [
       text && this.#button("copy", "Copy prompt", (button) => copyWith(text, button, this.status)),
-      this.#button("settings", "Copy settings", (button) => copyWith(this.#settings(), button, this.status)),
+      this.#button("settings", "Copy settings", (button) => copyWith(settings(), button, this.status)),
       this.#button("like", "More like this", () => this.handlers.like(this.place, text, image.thumbnail)),
       result.prompt &&
         this.#button("pictures", "Same prompt", () =>
@@ -149,9 +169,7 @@ export class Viewer {
           "Open source",
         ),
     ]);
-    const known = { ...result.settings };
-    this.#list(known, image);
-    this.#ask(`images/${result.id}`, (/** @type {ImageItem} */ item) => this.#list({ ...known, ...item.extra }, image));
+    this.#facts(facts);
     const next = /** @type {Partial<ImageResult> | undefined} */ (this.results[this.index + 1]);
     if (next?.image?.file) new Image().src = next.image.file; // for the key that is pressed next
   }
@@ -224,26 +242,10 @@ export class Viewer {
     this.facts.replaceChildren(prompt, make("div", { class: "actions" }, ...shown), make("dl"));
   }
 
-  /**
-   * @param {Record<string, unknown>} known
-   * @param {ImageResult["image"]} image
-   */
-  #list(known, image) {
-    const size = image.width && image.height ? [["Size", `${image.width} × ${image.height}`]] : [];
-    const named = Object.entries(known).map(([name, value]) => [fieldName(name), setting(name, value)]);
-    this.#facts([...named, ...size, ["Source", image.source]]);
-  }
-
   /** @param {string[][]} facts */
   #facts(facts) {
     const pairs = facts.map(([name = "", value = ""]) => make("div", {}, make("dt", {}, name), make("dd", {}, value)));
     this.facts.querySelector("dl")?.replaceChildren(...pairs);
-  }
-
-  /** All settings as text, one a line. */
-  #settings() {
-    const pairs = [...this.facts.querySelectorAll("dl > div")];
-    return pairs.map((pair) => [...pair.children].map((one) => one.textContent).join(": ")).join("\n");
   }
 
   /**
@@ -257,18 +259,31 @@ export class Viewer {
   }
 
   /**
-   * Ask for all that is known of one item, unless it is left at once.
+   * Ask for all that is known of one item, unless it is left at once; done when that was told, or will not be.
    * @param {string} place
    * @param {(item: any) => void} tell
    */
-  #ask(place, tell) {
+  async #ask(place, tell) {
     const { signal } = this.leaving;
-    setTimeout(async () => {
-      if (signal.aborted) return;
-      try {
-        const item = await service.item(place, this.collection, signal);
-        if (!signal.aborted) tell(item);
-      } catch {} // what the results said of it is shown; a service that is gone is told of by the next search
-    }, REST_MS);
+    await new Promise((rested) => setTimeout(rested, REST_MS));
+    if (signal.aborted) return;
+    try {
+      const item = await service.item(place, this.collection, signal);
+      if (!signal.aborted) tell(item);
+    } catch {} // what the results said of it is shown; a service that is gone is told of by the next search
   }
+}
+
+/**
+ * Names and values of all that is known of a picture.
+ * @param {ImageResult} result
+ * @param {Record<string, unknown>} extra
+ */
+function factsOf({ settings, image }, extra) {
+  const named = Object.entries({ ...settings, ...extra }).map(([name, value]) => [
+    fieldName(name),
+    setting(name, value),
+  ]);
+  const size = image.width && image.height ? [["Size", `${image.width} × ${image.height}`]] : [];
+  return [...named, ...size, ["Source", image.source]];
 }
