@@ -125,7 +125,6 @@ def test_replicas_share_the_work_and_are_watched(checkout: Checkout) -> None:
     with httpx.Client(base_url=checkout.url("PROXY_PORT"), timeout=30) as proxy:
         assert proxy.get("/metrics").status_code == 404
         assert proxy.post("/search/images", files={"image": b"x" * (21 * 2**20)}).status_code == 413
-        assert proxy.get("/healthz", headers={"x-long": "x" * 24_000}).status_code == 431  # the proxy's own limit
         one, _ = checkout.containers("replica")
         checkout.run(f"docker stop {one}")
         for number in range(10):
