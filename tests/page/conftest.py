@@ -22,6 +22,8 @@ FLAGS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 AXE = ROOT / "tools" / "page" / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -32,15 +34,20 @@ def needed(reason: str) -> None:
     pytest.skip(reason)
 
 
+def pytest_runtest_setup(item: pytest.Function) -> None:
+    """Here and not in the fixtures: pytest then says it once for all tests, and not once for each."""
+    if "browser" in item.fixturenames and CHROMIUM is None:
+        missing = f"none of {', '.join(BROWSERS)} is on the PATH"
+        needed(f"the page's tests need a browser: apt-get install chromium ({missing})")
+    if "axe" in item.fixturenames and not AXE.is_file():
+        needed("axe-core is not there: install Node 18 or newer (apt-get install nodejs npm), then `make setup-page`")
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Ended with this package: while it runs, no other test could have an event loop of its own."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    chromium = next(filter(None, map(shutil.which, names)), None)
-    if chromium is None:
-        needed(f"the page's tests need a browser: apt-get install chromium (none of {', '.join(names)} is on the PATH)")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
         browser.close()
 
@@ -48,8 +55,6 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="package")
 def axe() -> str:
     """The script that looks for what keeps people out."""
-    if not AXE.is_file():
-        needed("axe-core is not there: install Node 18 or newer (apt-get install nodejs npm), then `make setup-page`")
     return AXE.read_text(encoding="utf-8")
 
 
