@@ -31,6 +31,7 @@ class Thumbnails:
     def __init__(self, path: Path) -> None:
         """Raises CollectionError."""
         self._database = Database(path, f"{_SELECT} LIMIT 1")
+        self.empty = not self._database.rows(f"{_SELECT} LIMIT 1")
 
     def get(self, row: int) -> bytes | None:
         found = self._database.rows(f"{_SELECT} WHERE row = ?", (row,))

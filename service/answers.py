@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 
 from pydantic_core import to_json
 
@@ -18,6 +17,7 @@ from promptsearch.listing import Listing
 from promptsearch.manifest import IndexInfo, Kind
 from service import schemas
 from service.catalogue import Catalogue, Served
+from service.item_addresses import ItemAddresses
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Answers:
         self._name = served.name
         self._collection = served.collection
         # Not a method of this object: what refers to itself would hold a version open until a collection of garbage.
-        self._listing = Listing(served.collection, _Addresses(served, named=named).of)
+        addresses = ItemAddresses(served, named=named)
+        self._listing = Listing(served.collection, lambda image: (addresses.file(image), addresses.thumbnail(image)))
 
     def page(self, kind: Kind, page: Page, notes: Sequence[str] = (), *, with_vectors: bool = False) -> Answer:
         results = self._listing.page(kind, page, with_vectors=with_vectors)
@@ -56,26 +57,6 @@ class Answers:
 
     def prompt(self, prompt: Prompt) -> schemas.PromptItem:
         return schemas.PromptItem(collection=self._name, **self._listing.prompt(prompt))
-
-
-class _Addresses:
-    """Where this service gives an image's original and its thumbnail."""
-
-    def __init__(self, served: Served, *, named: bool) -> None:
-        self._has_files = served.files is not None
-        self._has_thumbnails = served.collection.thumbnails is not None
-        collection = {"collection": served.name} if named else {}
-        self._file_suffix = f"?{urlencode(collection)}" if named else ""
-        # With the version, a thumbnail may be kept for good: see service/routes/items.py.
-        self._thumbnail_suffix = f"?{urlencode({**collection, 'version': served.collection.version})}"
-
-    def of(self, image: Image) -> tuple[str | None, str | None]:
-        if image.file is None:
-            return None, None
-        address = f"/images/{image.id}"
-        file = f"{address}/file{self._file_suffix}" if self._has_files else None
-        # Every image that has a file was decoded, and so has a thumbnail.
-        return file, f"{address}/thumbnail{self._thumbnail_suffix}" if self._has_thumbnails else None
 
 
 def field_list(served: Served) -> schemas.FieldList:

@@ -10,7 +10,6 @@ import base64
 import re
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 import numpy as np
 from pydantic import BaseModel, BeforeValidator, Field, GetJsonSchemaHandler
@@ -25,6 +24,7 @@ from promptsearch.ranking import MAX_PLACES
 from promptsearch.stages import Stage
 from promptsearch.variety import first_of_groups
 from service.catalogue import Served
+from service.item_addresses import ItemAddresses
 from service.schemas import MAX_QUERY
 
 DEFAULT_IMAGES = 40  # clip_client.py: ClipClient
@@ -127,11 +127,8 @@ class Records:
 
     def __init__(self, served: Served, base: str, *, named: bool) -> None:
         self._collection = served.collection
-        self._has_files = served.files is not None
         self._base = base
-        collection = {"collection": served.name} if named else {}
-        self._file = f"file?{urlencode(collection)}" if named else "file"
-        self._thumbnail = f"thumbnail?{urlencode({**collection, 'version': served.collection.version})}"
+        self._addresses = ItemAddresses(served, named=named)
         self._images: int = served.collection.manifest.counts["images"]
 
     def neighbours(self, asked: KnnQuery, cursor: Cursor, stage: Stage) -> bytes:
@@ -197,12 +194,11 @@ class Records:
         }
 
     def _picture(self, image: Image, *, shown: bool) -> Mapping[str, str | None]:
-        served = self._has_files and image.file is not None
-        thumbnails = self._collection.thumbnails
-        small = thumbnails.get(image.row) if thumbnails is not None and (shown or not served) else None
+        file, thumbnails = self._addresses.file(image), self._collection.thumbnails
+        small = thumbnails.get(image.row) if thumbnails is not None and (shown or file is None) else None
         url = None
-        if served or small is not None:
-            url = f"{self._base}/images/{image.id}/{self._file if served else self._thumbnail}"
+        if file is not None or small is not None:
+            url = f"{self._base}{file or self._addresses.thumbnail(image)}"
         elif image.source.startswith(("http://", "https://")):
             url = image.source
         return {

@@ -17,6 +17,7 @@ from promptsearch.collection import Collection
 from promptsearch.encoders import Encoders
 from promptsearch.items import Image, Prompt
 from promptsearch.manifest import Kind
+from tests.service.serving import serving
 
 MODEL = Path(__file__).parents[3] / "models" / "emoji"
 
@@ -55,6 +56,17 @@ def built(indices: Path, kind: str, path: Path, *more: str) -> Iterator[Built]:
         yield Built(collection)
     finally:
         collection.close()
+
+
+def served_thumbnails(indices: Path) -> dict[str, bytes | None]:
+    """What a service gives where its answers say that an image's thumbnail is, by source; None where they do not."""
+    flags = ("--indices", str(indices), "--models", str(MODEL.parent))
+    with serving(indices.parent, flags) as service:
+        images = [result["image"] for result in service.get("/search/images", sort="source").json()["results"]]
+        return {
+            image["source"]: image["thumbnail"] and service.get(image["thumbnail"]).raise_for_status().content
+            for image in images
+        }
 
 
 def sorted_out(found: Iterable[Item | Rejected]) -> tuple[list[Item], list[Rejected]]:

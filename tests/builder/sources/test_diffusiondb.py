@@ -18,7 +18,7 @@ from promptsearch.errors import PictureError, SourceError
 from promptsearch.filters import Filter
 from promptsearch.picture import open_picture
 from promptsearch.search import Options
-from tests.builder.sources.building import built, sorted_out
+from tests.builder.sources.building import built, served_thumbnails, sorted_out
 from tests.drawing import as_bytes, picture
 
 # Types of DiffusionDB's own metadata.parquet.
@@ -303,6 +303,9 @@ def test_diffusiondb_is_searched(tmp_path: Path) -> None:
         assert (found.source, found.extra["prompt_nsfw"]) == ("part-000002/dog.png", 0.75)
         asked = Options(filter=Filter.parse({"prompt_nsfw": {"gte": 0.5}}))
         assert len(search.collection.search("images", None, 9, asked).rows) == 1
+    shown = served_thumbnails(tmp_path / "indices")
+    assert shown.keys() == {"part-000001/cat.png", "part-000001/fox.png", "part-000002/dog.png"}
+    assert all(thumbnail and thumbnail[8:12] == b"WEBP" for thumbnail in shown.values())
     with built(tmp_path / "prompts", "diffusiondb", tmp_path / "metadata.parquet") as search:
         assert search.collection.kinds == ("prompts",)
         assert search.prompt("a fox").image_count == 2

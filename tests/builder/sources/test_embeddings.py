@@ -13,7 +13,7 @@ from pyarrow import parquet
 from builder.sources import Item, open_source
 from promptsearch.encoders import unit
 from promptsearch.errors import SourceError
-from tests.builder.sources.building import built, encoders, sorted_out
+from tests.builder.sources.building import built, encoders, served_thumbnails, sorted_out
 from tests.drawing import picture
 from tests.vectors import random_vectors
 
@@ -193,12 +193,13 @@ def test_embeddings_are_searched_without_encoding_anything_again(tmp_path: Path)
     pictures, texts = [picture(number) for number in range(3)], ["a cat", "a dog", "a boat"]
     images, prompts = encoders().encode_images(pictures), encoders().encode_texts(texts)
     write(tmp_path / "data", 0, rows(3), images * 2, prompts * 5)
-    with built(tmp_path, "embeddings", tmp_path / "data") as search:
+    with built(tmp_path / "indices", "embeddings", tmp_path / "data") as search:
         assert search.collection.manifest.counts == {
             "prompts": 3, "images": 3, "image_vectors": 3, "quarantined": 0,
         }  # fmt: skip
         assert search.prompt("a dog").text == "caption 1"
         assert search.image(pictures[2]).source == "/data/2.jpg"
+    assert set(served_thumbnails(tmp_path / "indices").values()) == {None}  # no picture was seen
     write(tmp_path / "texts", 0, rows(3), None, prompts)
     with built(tmp_path / "second", "embeddings", tmp_path / "texts") as search:
         assert search.collection.kinds == ("prompts",)
