@@ -304,8 +304,10 @@ class Searcher:
     def _vector(self, term: Term, texts: Texts, pictures: Pictures, stage: Stage) -> NDArray[np.float32] | None:
         if term.text is not None:
             return texts[term.text][0]
-        if term.picture is None or term.picture in pictures:
-            return None if term.picture is None else pictures[term.picture]
+        if term.picture is None:
+            return None
+        if term.picture in pictures:
+            return pictures[term.picture]
         with stage("decode"):
             decoded = self._decoded(term.picture)
         with stage("encode"):

@@ -107,10 +107,7 @@ class Searching:
 
     async def similar(self, request: Request, kind: Kind, id: str, query: Query) -> bytes:
         """The JSON of what is nearest to one item of the collection."""
-        served = self._catalogue[query.collection]
-        cursor = None if query.cursor is None else Cursor.decode(query.cursor)
-        if cursor is not None:
-            served = self._catalogue.version(served, cursor.version)
+        served, cursor = self._continued(query)
         items = served.collection.items
         row = await self.item(request, lambda: (items.image(id) if kind == "images" else items.prompt(id)).row)
         if cursor is not None and row not in cursor.search.exclude:
@@ -119,16 +116,21 @@ class Searching:
 
     async def of_prompt(self, request: Request, id: str, query: Query) -> bytes:
         """The JSON of the images of one prompt."""
-        served = self._catalogue[query.collection]
-        cursor = None if query.cursor is None else Cursor.decode(query.cursor)
-        if cursor is not None:
-            served = self._catalogue.version(served, cursor.version)
+        served, cursor = self._continued(query)
         items = served.collection.items
         prompt = await self.item(request, lambda: items.prompt(id))
         condition = {"prompt": prompt.text}
         if cursor is not None and not is_within(cursor.search.options, condition):
             raise CursorError(_OTHER_SEARCH)
         return await self.search(request, "images", query.within(condition))
+
+    def _continued(self, query: Query) -> tuple[Served, Cursor | None]:
+        """What a query is asked of: where it goes on, the version that it began with."""
+        served = self._catalogue[query.collection]
+        if query.cursor is None:
+            return served, None
+        cursor = Cursor.decode(query.cursor)
+        return self._catalogue.version(served, cursor.version), cursor
 
     async def nearest(
         self,

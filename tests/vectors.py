@@ -15,7 +15,8 @@ from builder.publish import publish
 from builder.sources import Item
 from builder.sources.picture import FilePicture
 from builder.staging import Staging
-from promptsearch.collection import Page
+from promptsearch.collection import Collection, Page
+from promptsearch.cursor import Cursor
 from promptsearch.encoders import unit
 from promptsearch.manifest import Manifest, ModelReference
 from promptsearch.thumbnails import make_thumbnail
@@ -106,6 +107,14 @@ def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], li
     scores = [min(float(np.dot(vector, query)), 1.0) for vector in vectors]
     order = sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:count]
     return order, [scores[row] for row in order]
+
+
+def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:
+    """Each cursor as the text that a client would send back."""
+    pages = [first]
+    while (following := pages[-1].next) is not None:
+        pages.append(collection.page(Cursor.decode(following.encode()), limit))
+    return pages
 
 
 def scores_of(page: Page) -> NDArray[np.float64]:

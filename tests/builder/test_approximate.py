@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 import builder.index_key
 from promptsearch.collection import Collection
-from promptsearch.cursor import Cursor
 from promptsearch.encoders import unit
 from promptsearch.filters import Filter
 from promptsearch.index import EXACT, Rows
 from promptsearch.ranking import MAX_PLACES, TIERS
 from promptsearch.search import Options
-from tests.vectors import Vectors, build, nearest, random_vectors
+from tests.vectors import Vectors, all_pages, build, nearest, random_vectors
 
 pytestmark = pytest.mark.slow
 
@@ -93,14 +92,10 @@ def test_pages_are_one_ranking_in_parts(
     whole = collection.search("images", query, MAX_PLACES, Options(**options), words=words)
     assert len(set(whole.rows)) == len(whole.rows)
     for limit in (137, 3_000):
-        page = collection.search("images", query, limit, Options(**options), words=words)
-        rows, scores = list(page.rows), list(page.scores)
-        while page.next is not None:
-            page = collection.page(Cursor.decode(page.next.encode()), limit)
-            rows += page.rows
-            scores += page.scores
-        assert rows == list(whole.rows)
-        assert scores == list(whole.scores)
+        first = collection.search("images", query, limit, Options(**options), words=words)
+        pages = all_pages(collection, first, limit)
+        assert [row for page in pages for row in page.rows] == list(whole.rows)
+        assert [score for page in pages for score in page.scores] == list(whole.scores)
 
 
 def test_scores_are_exact_and_fall_within_each_depth(

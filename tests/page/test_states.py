@@ -83,16 +83,24 @@ def test_a_failure_of_the_service(visit: Visit) -> None:
     expect(visit.notice).to_be_empty()
 
 
+FURTHER = "**/search/images?cursor=*"
+
+
+def more_is_missing(visit: Visit, why: str, remedy: str) -> None:
+    """Further pages fail: that is said, what is there stays, and with the remedy they come."""
+    visit.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+    expect(visit.notice).to_contain_text(why)
+    expect(visit.tiles.first).to_be_visible()
+    visit.page.unroute(FURTHER)
+    visit.page.get_by_role("button", name=remedy).click()
+    expect(visit.notice).to_be_empty()
+
+
 def test_a_version_that_is_gone(emoji: Visit) -> None:
     emoji.provoked = "status of 410"
     emoji.search("castle")
-    emoji.refuse("**/search/images?cursor=*", 410, "cursor-gone", "its version is no longer open")
-    emoji.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(emoji.notice).to_contain_text("This collection has a new version")
-    expect(emoji.tiles.first).to_be_visible()
-    emoji.page.unroute("**/search/images?cursor=*")
-    emoji.page.get_by_role("button", name="Search again").click()
-    expect(emoji.notice).to_be_empty()
+    emoji.refuse(FURTHER, 410, "cursor-gone", "its version is no longer open")
+    more_is_missing(emoji, "This collection has a new version", "Search again")
     emoji.page.wait_for_function("() => scrollY === 0")
     emoji.shows(emoji.expected("images", q="castle"))
 
@@ -126,13 +134,8 @@ def test_a_service_that_is_gone_and_comes_back(browser: Browser, flags: tuple[st
 def test_more_that_does_not_come_is_said_below_what_is_there(emoji: Visit) -> None:
     emoji.provoked = "net::ERR_FAILED"
     emoji.search("castle")
-    emoji.page.route("**/search/images?cursor=*", lambda route: route.abort())
-    emoji.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(emoji.notice).to_contain_text("does not answer")
-    expect(emoji.tiles.first).to_be_visible()
-    emoji.page.unroute("**/search/images?cursor=*")
-    emoji.page.get_by_role("button", name="Try again now").click()
-    expect(emoji.notice).to_be_empty()
+    emoji.page.route(FURTHER, lambda route: route.abort())
+    more_is_missing(emoji, "does not answer", "Try again now")
     expect(emoji.status).to_have_text(re.compile("The first 180 pictures"))
 
 

@@ -22,7 +22,7 @@ from promptsearch.manifest import Kind
 from promptsearch.ranking import MAX_PLACES
 from promptsearch.search import Search
 from promptsearch.terms import Term
-from tests.vectors import Vectors, build, nearest, random_vectors, scores_of
+from tests.vectors import Vectors, all_pages, build, nearest, random_vectors, scores_of
 
 IMAGES, PROMPTS, DIM = 151, 60, 16
 
@@ -50,14 +50,6 @@ def collection(folder: Path) -> Iterator[Collection]:
     collection = Collection.open(folder)
     yield collection
     collection.close()
-
-
-def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:
-    """Each cursor as the text that a client would send back."""
-    pages = [first]
-    while (following := pages[-1].next) is not None:
-        pages.append(collection.page(Cursor.decode(following.encode()), limit))
-    return pages
 
 
 def similar(collection: Collection, kind: Kind, row: int, limit: int) -> Page:

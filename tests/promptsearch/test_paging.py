@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptsearch.collection import Collection, Page
-from promptsearch.cursor import Cursor
 from promptsearch.encoders import unit
 from promptsearch.errors import EmptyQuery, ParameterError
 from promptsearch.filters import Filter
@@ -22,7 +21,7 @@ from promptsearch.paging import DIVERSIFIED, POOL
 from promptsearch.search import SCORE, Mode, Options
 from promptsearch.terms import Term
 from promptsearch.variety import ALIKE
-from tests.vectors import Vectors, build, nearest, random_vectors, scores_of
+from tests.vectors import Vectors, all_pages, build, nearest, random_vectors, scores_of
 
 IMAGES, PROMPTS, DIM = 1500, 300, 12
 WORDS = ("castle", "dog", "night", "Schloß", "red", "fox")
@@ -59,15 +58,8 @@ def collection(images: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Ite
     opened.close()
 
 
-def pages(collection: Collection, first: Page, limit: int) -> list[Page]:
-    found = [first]
-    while (following := found[-1].next) is not None:
-        found.append(collection.page(Cursor.decode(following.encode()), limit))
-    return found
-
-
 def every(collection: Collection, kind: Kind, query: Vectors | None, options: Options, limit: int, **more: Any) -> Page:
-    found = pages(collection, collection.search(kind, query, limit, options, **more), limit)
+    found = all_pages(collection, collection.search(kind, query, limit, options, **more), limit)
     assert all(len(page.rows) == limit for page in found[:-1])
     rows = [row for page in found for row in page.rows]
     assert len(set(rows)) == len(rows)
