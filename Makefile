@@ -60,7 +60,7 @@ image-gpu: ## … the builder with PyTorch
 	docker build -f Dockerfile.gpu $(LABELS) -t prompt-search-builder:gpu .
 
 lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*.txt
-	for set in dev export builder service; do \
+	for set in dev export builder service spark milvus stores; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --override requirements/overrides.txt $$([ $$set = dev ] || echo -c requirements/dev.txt) \
 	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
