@@ -13,15 +13,13 @@ from numpy.typing import NDArray
 from promptsearch.bundle import Bundle
 from promptsearch.cursor import Cursor
 from promptsearch.encoders import unit
+from promptsearch.engine import Engine, Index
 from promptsearch.errors import CursorError, CursorGone, ModelMismatch, NoVectors, ParameterError, UnknownItem
-from promptsearch.fields import Fields
+from promptsearch.file_engine import FileEngine
 from promptsearch.hidden import read_hidden
-from promptsearch.index import VectorIndex
-from promptsearch.items import Image, ItemStore, Prompt
-from promptsearch.keywords import Keywords
+from promptsearch.items import Image, Prompt
 from promptsearch.manifest import FILES, KINDS, Kind, Manifest, current_version
-from promptsearch.paging import Pages, more_of_prompts
-from promptsearch.ranking import Rankings
+from promptsearch.paging import Pages
 from promptsearch.search import Options, Search, combine
 from promptsearch.stages import Stage, untimed
 from promptsearch.terms import Term
@@ -54,14 +52,7 @@ class Collection:
         self.manifest = Manifest.read(folder)
         self.name = self.manifest.collection
         self.version = self.manifest.version
-        dim = self.manifest.model.embedding_dim
-        self._indices: dict[Kind, VectorIndex] = {
-            kind: VectorIndex.open(folder, kind, info, dim) for kind in KINDS if (info := self.manifest.index(kind))
-        }
-        self.items = ItemStore(folder / FILES.items)
-        self.fields = Fields(folder, self.manifest.counts["images"])
-        self._words = Keywords(folder)
-        self._open_rankings()
+        self._use(FileEngine(folder, self.manifest))
         has_thumbnails = (folder / FILES.thumbnails).is_file()
         self.thumbnails = Thumbnails(folder / FILES.thumbnails) if has_thumbnails else None
 
@@ -73,18 +64,18 @@ class Collection:
     def hiding(self, ids: Set[str]) -> Collection:
         """The same collection, on the same open files, without the items of these ids: no answer holds them."""
         collection = copy.copy(self)
-        collection.items = self.items.hiding(ids)
-        collection._open_rankings()
+        collection._use(self._engine.hiding(ids))
         return collection
 
-    def _open_rankings(self) -> None:
-        self._rankings = Rankings(self._indices, self.items, self.fields, self._words)
-        self._pages = Pages(self._rankings, self._indices, self.items, self.fields)
+    def _use(self, engine: Engine) -> None:
+        self._engine = engine
+        self.items, self.fields = engine.items, engine.fields
+        self._pages = Pages(engine)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """What can be searched: those of "images" and "prompts" that have vectors."""
-        return tuple(self._indices)
+        return tuple(self._engine.indices)
 
     def require_model(self, bundle: Bundle | None) -> Bundle:
         """`bundle` if its vectors are this collection's; raises ModelMismatch, which says what to do, if not."""
@@ -101,15 +92,15 @@ class Collection:
             )
         return bundle
 
-    def index(self, kind: Kind) -> VectorIndex:
+    def index(self, kind: Kind) -> Index:
         """Raises NoVectors where the collection was built without this kind."""
-        if kind not in self._indices:
+        if kind not in self._engine.indices:
             other = KINDS[1 - KINDS.index(kind)]
             raise NoVectors(
                 kind,
                 f"collection {self.name} has no vectors of {kind}; /search/{other} answers texts and pictures alike",
             )
-        return self._indices[kind]
+        return self._engine.indices[kind]
 
     def search(
         self,
@@ -197,26 +188,15 @@ class Collection:
             cut.rows,
             [None if search.vector is None else score for score in cut.scores],
             None if cut.next is None else Cursor(self.version, search, cut.next),
-            self._more(search, cut.rows) if search.options.group_by else None,
+            self._engine.others(cut.rows, search.options.filter) if search.options.group_by else None,
             cut.duplicates,
         )
-
-    def _more(self, search: Search, images: Sequence[int]) -> list[int]:
-        """How many others of each image's prompt meet the filter and can be found."""
-        asked = search.options.filter
-        shown = np.arange(self.manifest.counts["images"]) < len(self.index("images"))
-        if asked is not None:
-            shown[: len(self.index("images"))] &= self._rankings.selection("images", asked).mask
-        shown[list(self.items.hidden("images"))] = False
-        return more_of_prompts(self.fields, images, shown)
 
     def prompts_of(self, images: Sequence[Image]) -> dict[int, Prompt]:
         """The prompts of these images, by row; without those that are hidden."""
         return self.items.prompts(sorted({image.prompt for image in images if image.prompt is not None}))
 
     def close(self) -> None:
-        self.items.close()
-        self.fields.close()
-        self._words.close()
+        self._engine.close()
         if self.thumbnails:
             self.thumbnails.close()

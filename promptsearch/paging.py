@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from promptsearch.fields import Fields
-from promptsearch.index import VectorIndex
-from promptsearch.items import ItemStore
+from promptsearch.engine import Engine
 from promptsearch.manifest import Kind
 from promptsearch.ranking import Ranked, Rankings
 from promptsearch.search import SCORE, Search
@@ -43,11 +41,9 @@ class Pages:
     nothing from one to the other.
     """
 
-    def __init__(self, rankings: Rankings, indices: dict[Kind, VectorIndex], items: ItemStore, fields: Fields) -> None:
-        self._rankings = rankings
-        self._indices = indices
-        self._items = items
-        self._fields = fields
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._rankings = Rankings(engine)
 
     def cut(self, search: Search, offset: int, limit: int, stage: Stage) -> Cut:
         """The page of `limit` results whose first place is `offset`."""
@@ -74,7 +70,7 @@ class Pages:
         here = order[places[:limit]]
         rows = ranked.rows[here]
         return Cut(
-            (self._fields.prompts[rows] if by_image else rows).tolist(),
+            (self._engine.prompts(rows) if by_image else rows).tolist(),
             ranked.scores[here].tolist(),
             int(places[limit]) if len(places) > limit else None,
             None if into is None else (np.bincount(into[into >= 0], minlength=len(ranked))[here] - 1).tolist(),
@@ -84,7 +80,7 @@ class Pages:
         """Which places are shown, and which one each is folded into (-1: it is not shown for other reasons)."""
         options = search.options
         kept = np.ones(len(ranked), dtype=bool)
-        if left_out := [*search.exclude, *self._items.hidden(kind)]:
+        if left_out := [*search.exclude, *self._engine.items.hidden(kind)]:
             kept &= ~np.isin(ranked.rows, left_out)
         if options.min_score is not None:
             kept &= ranked.scores >= options.min_score
@@ -92,7 +88,7 @@ class Pages:
         if options.deduplicate:
             shown = np.flatnonzero(kept)
             into = np.full(len(ranked), -1, dtype=np.int64)
-            into[shown] = shown[folded(self._indices[kind].vectors(ranked.rows[shown]))]
+            into[shown] = shown[folded(self._engine.indices[kind].vectors(ranked.rows[shown]))]
             kept &= into == np.arange(len(ranked))
         if options.group_by or options.via:
             kept &= self._first_of_prompts(ranked.rows, kept, without=options.via is None)
@@ -100,13 +96,13 @@ class Pages:
 
     def _first_of_prompts(self, rows: Places, kept: NDArray[np.bool_], *, without: bool) -> NDArray[np.bool_]:
         """Of the rows of images that are kept, the first of each prompt; those `without` a prompt, too, or not."""
-        prompts = self._fields.prompts[rows]
+        prompts = self._engine.prompts(rows)
         shown = np.flatnonzero(kept & (prompts >= 0))
         first = np.zeros(len(rows), dtype=bool)
         first[shown[np.unique(prompts[shown], return_index=True)[1]]] = True
         if without:
             first |= prompts < 0
-        elif hidden := self._items.hidden("prompts"):
+        elif hidden := self._engine.items.hidden("prompts"):
             first &= ~np.isin(prompts, list(hidden))
         return first
 
@@ -116,19 +112,9 @@ class Pages:
         if search.options.sort == SCORE:
             return np.argsort(-ranked.scores, kind="stable")
         if search.options.sort is not None and search.vector is not None:
-            wanted = self._rankings.sorted(kind, search.options.sort)
-            place = np.empty(len(wanted), dtype=np.int64)
-            place[wanted] = np.arange(len(wanted))
-            return np.argsort(place[ranked.rows], kind="stable")
+            return self._engine.order(kind, ranked.rows, search.options.sort)
         if search.options.diversity:
             best = ranked.first(DIVERSIFIED)
-            vectors = self._indices[kind].vectors(best.rows)
+            vectors = self._engine.indices[kind].vectors(best.rows)
             order[: len(best)] = diversified(vectors, best.scores, search.options.diversity)
         return order
-
-
-def more_of_prompts(fields: Fields, images: Iterable[int], shown: NDArray[np.bool_] | None) -> list[int]:
-    """For each image, given by its row, how many others of its prompt there are among `shown` (None: all)."""
-    prompts = fields.prompts
-    counted = np.bincount(prompts[(prompts >= 0) if shown is None else shown & (prompts >= 0)])
-    return [int(counted[prompt]) - 1 if (prompt := prompts[row]) >= 0 else 0 for row in images]

@@ -7,28 +7,21 @@ whatever its size, is cut out of this one order: nothing is skipped and nothing 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache, partial
 
 import numpy as np
 
+from promptsearch.engine import Engine, Rows, Scores
 from promptsearch.errors import ParameterError
-from promptsearch.fields import Fields
-from promptsearch.filters import Filter
-from promptsearch.index import Rows, Scores, VectorIndex
-from promptsearch.items import ItemStore
-from promptsearch.keywords import Keywords
 from promptsearch.manifest import Kind
-from promptsearch.search import Search
-from promptsearch.selection import Selection
+from promptsearch.search import SCORE, Search
 from promptsearch.stages import Stage
 
 # Candidates that are proposed and scored exactly, and how many places they fill at most.
 TIERS = ((200, 50), (3_000, 1_000), (12_000, 10_000))
 MAX_PLACES = TIERS[-1][1]
 FUSED = 60.0  # reciprocal rank fusion's constant (Cormack et al. 2009)
-_SELECTIONS = 32  # filters whose rows are kept, a bit an item each
 
 
 @dataclass(frozen=True)
@@ -51,32 +44,29 @@ class Ranked:
 class Rankings:
     """Those of one version of a collection; safe to use from any thread."""
 
-    def __init__(self, indices: dict[Kind, VectorIndex], items: ItemStore, fields: Fields, words: Keywords) -> None:
-        self._indices = indices
-        self._items = items
-        self._fields = fields
-        self._words = words
-        # Of what they need and not of `self`: what refers to itself would hold its files open until a collection.
-        self.selection = lru_cache(_SELECTIONS)(partial(_selected, indices, items, fields))
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     def of(self, search: Search, kind: Kind, stage: Stage) -> Iterator[Ranked]:
-        """The ranking of items of `kind`, a tier at a time."""
-        index, selection = self._indices[kind], None
-        if search.options.filter is not None:
-            with stage("filter"):
-                selection = self.selection(kind, search.options.filter)
+        """The ranking of items of `kind`, a tier at a time; raises ParameterError."""
+        options, mode = search.options, search.options.mode
+        sort = None if options.sort == SCORE else options.sort
+        if sort is not None:
+            self._check_sort(sort)
         if search.vector is None:
-            yield self._browsed(search, kind, selection)
+            rows = self._engine.browsed(kind, MAX_PLACES, options.filter, sort, stage)
+            yield Ranked(rows, np.full(len(rows), np.nan, dtype=np.float32))
             return
-        mode = search.options.mode
-        found = None if mode == "semantic" else self._with_words(search, kind, selection, stage)
-        if mode == "keyword":
-            assert found is not None
-            yield found
-            return
+        found = None
+        if mode != "semantic":
+            assert search.words is not None
+            found = Ranked(*self._engine.worded(kind, search.words, search.vector, MAX_PLACES, options.filter, stage))
+            if mode == "keyword":
+                yield found
+                return
         placed = np.empty(0, dtype=np.int64)
         for depth, places in TIERS:
-            ranked = index.search(search.vector, depth, selection, stage)
+            ranked = self._engine.nearest(kind, search.vector, depth, options.filter, stage)
             last = len(ranked[0]) < depth
             rows, scores = ranked if found is None else _fused(ranked, found, MAX_PLACES if last else depth)
             if len(placed):
@@ -89,63 +79,11 @@ class Rankings:
             if last:
                 return
 
-    def _browsed(self, search: Search, kind: Kind, selection: Selection | None) -> Ranked:
-        """Without a query: what meets the filter, by the field to sort by or else by row."""
-        count = len(self._indices[kind])
-        rows = np.arange(count) if selection is None else selection.rows
-        if search.options.sort is not None:
-            order = self.sorted(kind, search.options.sort)
-            rows = order[order < count]
-            if selection is not None:
-                rows = rows[selection.mask[rows]]
-        rows = rows[:MAX_PLACES]
-        return Ranked(rows, np.full(len(rows), np.nan, dtype=np.float32))
-
-    def sorted(self, kind: Kind, sort: str) -> Rows:
-        """All rows in the order of a field, which `-` before it turns round; raises ParameterError."""
-        name, descending = sort.removeprefix("-"), sort.startswith("-")
-        if name not in self._fields:
-            raise ParameterError(
-                f"there is no field {name!r} to sort by; there are score, {', '.join(f.name for f in self._fields)}"
-            )
-        if kind == "images":
-            return self._fields.order(name, descending)
-        return self._fields.of_prompts(name, descending, len(self._indices["prompts"]))
-
-    def _with_words(self, search: Search, kind: Kind, selection: Selection | None, stage: Stage) -> Ranked:
-        """By their prompts' words, best first; `search.vector` gives the scores."""
-        assert search.words is not None
-        assert search.vector is not None
-        index = self._indices[kind]
-        with stage("keyword"):
-            rows = self._words.ranked(search.words)
-            if kind == "images":  # not by the words of a prompt that is taken down
-                if hidden := self._items.hidden("prompts"):
-                    rows = rows[~np.isin(rows, list(hidden))]
-                rows = self._items.images_by_prompt(rows.tolist(), len(index))
-            if selection is not None:
-                rows = rows[selection.mask[rows]]
-            rows = rows[:MAX_PLACES]
-        with stage("re-score"):
-            scores = index.cosines(rows, search.vector)
-            if kind == "images":  # the words say nothing of which of a prompt's images is the best
-                prompts = self._fields.prompts[rows]
-                place = np.cumsum(np.diff(prompts, prepend=prompts[:1]) != 0)
-                order = np.lexsort((-scores, place))
-                rows, scores = rows[order], scores[order]
-            return Ranked(rows, scores)
-
-
-def _selected(
-    indices: Mapping[Kind, VectorIndex], items: ItemStore, fields: Fields, kind: Kind, filter: Filter
-) -> Selection:
-    """The rows that have a vector and meet the filter; of prompts those that have an image which does."""
-    mask = filter.mask(fields, items)
-    if kind == "prompts":
-        of = fields.prompts[mask]
-        mask = np.zeros(len(indices["prompts"]), dtype=bool)
-        mask[of[of >= 0]] = True
-    return Selection(mask[: len(indices[kind])])
+    def _check_sort(self, sort: str) -> None:
+        name = sort.removeprefix("-")
+        if name not in self._engine.fields:
+            known = ", ".join(field.name for field in self._engine.fields)
+            raise ParameterError(f"there is no field {name!r} to sort by; there are score, {known}")
 
 
 def _fused(nearest: tuple[Rows, Scores], worded: Ranked, depth: int) -> tuple[Rows, Scores]:

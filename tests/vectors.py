@@ -18,7 +18,11 @@ from builder.staging import Staging
 from promptsearch.collection import Collection, Page
 from promptsearch.cursor import Cursor
 from promptsearch.encoders import unit
+from promptsearch.fields import Fields
+from promptsearch.filters import Filter
+from promptsearch.items import ItemStore
 from promptsearch.manifest import Manifest, ModelReference
+from promptsearch.masks import mask_of
 from promptsearch.thumbnails import make_thumbnail
 from tests.drawing import picture
 
@@ -107,6 +111,18 @@ def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], li
     scores = [min(float(np.dot(vector, query)), 1.0) for vector in vectors]
     order = sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:count]
     return order, [scores[row] for row in order]
+
+
+def columns(collection: Collection) -> Fields:
+    """Those of a collection on files."""
+    assert isinstance(collection.fields, Fields)
+    return collection.fields
+
+
+def filtered_by(filter: Filter, collection: Collection) -> NDArray[np.bool_]:
+    """Which images of a collection on files meet it, bool [images]."""
+    assert isinstance(collection.items, ItemStore)
+    return mask_of(filter, columns(collection), collection.items)
 
 
 def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:

@@ -13,6 +13,7 @@ from builder.publish import publish
 from promptsearch.collection import Collection
 from promptsearch.encoders import unit
 from promptsearch.errors import BuildError
+from promptsearch.index import VectorIndex
 from promptsearch.manifest import current_version
 from tests.vectors import Vectors, build, nearest, random_vectors, scores_of, stage
 
@@ -88,6 +89,7 @@ def test_no_more_lists_are_probed_than_the_target_needs(
 
 def test_deep_searches_look_into_as_many_lists_as_they_need(collection: Collection) -> None:
     index = collection.index("images")
+    assert isinstance(index, VectorIndex)
     for query in unit(random_vectors(5, DIM, seed=4)):
         rows, _ = index.search(query, COUNT)
         assert sorted(rows) == list(range(COUNT))

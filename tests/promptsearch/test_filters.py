@@ -16,7 +16,7 @@ from promptsearch.collection import Collection
 from promptsearch.errors import ParameterError
 from promptsearch.filters import Filter
 from promptsearch.items import item_id
-from tests.vectors import build, random_vectors
+from tests.vectors import build, filtered_by, random_vectors
 
 IMAGES, PROMPTS = 120, 30
 SAMPLERS = ("k_lms", "ddim", "k_euler", "Ärger")
@@ -59,7 +59,7 @@ def values(number: int) -> Mapping[str, Any]:
 
 
 def rows(collection: Collection, filter: Any) -> list[int]:
-    return np.flatnonzero(Filter.parse(filter).mask(collection.fields, collection.items)).tolist()
+    return np.flatnonzero(filtered_by(Filter.parse(filter), collection)).tolist()
 
 
 def expected(meets: Callable[[Mapping[str, Any]], bool]) -> list[int]:

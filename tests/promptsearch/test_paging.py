@@ -21,7 +21,7 @@ from promptsearch.paging import DIVERSIFIED, POOL
 from promptsearch.search import SCORE, Mode, Options
 from promptsearch.terms import Term
 from promptsearch.variety import ALIKE
-from tests.vectors import Vectors, all_pages, build, nearest, random_vectors, scores_of
+from tests.vectors import Vectors, all_pages, build, columns, filtered_by, nearest, random_vectors, scores_of
 
 IMAGES, PROMPTS, DIM = 1500, 300, 12
 WORDS = ("castle", "dog", "night", "Schloß", "red", "fox")
@@ -104,11 +104,11 @@ def test_a_filtered_search_is_brute_force_over_what_the_filter_leaves(
 ) -> None:
     query = random_vectors(1, DIM, seed=seed)[0]
     asked = None if filter is None else Filter.parse(filter)
-    mask = np.ones(IMAGES, bool) if asked is None else asked.mask(collection.fields, collection.items)
+    mask = np.ones(IMAGES, bool) if asked is None else filtered_by(asked, collection)
     vectors = images
     if kind == "prompts":
         vectors = random_vectors(PROMPTS, DIM, seed=1)
-        mask = np.isin(np.arange(PROMPTS), collection.fields.prompts[mask])
+        mask = np.isin(np.arange(PROMPTS), columns(collection).prompts[mask])
     left = np.flatnonzero(mask)
     rows, scores = nearest(vectors[left], query, len(left))
     found = every(collection, kind, query, Options(filter=asked), 400)
@@ -157,7 +157,7 @@ def test_a_minimum_score_is_kept(collection: Collection, images: Vectors) -> Non
 def test_a_group_is_its_best_image_and_says_how_many_more_there_are(collection: Collection, images: Vectors) -> None:
     asked = Filter.parse({"seed": [1, 2, 3]})
     page = collection.search("images", images[0], 400, Options(group_by="prompt", filter=asked))
-    prompts = collection.fields.prompts
+    prompts = columns(collection).prompts
     left = [row for row in range(IMAGES) if row % 7 in (1, 2, 3)]
     best: dict[int, int] = {}
     for place in nearest(images[left], images[0], len(left))[0]:
@@ -188,7 +188,7 @@ def test_where_words_decide_a_group_is_its_best_image_still(
 ) -> None:
     words = text_of(PROMPTS - 1).split()[-1]  # the last prompt has most of the images
     page = collection.search("images", images[0], 400, Options(mode=mode, group_by="prompt"), words=words)
-    prompts = collection.fields.prompts
+    prompts = columns(collection).prompts
     assert PROMPTS - 1 in prompts[page.rows]
     for row in page.rows:
         of_prompt = np.flatnonzero(prompts == prompts[row])
@@ -284,7 +284,7 @@ def test_prompts_by_way_of_images(collection: Collection, images: Vectors) -> No
         best: dict[int, float] = {}
         for row, score in zip(order, scores, strict=True):
             if row not in gone:
-                best.setdefault(int(one.fields.prompts[row]), score)
+                best.setdefault(int(columns(one).prompts[row]), score)
         left = {prompt: score for prompt, score in best.items() if prompt not in one.items.hidden("prompts")}
         assert found.rows == list(left)
         np.testing.assert_allclose(scores_of(found), np.asarray(list(left.values())), atol=1e-3)
