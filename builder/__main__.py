@@ -90,6 +90,8 @@ def parser() -> argparse.ArgumentParser:
     index.set_defaults(run=run_index)
     publish = commands.add_parser("publish", help="make what is staged the served version")
     _add_collection(publish)
+    publish.add_argument("--to", choices=("milvus",), help="the served version into Milvus instead, and serve it there")
+    publish.add_argument("--address", metavar="URL", help="Milvus's, or a path where Milvus Lite keeps its data")
     _add_keep(publish)
     publish.set_defaults(run=run_publish)
 
@@ -225,8 +227,23 @@ def run_index(arguments: argparse.Namespace) -> None:
 
 
 def run_publish(arguments: argparse.Namespace) -> None:
+    if (arguments.to is None) != (arguments.address is None):
+        raise BuildError("--to milvus and --address belong together: name both, or neither")
     with locked(_collection(arguments)):
-        _publish(arguments)
+        if arguments.to is None:
+            _publish(arguments)
+        else:
+            _publish_to_milvus(arguments)
+
+
+def _publish_to_milvus(arguments: argparse.Namespace) -> None:
+    from builder.milvus.publish import publish_to_milvus
+
+    manifest = publish_to_milvus(_collection(arguments), arguments.address, keep=arguments.keep)
+    for kind in KINDS:
+        if info := manifest.index(kind):
+            print(f"indexed {indexed(kind, info)}")
+    print(f"published {manifest.collection} version {manifest.version} to Milvus: {counted(manifest)}")
 
 
 def _embed(arguments: argparse.Namespace) -> None:

@@ -24,6 +24,7 @@ from builder.engines import Engine
 from builder.progress import Progress
 from builder.sources import Item, Rejected, Source
 from builder.staging import Staging
+from builder.versions import version_name
 from promptsearch.bundle import Bundle
 from promptsearch.cores import cores
 from promptsearch.encoders import IMAGE_BATCH
@@ -66,7 +67,7 @@ def embed(source: Source, engine: Engine, bundle: Bundle, collection: Path, *, e
     done = time.monotonic()
     manifest = Manifest(
         collection=collection.name,
-        version=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+        version=version_name(now),
         created=now.isoformat(timespec="seconds").replace("+00:00", "Z"),
         model=ModelReference(bundle.name, bundle.identity, bundle.embedding_dim),
         source={"kind": source.kind, "root": collection.name},

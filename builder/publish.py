@@ -24,6 +24,11 @@ def publish(collection: Path, *, keep: int = KEEP) -> Manifest:
     for kind in KINDS:
         if (folder / FILES.vectors(kind)).is_file() and manifest.index(kind) is None:
             raise BuildError(f"the staged {kind} have no index yet: run `python -m builder index` first")
+    return publish_folder(collection, folder, manifest, keep=keep)
+
+
+def publish_folder(collection: Path, folder: Path, manifest: Manifest, *, keep: int) -> Manifest:
+    """Make the files in `folder`, which is moved, the version that `manifest` names, and that the current one."""
     manifest = manifest.with_checksums(folder)
     sizes = {name: (folder / name).stat().st_size for name in manifest.files}
     manifest = replace(manifest, build={**manifest.build, "bytes": sizes})

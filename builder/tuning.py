@@ -37,6 +37,9 @@ class Queries:
     vectors: Vectors
     own: NDArray[np.int64]
 
+    def first(self, count: int) -> Queries:
+        return Queries(self.vectors[:count], self.own[:count])
+
     def split(self) -> tuple[Queries, Queries]:
         """Every other one to tune with, and the rest to measure with."""
         return Queries(self.vectors[::2], self.own[::2]), Queries(self.vectors[1::2], self.own[1::2])
@@ -69,7 +72,10 @@ class Truth:
 
         Scores of candidates are exact, so a right row that is among them is among the first ten of the answer.
         """
-        candidates = index.propose(self.queries.vectors, min(most + 1, len(index)), nprobe)
+        return self.share(index.propose(self.queries.vectors, min(most + 1, len(index)), nprobe), most)
+
+    def share(self, candidates: Rows, most: int) -> NDArray[np.float64]:
+        """The same, of rows that something has proposed for each query, best first; int64 [n, k]."""
         found = np.zeros((len(candidates), most))
         for number, (rows, own) in enumerate(zip(candidates, self.queries.own, strict=True)):
             others = rows[rows != own][:most]

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 from promptsearch.errors import BuildError
 from promptsearch.manifest import FILES, current_version
+
+
+def version_name(now: datetime) -> str:
+    """A version's, of the moment (UTC) that it was made: their order is that of their names."""
+    return now.strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def collections(indices: Path) -> list[Path]:

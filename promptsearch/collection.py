@@ -52,7 +52,7 @@ class Collection:
         self.manifest = Manifest.read(folder)
         self.name = self.manifest.collection
         self.version = self.manifest.version
-        self._use(FileEngine(folder, self.manifest))
+        self._use(_engine(folder, self.manifest))
         has_thumbnails = (folder / FILES.thumbnails).is_file()
         self.thumbnails = Thumbnails(folder / FILES.thumbnails) if has_thumbnails else None
 
@@ -200,3 +200,11 @@ class Collection:
         self._engine.close()
         if self.thumbnails:
             self.thumbnails.close()
+
+
+def _engine(folder: Path, manifest: Manifest) -> Engine:
+    if manifest.milvus is None:
+        return FileEngine(folder, manifest)
+    from promptsearch.milvus.engine import MilvusEngine
+
+    return MilvusEngine(folder, manifest, manifest.milvus)

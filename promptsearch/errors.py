@@ -4,6 +4,7 @@ PromptSearchError
 ├── QueryError              the request is wrong; it says what would be right
 │   ├── EmptyQuery          neither text nor picture nor cursor
 │   ├── ParameterError      a parameter that is out of range or malformed
+│   ├── Unsupported         what the engine that holds this collection cannot do
 │   ├── CursorError         a cursor that this collection did not write
 │   ├── FetchError          a picture's address from which none could be, or may be, fetched
 │   └── PictureError        an upload or file that is no usable picture
@@ -52,6 +53,10 @@ class EmptyQuery(QueryError):
 
 class ParameterError(QueryError):
     slug = "bad-parameter"
+
+
+class Unsupported(QueryError):
+    slug = "unsupported"
 
 
 class CursorError(QueryError):

@@ -37,6 +37,7 @@ class CollectionFiles:
     words: str = "words.sqlite"
     thumbnails: str = "thumbnails.sqlite"
     quarantine: str = "quarantine.csv"
+    field_list: str = "fields.json"  # what `fields` says of them, where Milvus holds their values
 
     def index(self, kind: Kind) -> str:
         return f"{kind}.faiss"
@@ -79,6 +80,18 @@ class IndexInfo:
 
 
 @dataclass(frozen=True)
+class MilvusReference:
+    """Where Milvus holds a version: its address (a URL, or a path of Milvus Lite's) and the two collections there."""
+
+    address: str
+    images: str
+    prompts: str
+
+    def collection(self, kind: Kind) -> str:
+        return self.images if kind == "images" else self.prompts
+
+
+@dataclass(frozen=True)
 class Manifest:
     """A parsed `manifest.json`."""
 
@@ -93,6 +106,7 @@ class Manifest:
     build: Mapping[str, Any]  # how it was built: engine, seconds a stage
     files: Mapping[str, str]  # name -> SHA-256
     metric: str = "cosine"
+    milvus: MilvusReference | None = None  # None: vectors and items are in this version's own files
 
     def index(self, kind: Kind) -> IndexInfo | None:
         return self.images if kind == "images" else self.prompts
@@ -115,6 +129,8 @@ class Manifest:
         try:
             for kind in KINDS:
                 data[kind] = IndexInfo(**data[kind]) if data[kind] else None
+            if data.get("milvus"):
+                data["milvus"] = MilvusReference(**data["milvus"])
             return cls(**{**data, "model": ModelReference(**data["model"])})
         except (KeyError, TypeError) as error:
             raise CollectionError(f"{path} is not a valid manifest: {error!r}") from error

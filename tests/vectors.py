@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builder.index import index
+from builder.milvus.publish import publish_to_milvus
 from builder.publish import publish
 from builder.sources import Item
 from builder.sources.picture import FilePicture
 from builder.staging import Staging
 from promptsearch.collection import Collection, Page
+from promptsearch.conditions import resolved
 from promptsearch.cursor import Cursor
 from promptsearch.encoders import unit
 from promptsearch.fields import Fields
@@ -23,6 +26,10 @@ from promptsearch.filters import Filter
 from promptsearch.items import ItemStore
 from promptsearch.manifest import Manifest, ModelReference
 from promptsearch.masks import mask_of
+from promptsearch.milvus.connection import Connection
+from promptsearch.milvus.expressions import expression
+from promptsearch.milvus.items import MilvusItems
+from promptsearch.milvus.schema import ROW
 from promptsearch.thumbnails import make_thumbnail
 from tests.drawing import picture
 
@@ -113,16 +120,34 @@ def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], li
     return order, [scores[row] for row in order]
 
 
-def columns(collection: Collection) -> Fields:
-    """Those of a collection on files."""
-    assert isinstance(collection.fields, Fields)
-    return collection.fields
+ENGINES = ("files", "milvus")
+
+
+@contextmanager
+def opened(collection: Path, engine: str) -> Iterator[Collection]:
+    """A collection on files, or what that is in Milvus."""
+    if engine == "milvus":
+        publish_to_milvus(collection, str(collection.with_suffix(".db")))
+    found = Collection.open(collection)
+    yield found
+    found.close()
+
+
+def in_milvus(collection: Collection) -> bool:
+    return collection.manifest.milvus is not None
 
 
 def filtered_by(filter: Filter, collection: Collection) -> NDArray[np.bool_]:
-    """Which images of a collection on files meet it, bool [images]."""
-    assert isinstance(collection.items, ItemStore)
-    return mask_of(filter, columns(collection), collection.items)
+    """Which images meet it, those without a vector among them; bool [images]."""
+    if isinstance(collection.fields, Fields) and isinstance(collection.items, ItemStore):
+        return mask_of(filter, collection.fields, collection.items)
+    assert collection.manifest.milvus is not None
+    assert isinstance(collection.items, MilvusItems)
+    connection = Connection(collection.manifest.milvus.address)
+    asked = expression(resolved(filter, collection.fields), collection.fields, collection.items.rows)
+    mask = np.zeros(collection.manifest.counts["images"], dtype=bool)
+    mask[[one[ROW] for one in connection.all(collection.manifest.milvus.images, asked, [])]] = True
+    return mask
 
 
 def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:

@@ -16,7 +16,7 @@ from promptsearch.collection import Collection
 from promptsearch.errors import ParameterError
 from promptsearch.filters import Filter
 from promptsearch.items import item_id
-from tests.vectors import build, filtered_by, random_vectors
+from tests.vectors import ENGINES, build, filtered_by, opened, random_vectors
 
 IMAGES, PROMPTS = 120, 30
 SAMPLERS = ("k_lms", "ddim", "k_euler", "Ärger")
@@ -36,8 +36,8 @@ def described(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
     return settings, extra
 
 
-@pytest.fixture(scope="module")
-def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
+@pytest.fixture(scope="module", params=ENGINES)
+def collection(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
     folder = build(
         tmp_path_factory.mktemp("indices") / "filtered",
         random_vectors(IMAGES, 8),
@@ -45,9 +45,8 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]
         without_vector=3,
         describe=described,
     )
-    opened = Collection.open(folder)
-    yield opened
-    opened.close()
+    with opened(folder, request.param) as collection:
+        yield collection
 
 
 def values(number: int) -> Mapping[str, Any]:
@@ -148,7 +147,7 @@ def meets(tree: Any, of: Mapping[str, Any]) -> bool:
     return name in of and COMPARISONS[comparison](of[name], value)
 
 
-@settings(max_examples=200)
+@settings(max_examples=150)
 @given(tree=trees)
 def test_any_filter_leaves_what_meets_it(collection: Collection, tree: Any) -> None:
     assert rows(collection, as_json(tree)) == expected(lambda of: meets(tree, of))

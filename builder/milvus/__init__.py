@@ -1,0 +1,1 @@
+"""A published version into Milvus: `python -m builder publish --to milvus`."""

@@ -1,0 +1,127 @@
+"""A version on files to one that Milvus holds, and that to the served one."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from builder.milvus.entities import Entities
+from builder.milvus.filling import fill
+from builder.milvus.recall import tuned
+from builder.publish import KEEP, publish_folder
+from builder.versions import version_name
+from promptsearch.errors import BuildError, CollectionError
+from promptsearch.fields import Fields
+from promptsearch.manifest import FILES, KINDS, Kind, Manifest, MilvusReference, current_version
+from promptsearch.milvus.connection import Connection
+from promptsearch.milvus.schema import ALL_OF, schema
+
+_KEPT = (FILES.thumbnails, FILES.quarantine)  # of the files, those that stay files
+
+
+def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Manifest:
+    """Fill Milvus with the current version, and make that the current one; returns its manifest.
+
+    `address` is a URL, or a path where Milvus Lite keeps its data; a token comes from the environment (MILVUS_TOKEN).
+    What an interrupted run has left there is gone on with. The version that is served stays so until everything is in
+    Milvus, counted and measured. Raises BuildError, NotReady where Milvus does not answer, and NotInstalled.
+    """
+    folder = current_version(collection)
+    manifest = Manifest.read(folder)
+    if manifest.milvus is not None:
+        raise BuildError(
+            f"version {manifest.version} of {collection.name} is held by Milvus already, at {manifest.milvus.address}: "
+            "build it again, then publish it there"
+        )
+    address = address if "://" in address else str(Path(address).absolute())
+    names = _names(collection.name, manifest.version, address)
+    connection = Connection(address)
+    try:
+        fields = Fields(folder, manifest.counts["images"])
+        try:
+            for kind in KINDS:
+                _fill(connection, names.collection(kind), kind, folder, manifest, fields)
+            summary = json.dumps([asdict(field) for field in fields], ensure_ascii=False)
+        finally:
+            fields.close()
+        made = replace(
+            manifest,
+            version=version_name(datetime.now(UTC)),
+            milvus=names,
+            images=tuned(connection, names.images, folder, "images", manifest.images),
+            prompts=tuned(connection, names.prompts, folder, "prompts", manifest.prompts),
+        )
+        published = publish_folder(collection, _folder(collection, folder, summary), made, keep=keep)
+        _alias(connection, collection.name, names)
+    finally:
+        connection.close()
+    return published
+
+
+def _names(collection: str, version: str, address: str) -> MilvusReference:
+    stem = re.sub(r"\W", "_", f"prompt_search_{collection}_{version}", flags=re.ASCII)
+    return MilvusReference(address, f"{stem}_images", f"{stem}_prompts")
+
+
+def _fill(connection: Connection, name: str, kind: Kind, folder: Path, manifest: Manifest, fields: Fields) -> None:
+    info, client = manifest.index(kind), connection.client
+    dim = manifest.model.embedding_dim if info else None
+    with connection.errors():
+        if not client.has_collection(name):
+            client.create_collection(name, schema=schema(kind, dim, list(fields), halves=not connection.lite))
+    with Entities(folder, kind, manifest, fields, halves=not connection.lite) as entities:
+        fill(connection, name, entities, 0 if info is None else info.vectors)
+    if (found := connection.count(name, ALL_OF)) != manifest.counts[kind]:
+        raise CollectionError(
+            f"{name} in Milvus at {connection.address} holds {found} {kind} after {manifest.counts[kind]} were "
+            "written: drop that collection, and run this again"
+        )
+
+
+def _folder(collection: Path, source: Path, fields: str) -> Path:
+    """What of the version stays in files."""
+    folder = collection / "staging-milvus"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / FILES.field_list).write_text(fields, encoding="utf-8")
+    for name in _KEPT:
+        if (source / name).is_file():
+            _link(source / name, folder / name)
+    return folder
+
+
+def _link(source: Path, target: Path) -> None:
+    """The same bytes in another version: as one file where the file system can, for none of them ever changes."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+def _alias(connection: Connection, collection: str, names: MilvusReference) -> None:
+    """Let other users of this Milvus find the version that is served under one name.
+
+    The service does not go by it: a cursor names its version, and two aliases cannot be moved at one moment.
+    """
+    for kind in KINDS:
+        alias = re.sub(r"\W", "_", f"prompt_search_{collection}_{kind}", flags=re.ASCII)
+        with connection.errors():
+            known = connection.client.list_aliases(names.collection(kind)).get("aliases", [])
+            if alias in known:
+                continue
+            change = connection.client.alter_alias if _exists(connection, alias) else connection.client.create_alias
+            change(names.collection(kind), alias)
+
+
+def _exists(connection: Connection, alias: str) -> bool:
+    from pymilvus.exceptions import MilvusException
+
+    try:
+        return bool(connection.client.describe_alias(alias))
+    except MilvusException:
+        return False

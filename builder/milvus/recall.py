@@ -1,0 +1,73 @@
+"""How far Milvus's graph is searched: the fewest candidates that reach the recall, measured like that of files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from builder.milvus.filling import index_type
+from builder.tuning import Truth, sample
+from promptsearch.manifest import FILES, KINDS, IndexInfo, Kind
+from promptsearch.milvus.connection import Connection
+from promptsearch.milvus.schema import ROW
+
+_STEPS = (200, 400, 800, 1_600, 3_200)  # candidates; the least is what the first page is ranked from
+_QUERIES = 256  # of each kind
+_EXACT = 64  # candidates of an index that is exact: those beyond the tenth show what is as near
+_AT_ONCE = 64  # queries
+
+
+def tuned(connection: Connection, name: str, folder: Path, kind: Kind, info: IndexInfo | None) -> IndexInfo | None:
+    """`info` for the index in Milvus: its candidates, and the recall@10 of texts and pictures with them.
+
+    Where nothing reaches the target of the index on files, it is as much as the last step does.
+    """
+    if info is None:
+        return None
+    vectors, target = folder / FILES.vectors(kind), info.recall_target or 0.0
+    truths = {
+        "images" if other == "images" else "texts": Truth(
+            vectors, sample(folder / FILES.vectors(other), own=other == kind).first(_QUERIES)
+        )
+        for other in KINDS
+        if (folder / FILES.vectors(other)).is_file()
+    }
+    key = index_type(info.vectors)
+    made = replace(info, key=f"Milvus {key}", exact=key == "FLAT", nprobe=None, candidates=None, recall_at_10={})
+    for candidates in (_EXACT,) if made.exact else _STEPS:
+        made = replace(
+            made,
+            candidates=None if made.exact else candidates,
+            recall_at_10={asked: _recall(connection, name, truth, candidates) for asked, truth in truths.items()},
+        )
+        if made.exact or min(made.recall_at_10.values()) >= target:
+            break
+    return made
+
+
+def _recall(connection: Connection, name: str, truth: Truth, candidates: int) -> float:
+    found = [
+        _proposed(connection, name, truth.queries.vectors[start : start + _AT_ONCE], candidates)
+        for start in range(0, len(truth.queries.vectors), _AT_ONCE)
+    ]
+    return round(float(truth.share(np.concatenate(found), candidates)[:, -1].mean()), 4)
+
+
+def _proposed(connection: Connection, name: str, queries: NDArray[np.float32], candidates: int) -> NDArray[np.int64]:
+    """Rows, int64 [n, candidates], -1 where there are no more."""
+    asked = queries if connection.lite else queries.astype(np.float16)
+    with connection.errors():
+        hits = connection.client.search(
+            name,
+            data=list(asked),
+            limit=candidates,
+            output_fields=[ROW],
+            search_params={"metric_type": "IP", "params": {"ef": candidates}},
+        )
+    rows = np.full((len(queries), candidates), -1, dtype=np.int64)
+    for number, found in enumerate(hits):
+        rows[number, : len(found)] = [hit[ROW] for hit in found]
+    return rows
