@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from promptsearch.collection import Collection
 from promptsearch.errors import BuildError, UnknownItem
 from promptsearch.files import replace_text
 from promptsearch.hidden import read_hidden
-from promptsearch.items import ItemStore
 from promptsearch.manifest import FILES, current_version
 
 
@@ -47,17 +47,15 @@ def _text(collection: Path) -> str:
 
 
 def _require_known(collection: Path, ids: Sequence[str]) -> None:
-    store = ItemStore(current_version(collection) / FILES.items)
-    with contextlib.closing(store):
-        if unknown := [id for id in ids if not _known(store, id)]:
+    with contextlib.closing(Collection(current_version(collection))) as opened:
+        if unknown := [id for id in ids if not _known(opened, id)]:
             raise BuildError(f"no image or prompt of {collection.name}: {', '.join(unknown)}; nothing was changed")
 
 
-def _known(store: ItemStore, id: str) -> bool:
-    for find in (store.image, store.prompt):
-        with contextlib.suppress(UnknownItem):
-            find(id)
-            return True
+def _known(collection: Collection, id: str) -> bool:
+    with contextlib.suppress(UnknownItem):
+        collection.find(id)
+        return True
     return False
 
 

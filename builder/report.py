@@ -39,6 +39,8 @@ def shown(collection: Path) -> Iterator[str]:
     yield f"  {counted(manifest)}"
     yield f"  model {manifest.model.name} ({manifest.model.identity[:12]}), {manifest.model.embedding_dim} dimensions"
     yield f"  source {manifest.source['kind']}"
+    if manifest.milvus is not None:
+        yield f"  held by Milvus at {manifest.milvus.address}: {manifest.milvus.images}, {manifest.milvus.prompts}"
     for kind in KINDS:
         if info := manifest.index(kind):
             yield f"  {indexed(kind, info)}"

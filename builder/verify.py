@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from promptsearch.hidden import read_hidden
 from promptsearch.index import VectorIndex
 from promptsearch.items import item_id
 from promptsearch.manifest import FILES, KINDS, Kind, Manifest, current_version
+from promptsearch.milvus.engine import MilvusEngine, MilvusIndex
 
 SAMPLE = 1000  # vectors of each kind that are looked at
 SEARCHES = 100  # of them, how many are searched for
@@ -27,27 +29,34 @@ def verify(collection: Path) -> Manifest:
     folder = current_version(collection)
     manifest = Manifest.read(folder)
     manifest.verify(folder)
-    problems = [*_files(folder, manifest), *_databases(folder), *_items(folder, manifest)]
-    for kind in KINDS:
-        problems += _vectors(folder, manifest, kind)
+    problems = [*_names(folder, manifest), *_databases(folder)]
+    if manifest.milvus is None:
+        problems += _items(folder, manifest)
+        for kind in KINDS:
+            problems += _vectors(manifest, kind, partial(_on_files, folder, manifest, kind))
+    else:
+        with contextlib.closing(MilvusEngine(folder, manifest, manifest.milvus)) as engine:
+            for kind in KINDS:
+                problems += _vectors(manifest, kind, partial(engine.indices.__getitem__, kind))
     read_hidden(collection)
     if problems:
         raise CollectionError(f"{folder} is not whole: {'; '.join(problems)}: build the collection again")
     return manifest
 
 
-def _files(folder: Path, manifest: Manifest) -> Iterator[str]:
+def _names(folder: Path, manifest: Manifest) -> Iterator[str]:
     if folder.name != manifest.version:
         yield f"its manifest is that of version {manifest.version}"
     for path in folder.iterdir():
         if path.name not in (*manifest.files, FILES.manifest):
             yield f"{path.name} is not in the manifest"
-    for name in (
+    on_files = (
         FILES.items,
         FILES.fields,
         FILES.words,
         *(name(kind) for kind in KINDS if manifest.index(kind) for name in _NAMES),
-    ):
+    )
+    for name in on_files if manifest.milvus is None else (FILES.field_list,):
         if name not in manifest.files:
             yield f"{name} is missing in the manifest"
 
@@ -88,7 +97,13 @@ def _items(folder: Path, manifest: Manifest) -> Iterator[str]:
             yield f"{wrong} prompts count other images than they have"
 
 
-def _vectors(folder: Path, manifest: Manifest, kind: Kind) -> Iterator[str]:
+def _on_files(folder: Path, manifest: Manifest, kind: Kind) -> VectorIndex:
+    info = manifest.index(kind)
+    assert info is not None
+    return VectorIndex.open(folder, kind, info, manifest.model.embedding_dim)
+
+
+def _vectors(manifest: Manifest, kind: Kind, opened: Callable[[], VectorIndex | MilvusIndex]) -> Iterator[str]:
     info = manifest.index(kind)
     expected = manifest.counts["image_vectors" if kind == "images" else "prompts"]
     if info is None:
@@ -98,12 +113,12 @@ def _vectors(folder: Path, manifest: Manifest, kind: Kind) -> Iterator[str]:
     if info.vectors != expected:
         yield f"the index of {kind} has {info.vectors} vectors, the manifest counts {expected}"
     try:
-        index = VectorIndex.open(folder, kind, info, manifest.model.embedding_dim)
+        index = opened()
     except CollectionError as error:
         yield str(error)
         return
     rows = np.sort(np.random.default_rng().permutation(len(index))[:SAMPLE])
-    sample = np.stack([index.vector(row) for row in rows])
+    sample = index.vectors(rows)
     lengths = np.linalg.norm(sample, axis=1)
     if wrong := int((~(np.abs(lengths - 1) < 0.01)).sum()):  # so written that NaN is wrong
         yield f"{wrong} of {len(rows)} vectors of {kind} that were looked at are not finite and of unit length"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import shutil
 from datetime import datetime
 from pathlib import Path
 
-from promptsearch.errors import BuildError
-from promptsearch.manifest import FILES, current_version
+from promptsearch.errors import BuildError, CollectionError, NotReady
+from promptsearch.manifest import FILES, Manifest, current_version
+
+log = logging.getLogger(__name__)
 
 
 def version_name(now: datetime) -> str:
@@ -58,12 +62,21 @@ def prune(collection: Path, keep: int) -> None:
     current = current_version(collection)
     old = [version for version in versions(collection) if version != current]
     for version in old[: len(old) - keep] if keep < len(old) else []:
-        _delete(version)
+        try:
+            _delete(version)
+        except NotReady as error:  # what is published is published: the next one tries again
+            log.warning("version %s of %s stays: %s", version.name, collection.name, error)
     for rest in (collection / FILES.versions).glob(".*"):
         shutil.rmtree(rest)
 
 
 def _delete(version: Path) -> None:
+    """Raises NotReady where Milvus holds it and does not answer."""
+    with contextlib.suppress(CollectionError):  # a damaged manifest names nothing that could be dropped
+        if (names := Manifest.read(version).milvus) is not None:
+            from builder.milvus.dropping import drop
+
+            drop(names)
     gone = version.with_name(f".{version.name}")
     version.rename(gone)  # at once no version any more, however long the rest takes
     shutil.rmtree(gone)

@@ -33,11 +33,13 @@ from promptsearch.milvus.schema import (
 class Entities:
     """Those of one kind, by row."""
 
-    def __init__(self, folder: Path, kind: Kind, manifest: Manifest, fields: Fields, *, halves: bool) -> None:
+    def __init__(
+        self, folder: Path, kind: Kind, manifest: Manifest, fields: Fields, dtype: type[np.float16 | np.float32]
+    ) -> None:
         self._kind = kind
         self._count = manifest.counts[kind]
         self._fields = fields
-        self._dtype = np.float16 if halves else np.float32
+        self._dtype = dtype
         self._items = ItemStore(folder / FILES.items)
         info = manifest.index(kind)
         self._vectors = None if info is None else np.load(folder / FILES.vectors(kind), mmap_mode="r")

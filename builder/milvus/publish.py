@@ -73,8 +73,8 @@ def _fill(connection: Connection, name: str, kind: Kind, folder: Path, manifest:
     dim = manifest.model.embedding_dim if info else None
     with connection.errors():
         if not client.has_collection(name):
-            client.create_collection(name, schema=schema(kind, dim, list(fields), halves=not connection.lite))
-    with Entities(folder, kind, manifest, fields, halves=not connection.lite) as entities:
+            client.create_collection(name, schema=schema(kind, dim, list(fields), connection.dtype))
+    with Entities(folder, kind, manifest, fields, connection.dtype) as entities:
         fill(connection, name, entities, 0 if info is None else info.vectors)
     if (found := connection.count(name, ALL_OF)) != manifest.counts[kind]:
         raise CollectionError(

@@ -58,7 +58,7 @@ def _recall(connection: Connection, name: str, truth: Truth, candidates: int) ->
 
 def _proposed(connection: Connection, name: str, queries: NDArray[np.float32], candidates: int) -> NDArray[np.int64]:
     """Rows, int64 [n, candidates], -1 where there are no more."""
-    asked = queries if connection.lite else queries.astype(np.float16)
+    asked = queries.astype(connection.dtype)
     with connection.errors():
         hits = connection.client.search(
             name,

@@ -36,11 +36,8 @@ class Connection:
         self.address = address
         with self.errors():
             self.client = MilvusClient(uri=address, token=os.environ.get(_CREDENTIALS, ""), timeout=_TIMEOUT)
-
-    @property
-    def lite(self) -> bool:
-        """Whether it is Milvus Lite, in this process on a file."""
-        return "://" not in self.address
+            # Vectors are stored and asked for in half precision, but in Milvus Lite, which has none.
+            self.dtype = np.float32 if "lite" in self.client.get_server_version() else np.float16
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -52,10 +52,10 @@ class MilvusIndex:
         """float32 [n, embedding_dim]."""
         return self._connection.vectors(self._name, rows, VECTOR, self._dim)
 
-    def search(self, query: NDArray[np.float32], depth: int, filter: str) -> tuple[Rows, Scores]:
+    def search(self, query: NDArray[np.float32], depth: int, filter: str = "") -> tuple[Rows, Scores]:
         """Up to `depth` nearest rows that meet the filter and their cosines, best first, equal ones by row."""
         connection = self._connection
-        asked = query if connection.lite else query.astype(np.float16)
+        asked = query.astype(connection.dtype)
         depth = min(depth, len(self), MOST_FOUND)
         # Milvus's indices look at as many candidates as are asked for, at least.
         parameters = {"metric_type": "IP", "params": {"ef": max(depth, self.info.candidates or 0)}}

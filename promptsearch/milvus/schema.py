@@ -33,13 +33,13 @@ def stand_in(dim: int | None) -> NDArray[np.float32]:
     return np.zeros(dim or _NO_VECTORS, dtype=np.float32)
 
 
-def schema(kind: Kind, dim: int | None, fields: list[Field], *, halves: bool) -> Any:
-    """A pymilvus CollectionSchema; `dim` is None for a kind without vectors, `halves` where Milvus holds float16."""
+def schema(kind: Kind, dim: int | None, fields: list[Field], dtype: type[np.float16 | np.float32]) -> Any:
+    """A pymilvus CollectionSchema; `dim` is None for a kind without vectors, `dtype` that of the vectors in Milvus."""
     from pymilvus import DataType, MilvusClient
 
     made = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
     made.add_field(ROW, DataType.INT64, is_primary=True)
-    vector = DataType.FLOAT16_VECTOR if halves else DataType.FLOAT_VECTOR
+    vector = DataType.FLOAT16_VECTOR if dtype is np.float16 else DataType.FLOAT_VECTOR
     made.add_field(VECTOR, vector, dim=dim or _NO_VECTORS)
     made.add_field(ID, DataType.VARCHAR, max_length=32)
     if kind == "prompts":
