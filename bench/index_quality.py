@@ -56,7 +56,7 @@ TOPICS, PER_CLUSTER = 200, 50
 TEXTS = 20_000  # prompts that belong to the pictures; what recall for texts is tuned with
 QUERIES = 500  # of each kind
 FILTERED = 200  # of them that are asked with filters, too
-COUNTS = {"100k": 100_000, "1M": 1_000_000}
+COUNTS = {"10k": 10_000, "30k": 30_000, "100k": 100_000, "300k": 300_000, "1M": 1_000_000}
 MEMORY = "2G"  # for building each
 RECALL = 0.98
 SHARES = (1.0, 0.5, 0.1, 0.01, 0.001)  # of the rows, that a filter leaves
@@ -121,7 +121,7 @@ def prepare(folder: Path, count: int) -> None:
 
 def make(side: str, folder: Path, memory: int, size: int) -> dict[str, Any]:
     """Build one side's index; runs in a process of its own, for its peak memory."""
-    before, started = _peak(), time.process_time()
+    before, started = peak(), time.process_time()
     if side == "ours":
         info = index_vectors(folder, "images", DIM, memory, RECALL)
         key, setting, path = info.key, f"nprobe={info.nprobe}, {info.candidates} candidates", FILES.index("images")
@@ -129,37 +129,46 @@ def make(side: str, folder: Path, memory: int, size: int) -> dict[str, Any]:
     else:
         found, said = _autofaiss(folder, memory, size)
         key, setting, path = said["index_key"], said["index_param"], "autofaiss.faiss"
-    seconds, peak = time.process_time() - started, _peak() - before
+    seconds, most = time.process_time() - started, peak() - before
     if side != "ours":
         faiss.write_index(found, str(folder / path))
     size = (folder / path).stat().st_size
-    return {"key": key, "setting": setting, "bytes": size, "seconds": seconds, "peak": peak}
+    return {"key": key, "setting": setting, "bytes": size, "seconds": seconds, "peak": most}
+
+
+def queries_of(folder: Path, kind: str) -> tuple[Vectors, NDArray[np.int64]]:
+    """Queries, float32 [n, DIM], and the ten nearest pictures to each, int64 [n, 10]; `kind` is texts or images."""
+    with np.load(folder / f"{kind}.npz") as file:
+        return file["queries"], file["rows"]
+
+
+def ours(folder: Path) -> VectorIndex:
+    """Our index in `folder`, opened."""
+    return VectorIndex.open(folder, "images", IndexInfo(**json.loads((folder / "info.json").read_text())), DIM)
 
 
 def ask(folder: Path) -> dict[str, dict[str, Any]]:
     """Ask both indices in turns, and ours with filters; runs in a process of its own."""
     faiss.omp_set_num_threads(1)
-    info = IndexInfo(**json.loads((folder / "info.json").read_text()))
-    ours = VectorIndex.open(folder, "images", info, DIM)
+    index = ours(folder)
     theirs = faiss.read_index(str(folder / "autofaiss.faiss"))  # in memory, with what it was tuned to
 
     def search(side: str, query: Vectors) -> NDArray[np.int64]:
         if side == "ours":
-            return ours.search(query, 10)[0]
+            return index.search(query, 10)[0]
         rows: NDArray[np.int64] = theirs.search(query[np.newaxis], 10)[1][0]
         return rows
 
     found: dict[str, dict[str, Any]] = {side: {} for side in SIDES}
     for name in ("texts", "images"):
-        with np.load(folder / f"{name}.npz") as file:
-            queries, truth = file["queries"], file["rows"]
-        asked = _in_turns([partial(search, side) for side in SIDES], queries)
+        queries, truth = queries_of(folder, name)
+        asked = in_turns([partial(search, side) for side in SIDES], queries)
         for side, (rows, times) in zip(SIDES, asked, strict=True):
-            found[side][name] = {**_recall(rows, truth), **_times(times)}
-    return {**found, "filtered": _ask_filtered(folder, ours)}
+            found[side][name] = {**recall_of(rows, truth), **times_of(times)}
+    return {**found, "filtered": _ask_filtered(folder, index)}
 
 
-def _in_turns(
+def in_turns(
     searches: Sequence[Callable[[Vectors], NDArray[np.int64]]], queries: Vectors
 ) -> list[tuple[list[NDArray[np.int64]], list[float]]]:
     """What each search answers to each query and the milliseconds that it took; other load slows all of them alike."""
@@ -175,12 +184,12 @@ def _in_turns(
     return found
 
 
-def _recall(rows: Sequence[NDArray[np.int64]], truth: NDArray[np.int64]) -> dict[str, float]:
+def recall_of(rows: Sequence[NDArray[np.int64]], truth: NDArray[np.int64]) -> dict[str, float]:
     hits = sum(len(np.intersect1d(found, right)) for found, right in zip(rows, truth, strict=True))
     return {"recall": hits / truth.size}
 
 
-def _times(times: Sequence[float]) -> dict[str, float]:
+def times_of(times: Sequence[float]) -> dict[str, float]:
     return {"median": float(np.median(times)), "p95": float(np.quantile(times, 0.95))}
 
 
@@ -205,13 +214,13 @@ def _ask_filtered(folder: Path, index: VectorIndex) -> dict[str, dict[float, dic
     stored = np.load(folder / FILES.vectors("images"), mmap_mode="r")
     found: dict[str, dict[float, dict[str, float]]] = {}
     for kind in ("texts", "images"):
-        with np.load(folder / f"{kind}.npz") as file:
-            queries, right = file["queries"][:FILTERED], {1.0: file["rows"][:FILTERED]}
+        queries, truth = queries_of(folder, kind)
+        queries, right = queries[:FILTERED], {1.0: truth[:FILTERED]}
         for share, selection in selections.items():
             right[share] = _exact(stored, selection.rows, queries)
         searches = [partial(_filtered, index, selections.get(share)) for share in SHARES]
-        for share, (rows, times) in zip(SHARES, _in_turns(searches, queries), strict=True):
-            found.setdefault(kind, {})[share] = {**_recall(rows, right[share]), **_times(times)}
+        for share, (rows, times) in zip(SHARES, in_turns(searches, queries), strict=True):
+            found.setdefault(kind, {})[share] = {**recall_of(rows, right[share]), **times_of(times)}
     return found
 
 
@@ -231,7 +240,7 @@ def _exact(stored: Any, rows: NDArray[np.int64], queries: Vectors) -> NDArray[np
     return found
 
 
-def _peak() -> int:
+def peak() -> int:
     """The most bytes that were resident in this process so far."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
@@ -333,8 +342,8 @@ def plot(rows: Sequence[Row]) -> str:
     return "\n".join([*parts, "</svg>", ""])
 
 
-def kept(folder: Path, count: str) -> dict[str, dict[str, Any]]:
-    """What was said of both sides' indices when they were built; they are, where they are not there yet."""
+def kept(folder: Path, count: str, sides: Sequence[str] = SIDES) -> dict[str, dict[str, Any]]:
+    """What was said of the sides' indices when they were built; they are, where they are not there yet."""
     said = folder / "made.json"
     made: dict[str, dict[str, Any]] = {}
     if said.is_file():
@@ -343,7 +352,7 @@ def kept(folder: Path, count: str) -> dict[str, dict[str, Any]]:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         prepare(folder, COUNTS[count])
-    for side in SIDES:
+    for side in sides:
         if side not in made:
             size = made["ours"]["bytes"] if side != "ours" else 0
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -357,9 +366,9 @@ def cosines(folder: Path) -> dict[str, float]:
     """What the vectors are like, averaged over pairs."""
     pictures = np.load(folder / FILES.vectors("images"), mmap_mode="r")[:2000].astype(np.float32)
     texts = np.load(folder / FILES.vectors("prompts"), mmap_mode="r")[:2000].astype(np.float32)
-    with np.load(folder / "texts.npz") as file:
-        stored = np.load(folder / FILES.vectors("images"), mmap_mode="r")
-        best = np.vecdot(stored[file["rows"][:, 0]].astype(np.float32), file["queries"])
+    queries, right = queries_of(folder, "texts")
+    stored = np.load(folder / FILES.vectors("images"), mmap_mode="r")
+    best = np.vecdot(stored[right[:, 0]].astype(np.float32), queries)
     return {
         "two pictures": float(np.vecdot(pictures[::2], pictures[1::2]).mean()),
         "two texts": float(np.vecdot(texts[::2], texts[1::2]).mean()),
