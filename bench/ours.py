@@ -94,10 +94,19 @@ def ours(work: Path, flags: Sequence[str]) -> Iterator[Ours]:
 
 
 def memory(process: int) -> dict[str, int]:
-    """Resident bytes: all of them, and those that belong to no file."""
-    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-    fields = dict(line.split(":", 1) for line in lines)
-    return {"resident": 1024 * int(fields["VmRSS"].split()[0]), "anonymous": 1024 * int(fields["RssAnon"].split()[0])}
+    """Resident bytes: all of them, those that belong to no file, and those of a collection's mapped files."""
+    sizes = {"resident": 0, "anonymous": 0, "collection": 0}
+    file = ""
+    for line in Path(f"/proc/{process}/smaps").read_text(encoding="utf-8").splitlines():
+        first, _, rest = line.partition(" ")
+        if not first.endswith(":"):  # a mapping: addresses, permissions, offset, device, inode, file
+            file = line.split(maxsplit=5)[5] if len(line.split(maxsplit=5)) == 6 else ""
+        elif first in ("Rss:", "Anonymous:"):
+            size = 1024 * int(rest.split()[0])
+            sizes["resident" if first == "Rss:" else "anonymous"] += size
+            if first == "Rss:" and file.endswith((".npy", ".faiss", ".sqlite")):
+                sizes["collection"] += size
+    return sizes
 
 
 def seconds_to_start(flags: Sequence[str]) -> float:

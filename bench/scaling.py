@@ -37,8 +37,9 @@ from promptsearch.manifest import FILES
 PARTITION = 10_000  # vectors of a file of clip-retrieval's inference
 PEER_PYTHON = Path(".venv-peer/bin/python")
 INDEXING = """
-import sys
+import json, sys
 from clip_retrieval.clip_index import quantize
+json.JSONEncoder.default = lambda self, value: float(value)  # of today's numpy, which autofaiss's report stumbles over
 quantize(sys.argv[1], sys.argv[2], "image", "4G", "16G", None)
 """
 

@@ -197,10 +197,10 @@ memory to serve.
 ## 10 million, 100 million, a billion pictures
 
 **Extrapolated**, with the laws above and these figures a picture: {vector:,} bytes of vector, {item} of items,
-{thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or {gpu:,} a second on a GPU such
-as an RTX 3080 (clip-retrieval's README; not measured here). Dollars: a core {core} an hour, a GB of memory {memory} an
-hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour; one machine of {machine} cores serves. They are constants of
-`bench/scaling_page.py`: put your own in.
+{thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or a GPU such as an RTX 3080
+for {gpu:,} a second (clip-retrieval's README; not measured here). Dollars: a core {core} an hour, a GB of memory
+{memory} an hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour; a machine of {machine} cores serves. These are
+constants of `bench/scaling_page.py`: put your own in.
 
 | pictures | index | encoding | building the index | serving takes | a text's search | money |
 |---|---|---|---|---|---|---|

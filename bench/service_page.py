@@ -210,11 +210,13 @@ def _tables(figures: Figures) -> list[str]:
     lines: list[str] = []
     cells: list[tuple[str, ...]]
     if figures.memory:
+        kinds = ("resident", "weights", "collection", "anonymous")
         cells = [
-            (name, f"{sizes['resident'] / 1e6:.0f} MB", f"{sizes['anonymous'] / 1e6:.0f} MB")
+            (name, *(f"{sizes[kind] / 1e6:.0f} MB" if kind in sizes else "" for kind in kinds))
             for name, sizes in figures.memory.items()
         ]
-        lines += _table(("memory, both encoders warm", "resident", "of it anonymous"), cells)
+        head = ("memory, both encoders warm", "resident", "the weights alone", "mapped of the collection", "of no file")
+        lines += _table(head, cells)
     if figures.stages:
         cells = [(stage, f"{milliseconds:.2f}") for stage, milliseconds in figures.stages.items()]
         lines += _table(("a text search's time, 1 client", "mean ms"), cells)

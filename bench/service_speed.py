@@ -31,6 +31,7 @@ from bench.null_server import null_server
 from bench.ours import LIMIT, Ours, get, memory, ours, seconds_to_start
 from bench.peer import Peer
 from bench.service_page import Figures, write
+from bench.weights import weights_of
 from service.settings import Settings
 
 RESULTS = Path("bench/results")
@@ -144,6 +145,8 @@ class Measuring:
             requests = [*map(server.text, texts), *map(server.upload, pictures)]
             self._one_by_one(server.port, requests)
             self.figures.memory[name] = memory(process)
+        for name, precision in (("ours", "fp32"), ("int8", "int8")):
+            self.figures.memory[name]["weights"] = weights_of(self._bundle, precision)
 
     def _texts(self, ours: Ours, int8: Ours, peer: Peer, bare: Bare) -> None:
         before, observed = ours.stages(), []
