@@ -42,6 +42,7 @@ bench: setup-all setup-peer indices/emoji/current ## measure, and write the page
 	$(BIN)/python -m bench.demo_answers --out docs/demo-answers.md
 	$(BIN)/python -m bench.builder_speed
 	$(BIN)/python -m bench.index_quality 100k 1M
+	$(BIN)/python -m bench.scaling 10k 30k 100k 300k 1M
 	$(BIN)/python -m bench.service_speed
 	$(BIN)/python -m bench.page_speed
 
