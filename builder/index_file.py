@@ -31,11 +31,48 @@ def build_index(vectors: Path, plan: Plan, path: Path) -> None:
     count, dim = np.load(vectors, mmap_mode="r").shape
     index = create_empty_index(dim, plan.key, "ip")
     if not index.is_trained:
-        _train(index, _sample(vectors, plan.training))
+        sample = _sample(vectors, plan.training)
+        _begin_rotation(index, sample)
+        _train(index, sample)
     # The reader bounds what is read at once.
     index, _ = add_embeddings_to_index_local(_Blocks(vectors), index, "1T")
     assert index.ntotal == count
     faiss.write_index(index, str(path))
+
+
+def _begin_rotation(index: faiss.Index, sample: Vectors) -> None:
+    """Let a rotation be trained from one that is nearly the best.
+
+    FAISS begins with a random one and improves it 50 times, which takes most of the time that an index of codes does.
+    It begins with what it is given, too: the principal directions, dealt out so that the product of the variances is
+    about the same in each part of a code (Ge et al. 2013, Optimized Product Quantization, the parametric solution).
+    From there once is as good as 50 times from anywhere.
+    """
+    index = faiss.downcast_index(index)
+    if not isinstance(index, faiss.IndexPreTransform):
+        return
+    rotation = faiss.downcast_VectorTransform(index.chain.at(0))
+    if rotation.d_in != rotation.d_out:
+        return
+    some = sample[:: 1 + len(sample) // rotation.max_train_points].astype(np.float64)
+    variances, directions = np.linalg.eigh(np.cov(some, rowvar=False))
+    dealt = _dealt(variances[::-1], rotation.M)
+    faiss.copy_array_to_vector(directions[:, ::-1][:, dealt].T.astype(np.float32).ravel(), rotation.A)
+    rotation.niter = 1
+
+
+def _dealt(variances: NDArray[np.float64], parts: int) -> list[int]:
+    """The numbers of directions, from the greatest variance on, part after part; each part has as many."""
+    size = len(variances) // parts
+    given: list[list[int]] = [[] for _ in range(parts)]
+    # Logarithms above 0, so that a part that has none yet comes first.
+    worth = np.log(np.maximum(variances, 1e-12)) - np.log(1e-12) + 1e-12
+    sums = np.zeros(parts)
+    for number, value in enumerate(worth.tolist()):
+        part = int(np.argmin(np.where([len(one) < size for one in given], sums, np.inf)))
+        given[part].append(number)
+        sums[part] += value
+    return [number for part in given for number in part]
 
 
 def _train(index: faiss.Index, sample: Vectors) -> None:
