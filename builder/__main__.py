@@ -231,12 +231,13 @@ def run_publish(arguments: argparse.Namespace) -> None:
 
 def _embed(arguments: argparse.Namespace) -> None:
     from builder.embed import embed
+    from builder.runners.local import LocalRunner
     from builder.sources import open_source
 
     bundle = Bundle.open(arguments.model)
     source = open_source(arguments.source, arguments.path, arguments.images)
-    engine = engines.open_engine(arguments.engine, bundle)
-    manifest = embed(source, engine, bundle, _collection(arguments), engine_name=arguments.engine)
+    runner = LocalRunner(engines.open_engine(arguments.engine, bundle))
+    manifest = embed(source, runner, bundle, _collection(arguments), engine_name=arguments.engine)
     print(f"embedded {counted(manifest)} in {seconds(manifest)}")
     if manifest.counts["quarantined"]:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")

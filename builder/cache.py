@@ -63,6 +63,9 @@ class Cache:
         vector, width, height, thumbnail = found
         return CachedPicture(np.frombuffer(vector, dtype="<f2"), (width, height), thumbnail)
 
+    def has_picture(self, digest: bytes) -> bool:
+        return self._database.execute("SELECT 1 FROM pictures WHERE digest = ?", (digest,)).fetchone() is not None
+
     def texts(self, digests: Sequence[bytes]) -> dict[bytes, Vector]:
         """The vectors of those texts that are known, by digest."""
         known: dict[bytes, Vector] = {}
