@@ -26,6 +26,7 @@ from promptsearch.manifest import KINDS
 
 if TYPE_CHECKING:
     from builder.original import Exportable
+    from builder.runners import Runner
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,6 +80,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--images", type=Path, metavar="DIR", help="the pictures' folder, where it is another")
         command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
         command.add_argument("--engine", choices=engines.NAMES, default="onnx", help="what computes (default: onnx)")
+        _add_runner(command)
         _add_collection(command)
         if name == "build":
             _add_index(command)
@@ -123,6 +125,17 @@ def _add_indices(command: argparse.ArgumentParser) -> None:
     command.add_argument("--indices", type=Path, default=Path("indices"), metavar="DIR", help="default: indices")
 
 
+def _add_runner(command: argparse.ArgumentParser) -> None:
+    runner = "where it is decoded and encoded (default: local)"
+    command.add_argument("--runner", choices=("local", "spark"), default="local", help=runner)
+    master = "Spark's: local[N], spark://HOST:PORT, yarn, k8s://... (default: that of Spark's own configuration)"
+    command.add_argument("--master", metavar="MASTER", help=master)
+    shards = "folder, or s3://..., that all of Spark's workers reach (default: in the collection's own folder)"
+    command.add_argument("--shards", metavar="URL", help=shards)
+    setting = "a setting of Spark's, such as spark.task.cpus=4; repeatable"
+    command.add_argument("--conf", type=_setting, action="append", default=[], metavar="KEY=VALUE", help=setting)
+
+
 def _add_index(command: argparse.ArgumentParser) -> None:
     size = "what an index and its building may take, as 4G or 512M (default: 4G)"
     command.add_argument("--max-memory", type=_size, default="4G", metavar="SIZE", help=size)
@@ -153,6 +166,13 @@ def _count(text: str) -> int:
         if int(text) >= 0:
             return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no count: write 0 or more")
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.startswith("spark."):
+        raise argparse.ArgumentTypeError(f"{text!r} is no setting of Spark's: write spark.KEY=VALUE")
+    return key, value
 
 
 def run_export(arguments: argparse.Namespace) -> None:
@@ -231,16 +251,35 @@ def run_publish(arguments: argparse.Namespace) -> None:
 
 def _embed(arguments: argparse.Namespace) -> None:
     from builder.embed import embed
-    from builder.runners.local import LocalRunner
     from builder.sources import open_source
 
     bundle = Bundle.open(arguments.model)
     source = open_source(arguments.source, arguments.path, arguments.images)
-    runner = LocalRunner(engines.open_engine(arguments.engine, bundle))
-    manifest = embed(source, runner, bundle, _collection(arguments), engine_name=arguments.engine)
+    with _runner(arguments, bundle) as runner:
+        manifest = embed(source, runner, bundle, _collection(arguments), engine_name=arguments.engine)
     print(f"embedded {counted(manifest)} in {seconds(manifest)}")
     if manifest.counts["quarantined"]:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")
+
+
+def _runner(arguments: argparse.Namespace, bundle: Bundle) -> contextlib.AbstractContextManager[Runner]:
+    if arguments.runner == "spark":
+        from builder.runners.spark import SparkRunner
+
+        return SparkRunner(
+            bundle,
+            _collection(arguments),
+            engine=arguments.engine,
+            master=arguments.master,
+            shards=arguments.shards,
+            settings=dict(arguments.conf),
+        )
+    from builder.runners.local import LocalRunner
+
+    for flag in ("master", "shards", "conf"):
+        if getattr(arguments, flag):
+            raise BuildError(f"--{flag} belongs to --runner spark")
+    return contextlib.nullcontext(LocalRunner(engines.open_engine(arguments.engine, bundle)))
 
 
 def _index(arguments: argparse.Namespace) -> None:

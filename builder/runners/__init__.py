@@ -16,6 +16,7 @@ from builder.cache import Cache
 from builder.decoding import Outcome
 from builder.sources import Item, Rejected
 
+Vectors = NDArray[np.float32] | NDArray[np.float16]
 Told = tuple[Item | Rejected, Outcome | None]  # an item, and what became of its picture
 
 
@@ -35,6 +36,6 @@ class Runner(Protocol):
         """
         ...
 
-    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], NDArray[np.float32]]]:
+    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
         """Each batch in its order, with its unit vectors, float32 or float16 [len(batch), embedding_dim]."""
         ...

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
-from numpy.typing import NDArray
-
 from builder.cache import Cache
 from builder.decoding import Decoders
 from builder.engines import Engine
-from builder.runners import Tally, Told
+from builder.runners import Tally, Told, Vectors
 from builder.runners.batches import encoded
 from builder.sources import Item, Rejected
 from promptsearch.cores import cores
@@ -24,6 +21,6 @@ class LocalRunner:
         with Decoders(self._engine.preprocessing.spec, cache.path, cores()) as decoders:
             yield from encoded(decoders.decode(items), self._engine, cache, tally)
 
-    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], NDArray[np.float32]]]:
+    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
         for batch in batches:
             yield batch, self._engine.encode_texts(batch)
