@@ -25,8 +25,10 @@ from promptsearch.errors import BuildError, ExportError, PromptSearchError
 from promptsearch.manifest import KINDS
 
 if TYPE_CHECKING:
+    from builder.index_file import Adder
     from builder.original import Exportable
     from builder.runners import Runner
+    from builder.runners.cluster import Cluster
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
     index = commands.add_parser("index", help="autofaiss indices of what is staged")
     _add_collection(index)
+    _add_runner(index)
     _add_index(index)
     index.set_defaults(run=run_index)
     publish = commands.add_parser("publish", help="make what is staged the served version")
@@ -263,29 +266,43 @@ def _embed(arguments: argparse.Namespace) -> None:
 
 
 def _runner(arguments: argparse.Namespace, bundle: Bundle) -> contextlib.AbstractContextManager[Runner]:
-    if arguments.runner == "spark":
+    if cluster := _cluster(arguments):
         from builder.runners.spark import SparkRunner
 
-        return SparkRunner(
-            bundle,
-            _collection(arguments),
-            engine=arguments.engine,
-            master=arguments.master,
-            shards=arguments.shards,
-            settings=dict(arguments.conf),
-        )
+        return SparkRunner(bundle, _collection(arguments), cluster, engine=arguments.engine)
     from builder.runners.local import LocalRunner
 
+    return contextlib.nullcontext(LocalRunner(engines.open_engine(arguments.engine, bundle)))
+
+
+def _adder(arguments: argparse.Namespace) -> Adder:
+    if cluster := _cluster(arguments):
+        from builder.runners.spark_index import SparkAdder
+
+        return SparkAdder(_collection(arguments), cluster)
+    from builder.index_file import add_here
+
+    return add_here
+
+
+def _cluster(arguments: argparse.Namespace) -> Cluster | None:
+    """None: this machine alone."""
+    if arguments.runner == "spark":
+        from builder.runners.cluster import Cluster
+
+        return Cluster(arguments.master, dict(arguments.conf), arguments.shards)
     for flag in ("master", "shards", "conf"):
         if getattr(arguments, flag):
             raise BuildError(f"--{flag} belongs to --runner spark")
-    return contextlib.nullcontext(LocalRunner(engines.open_engine(arguments.engine, bundle)))
+    return None
 
 
 def _index(arguments: argparse.Namespace) -> None:
     from builder.index import index
 
-    manifest = index(_collection(arguments), max_memory=arguments.max_memory, recall=arguments.recall)
+    manifest = index(
+        _collection(arguments), max_memory=arguments.max_memory, recall=arguments.recall, add=_adder(arguments)
+    )
     for kind in KINDS:
         if info := manifest.index(kind):
             print(f"indexed {indexed(kind, info)}")

@@ -11,7 +11,8 @@ import contextlib
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from pathlib import Path
+from typing import IO, Any, Self
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -61,6 +62,15 @@ class Shards:
         except FileNotFoundError:
             return None
         return content
+
+    def put_file(self, name: str, file: Path) -> None:
+        """For what is read only after this returns: it may be seen before it is complete."""
+        self._system.makedirs(self._path(""), exist_ok=True)
+        self._system.put_file(str(file), self._path(name))
+
+    def open(self, name: str) -> IO[bytes]:
+        opened: IO[bytes] = self._system.open(self._path(name), "rb")
+        return opened
 
     def has(self, name: str) -> bool:
         return bool(self._system.exists(self._path(name)))

@@ -16,8 +16,9 @@ import pickle
 import tempfile
 import uuid
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -27,9 +28,8 @@ import numpy as np
 from builder.cache import VERSION, Cache
 from builder.decoding import to_decode
 from builder.runners import Tally, Told, Vectors
+from builder.runners.cluster import Cluster, said
 from builder.runners.shard import PictureShard, TextShard
-from builder.runners.shards import Shards
-from builder.runners.spark_context import said, start
 from builder.runners.spark_task import MODEL, Build, encode_pictures, encode_texts
 from builder.sources import Item, Rejected
 from promptsearch.bundle import FILES, Bundle
@@ -42,58 +42,62 @@ POLL = 0.2  # seconds between two looks for the next shard
 
 
 class SparkRunner:
-    """Runs one build. Leave the `with` block without an error to remove its shards."""
+    """Runs one build within a `with` block; left without an error, it removes its shards."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        collection: Path,
-        *,
-        engine: str,
-        master: str | None,
-        shards: str | None,
-        settings: Mapping[str, str],
+    def __init__(self, bundle: Bundle, collection: Path, cluster: Cluster, *, engine: str) -> None:
+        self._bundle, self._collection, self._cluster, self._engine = bundle, collection, cluster, engine
+        self._open = ExitStack()
+
+    def __enter__(self) -> SparkRunner:
+        """Raises BuildError where the shards' folder cannot be written or Spark does not start."""
+        self._shards = self._cluster.shards_of(self._collection, f"{self._bundle.identity[:16]}-{VERSION}")
+        self._build = Build(f"prompt-search-{uuid.uuid4().hex}", self._shards, self._engine)
+        with self._open:
+            self._context = self._open.enter_context(self._cluster.application(self._collection.name))
+            self._folder = Path(self._open.enter_context(tempfile.TemporaryDirectory(prefix="prompt-search-")))
+            archive = self._folder / self._build.archive
+            _pack(self._bundle, archive)
+            self._context.addArchive(str(archive))
+            self._open = self._open.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """`shards`: a path or URL that all workers reach, None for the collection's own folder; `settings`: Spark's.
-
-        Raises BuildError where the shards' folder cannot be written or Spark does not start.
-        """
-        folder = f"{collection.name}-{bundle.identity[:16]}-{VERSION}.shards"
-        self._shards = Shards.at(shards or str(collection.absolute() / "cache"), folder)
-        self._build = Build(f"prompt-search-{uuid.uuid4().hex}", self._shards, engine)
-        self._folder = tempfile.TemporaryDirectory(prefix="prompt-search-")
-        archive = Path(self._folder.name) / self._build.archive
-        _pack(bundle, archive)
-        self._context = start(f"prompt-search: {collection.name}", master, settings)
-        self._context.addArchive(str(archive))
+        self._open.close()
+        if kind is None:
+            self._shards.clear()
 
     def pictures(self, items: Iterable[Item | Rejected], cache: Cache, tally: Tally) -> Iterator[Told]:
         self._take_over(cache)
-        known = Path(self._folder.name) / self._build.known
+        known = self._folder / self._build.known
         cache.write_known(known)
         self._context.addFile(str(known))
-        with tempfile.TemporaryFile(dir=self._folder.name) as spool:
+        with tempfile.TemporaryFile(dir=self._folder) as spool:
             keys: list[str | None] = []
             for chunk in _chunks(items):
                 pickle.dump(chunk, spool)
                 pictures = [picture for item in chunk if (picture := to_decode(item))]
                 keys.append(self._shards.put_work(pickle.dumps(pictures)) if pictures else None)
             spool.seek(0)
-            results = self._run(encode_pictures, [key for key in keys if key is not None], PictureShard.suffix)
-            for key in keys:
-                chunk = pickle.load(spool)  # noqa: S301 - written above, to a file without a name
-                shard = PictureShard([], {}, 0.0) if key is None else PictureShard.of_bytes(next(results))
-                tally.encoded += _keep(shard, cache)
-                tally.encoding += shard.seconds
-                outcomes = iter(shard.outcomes)
-                for item in chunk:
-                    yield item, next(outcomes) if to_decode(item) else None
+            tasks = [key for key in keys if key is not None]
+            with closing(self._run(encode_pictures, tasks, PictureShard.suffix)) as results:
+                for key in keys:
+                    chunk = pickle.load(spool)  # noqa: S301 - written above, to a file without a name
+                    shard = PictureShard([], {}, 0.0) if key is None else PictureShard.of_bytes(next(results))
+                    tally.encoded += _keep(shard, cache)
+                    tally.encoding += shard.seconds
+                    outcomes = iter(shard.outcomes)
+                    for item in chunk:
+                        yield item, next(outcomes) if to_decode(item) else None
+                next(results, None)  # the end of the last task, whose shard was there before
 
     def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
         keys = [self._shards.put_work(json.dumps(batch).encode()) for batch in batches]
-        for key, result in zip(keys, self._run(encode_texts, keys, TextShard.suffix), strict=True):
-            texts: list[str] = json.loads(self._shards.work(key))
-            yield texts, np.stack(list(TextShard.of_bytes(result).vectors.values()))
+        with closing(self._run(encode_texts, keys, TextShard.suffix)) as results:
+            for key, result in zip(keys, results, strict=True):
+                texts: list[str] = json.loads(self._shards.work(key))
+                yield texts, np.stack(list(TextShard.of_bytes(result).vectors.values()))
 
     def _take_over(self, cache: Cache) -> None:
         """Keep what a build that was stopped had encoded."""
@@ -105,7 +109,7 @@ class SparkRunner:
                 cache.add_texts(TextShard.of_bytes(content).vectors.items())
         self._shards.clear()
 
-    def _run(self, task: Callable[[Build, str], None], keys: Sequence[str], suffix: str) -> Iterator[bytes]:
+    def _run(self, task: Callable[[Build, str], None], keys: Sequence[str], suffix: str) -> Generator[bytes]:
         """Run the task for every key; each one's result, in the keys' order, as soon as it is there."""
         if not keys:
             return
@@ -132,17 +136,6 @@ class SparkRunner:
                     "store that all machines share"
                 )
             wait([job], POLL)
-
-    def __enter__(self) -> SparkRunner:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._context.stop()
-        self._folder.cleanup()
-        if kind is None:
-            self._shards.clear()
 
 
 def _ended(job: Future[None]) -> None:
