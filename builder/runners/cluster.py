@@ -40,12 +40,17 @@ class Cluster:
         Raises BuildError where Spark is missing or does not start.
         """
         context = _start(f"prompt-search: {name}", self.master, self.settings)
+        from py4j.protocol import Py4JError
+
         try:
             with tempfile.TemporaryDirectory(prefix="prompt-search-") as folder:
                 code = Path(folder) / "prompt-search.zip"
                 _pack_code(code)
                 context.addPyFile(str(code))
                 yield context
+        except Py4JError as error:
+            # Such as a master that has not answered for a minute.
+            raise BuildError(f"Spark at --master {self.master} has ended: {said(error)}; it says why above") from error
         finally:
             context.stop()
 
@@ -99,4 +104,4 @@ def said(error: BaseException) -> str:
         trace = re.split(r"\n\s*SQLSTATE|\n\tat ", trace)[0]
         return " ".join(line for line in trace.splitlines() if not line.startswith("  ")).strip()
     java = re.search(r"^: (.*)", text, re.MULTILINE)
-    return java[1] if java else text.splitlines()[0]
+    return (java[1] if java else text.splitlines()[0]).rstrip(".")

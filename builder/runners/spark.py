@@ -38,7 +38,7 @@ from promptsearch.errors import BuildError
 
 PICTURES = 8 * IMAGE_BATCH  # a task: whole batches, which are then those of one machine
 ITEMS = 64 * PICTURES  # that may share a task where few have pictures
-POLL = 0.2  # seconds between two looks for the next shard
+POLL = 0.5  # seconds between two looks for the next shard
 
 
 class SparkRunner:

@@ -30,8 +30,8 @@ class SparkAdder:
     def __init__(self, collection: Path, cluster: Cluster) -> None:
         settings = {
             **cluster.settings,
-            "spark.speculation": "false",  # autofaiss writes a part's file in place, and two attempts would write the same
-            "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # it makes as many parts as executors have come by then
+            "spark.speculation": "false",  # autofaiss writes a part in place, and two attempts would write the same one
+            "spark.scheduler.minRegisteredResourcesRatio": "1.0",  # it makes as many parts as there are executors
         }
         self._cluster = replace(cluster, settings=settings)
         self._collection = collection
