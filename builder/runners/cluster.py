@@ -64,7 +64,8 @@ def _start(name: str, master: str | None, settings: Mapping[str, str]) -> SparkC
         from pyspark import SparkConf, SparkContext
     except ImportError as error:
         raise BuildError("--runner spark needs pyspark: install prompt-search[spark]") from error
-    if not any(shutil.which("java", path=place) for place in (os.environ.get("JAVA_HOME", "") + "/bin", None)):
+    home = os.environ.get("JAVA_HOME")
+    if shutil.which("java", path=f"{home}/bin" if home else None) is None:
         raise BuildError("--runner spark needs Java, 17 or later: install a runtime, or set JAVA_HOME to one")
     conf = SparkConf().setAppName(name)
     conf.set("spark.ui.showConsoleProgress", "false")  # the build has a bar of its own

@@ -9,6 +9,7 @@ import boto3
 import pyspark
 import pytest
 from moto.server import ThreadedMotoServer
+from pyspark import SparkContext
 from s3fs import S3FileSystem
 
 
@@ -22,6 +23,8 @@ def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setenv("SPARK_HOME", str(home))
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
         yield home
+    if SparkContext._gateway is not None:
+        SparkContext._gateway.shutdown()
 
 
 @pytest.fixture

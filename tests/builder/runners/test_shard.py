@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from builder.cache import CachedPicture
-from builder.decoding import Decoded
+from builder.decoding import Decoded, Outcome
 from builder.runners.shard import PictureShard, TextShard
 from tests.vectors import random_vectors
 
@@ -19,7 +19,12 @@ def test_pictures_come_back_as_they_were() -> None:
         for number, (digest, vector) in enumerate(zip(DIGESTS, VECTORS, strict=True))
     }
     known = b"\x00known digest\x00\x00\x00"
-    outcomes = [Decoded(DIGESTS[1]), "the picture is damaged: Zählerstand 夜", Decoded(known), Decoded(DIGESTS[0])]
+    outcomes: list[Outcome] = [
+        Decoded(DIGESTS[1]),
+        "the picture is damaged: Zählerstand 夜",
+        Decoded(known),
+        Decoded(DIGESTS[0]),
+    ]
     shard = PictureShard.of_bytes(PictureShard(outcomes, new, 1.5).to_bytes())
     assert shard.outcomes == outcomes
     assert shard.seconds == 1.5
