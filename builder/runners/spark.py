@@ -7,6 +7,9 @@ rows and repeats are decided in one place, whatever order tasks end in and howev
 
 What a build that was stopped had encoded is in the shards that it left. They go to the cache, by the content of the
 pictures, before anything else is done: nothing that has changed since is taken for what it was.
+
+Vectors are those of one machine to the last bit, as far as a picture's is the same whatever else is in its batch. On
+ONNX Runtime it is, but for a batch of one with other threads (7e-7 apart in float32), which a task's last may be.
 """
 
 from __future__ import annotations

@@ -39,12 +39,12 @@ class SparkAdder:
     def __call__(self, index: faiss.Index, vectors: Path) -> faiss.Index:
         """The index with the vectors of a `.npy`, float16 [count, dim]; ids are row numbers. Raises BuildError."""
         shards = self._cluster.shards_of(self._collection, "index")
-        shards.put_file(vectors.name, vectors)
         with self._cluster.application(f"index of {self._collection.name}") as context:
             from pyspark.sql import SparkSession
 
             SparkSession(context)  # autofaiss looks for one
             context.parallelize([0], 1).count()  # waits for the executors
+            shards.put_file(vectors.name, vectors)
             try:
                 added, _ = add_embeddings_to_index_distributed(
                     index,

@@ -115,7 +115,10 @@ def test_the_collection_is_that_of_one_process(
         Item("deadly", "deadly", None, Deadly()),  # costs itself alone, as it does in one process
     ]
     grown = replace(given, given=[*new, *given.given])
-    with on_spark(bundle, tmp_path / "c", replace(LOCAL, shards=f"{bucket}/below")) as runner:
+    # The workers' environment is that of the JVM, which may be older than the bucket's.
+    environment = {f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name.startswith("AWS_")}
+    store = replace(LOCAL, shards=f"{bucket}/below", settings={**SETTINGS, **environment})
+    with on_spark(bundle, tmp_path / "c", store) as runner:
         again = build(grown, runner, bundle, tmp_path / "c")
     assert again["encoded"] == {"images": 1, "prompts": 1}
     assert again["from_cache"] == {"images": NEW + 21, "prompts": 303}

@@ -15,7 +15,12 @@ from builder.runners.spark_index import SharedBlocks, SparkAdder
 from tests.vectors import random_vectors
 
 COUNT, DIM = 20_000, 32
-SETTINGS = {"spark.ui.enabled": "false", "spark.driver.host": "127.0.0.1", "spark.log.level": "FATAL"}
+SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.driver.host": "127.0.0.1",
+    "spark.log.level": "FATAL",
+    "spark.cores.max": "2",
+}
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +50,10 @@ def test_any_run_of_rows_is_read_from_where_all_reach_it(
 @pytest.mark.slow
 @pytest.mark.usefixtures("spark_home")
 @pytest.mark.parametrize(
-    ("master", "key"), [("local[2]", "IVF64,Flat"), ("local-cluster[2,1,1024]", "OPQ8_32,IVF64,PQ8x8")]
+    ("master", "key"), [("local[2]", "IVF64,Flat"), ("local-cluster[2,1,1024]", "OPQ8_32,IVF16,PQ8x4")]
 )
 def test_the_index_is_that_of_one_process(master: str, key: str, vectors: Path, tmp_path: Path) -> None:
-    plan = Plan(key, COUNT, DIM, lists=64, code=8, training=10_000, index_bytes=0, peak_bytes=0)
+    plan = Plan(key, COUNT, DIM, lists=64, code=8, training=3000, index_bytes=0, peak_bytes=0)
     build_index(vectors, plan, tmp_path / "one.faiss")
     build_index(vectors, plan, tmp_path / "spark.faiss", SparkAdder(tmp_path / "c", Cluster(master, SETTINGS)))
     assert (tmp_path / "spark.faiss").read_bytes() == (tmp_path / "one.faiss").read_bytes()
