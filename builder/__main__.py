@@ -25,7 +25,10 @@ from promptsearch.errors import BuildError, ExportError, PromptSearchError
 from promptsearch.manifest import KINDS
 
 if TYPE_CHECKING:
+    from builder.index_file import Adder
     from builder.original import Exportable
+    from builder.runners import Runner
+    from builder.runners.cluster import Cluster
 
 
 def parser() -> argparse.ArgumentParser:
@@ -79,6 +82,7 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--images", type=Path, metavar="DIR", help="the pictures' folder, where it is another")
         command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
         command.add_argument("--engine", choices=engines.NAMES, default="onnx", help="what computes (default: onnx)")
+        _add_runner(command)
         _add_collection(command)
         if name == "build":
             _add_index(command)
@@ -86,6 +90,7 @@ def parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
     index = commands.add_parser("index", help="autofaiss indices of what is staged")
     _add_collection(index)
+    _add_runner(index)
     _add_index(index)
     index.set_defaults(run=run_index)
     publish = commands.add_parser("publish", help="make what is staged the served version")
@@ -125,6 +130,17 @@ def _add_indices(command: argparse.ArgumentParser) -> None:
     command.add_argument("--indices", type=Path, default=Path("indices"), metavar="DIR", help="default: indices")
 
 
+def _add_runner(command: argparse.ArgumentParser) -> None:
+    runner = "where it is decoded and encoded (default: local)"
+    command.add_argument("--runner", choices=("local", "spark"), default="local", help=runner)
+    master = "Spark's: local[N], spark://HOST:PORT, yarn, k8s://... (default: that of Spark's own configuration)"
+    command.add_argument("--master", metavar="MASTER", help=master)
+    shards = "folder, or s3://..., that all of Spark's workers reach (default: in the collection's own folder)"
+    command.add_argument("--shards", metavar="URL", help=shards)
+    setting = "a setting of Spark's, such as spark.task.cpus=4; repeatable"
+    command.add_argument("--conf", type=_setting, action="append", default=[], metavar="KEY=VALUE", help=setting)
+
+
 def _add_index(command: argparse.ArgumentParser) -> None:
     size = "what an index and its building may take, as 4G or 512M (default: 4G)"
     command.add_argument("--max-memory", type=_size, default="4G", metavar="SIZE", help=size)
@@ -155,6 +171,13 @@ def _count(text: str) -> int:
         if int(text) >= 0:
             return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is no count: write 0 or more")
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.startswith("spark."):
+        raise argparse.ArgumentTypeError(f"{text!r} is no setting of Spark's: write spark.KEY=VALUE")
+    return key, value
 
 
 def run_export(arguments: argparse.Namespace) -> None:
@@ -252,17 +275,51 @@ def _embed(arguments: argparse.Namespace) -> None:
 
     bundle = Bundle.open(arguments.model)
     source = open_source(arguments.source, arguments.path, arguments.images)
-    engine = engines.open_engine(arguments.engine, bundle)
-    manifest = embed(source, engine, bundle, _collection(arguments), engine_name=arguments.engine)
+    with _runner(arguments, bundle) as runner:
+        manifest = embed(source, runner, bundle, _collection(arguments), engine_name=arguments.engine)
     print(f"embedded {counted(manifest)} in {seconds(manifest)}")
     if manifest.counts["quarantined"]:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")
 
 
+def _runner(arguments: argparse.Namespace, bundle: Bundle) -> contextlib.AbstractContextManager[Runner]:
+    if cluster := _cluster(arguments):
+        from builder.runners.spark import SparkRunner
+
+        return SparkRunner(bundle, _collection(arguments), cluster, engine=arguments.engine)
+    from builder.runners.local import LocalRunner
+
+    return contextlib.nullcontext(LocalRunner(engines.open_engine(arguments.engine, bundle)))
+
+
+def _adder(arguments: argparse.Namespace) -> Adder:
+    if cluster := _cluster(arguments):
+        from builder.runners.spark_index import SparkAdder
+
+        return SparkAdder(_collection(arguments), cluster)
+    from builder.index_file import add_here
+
+    return add_here
+
+
+def _cluster(arguments: argparse.Namespace) -> Cluster | None:
+    """None: this machine alone."""
+    if arguments.runner == "spark":
+        from builder.runners.cluster import Cluster
+
+        return Cluster(arguments.master, dict(arguments.conf), arguments.shards)
+    for flag in ("master", "shards", "conf"):
+        if getattr(arguments, flag):
+            raise BuildError(f"--{flag} belongs to --runner spark")
+    return None
+
+
 def _index(arguments: argparse.Namespace) -> None:
     from builder.index import index
 
-    manifest = index(_collection(arguments), max_memory=arguments.max_memory, recall=arguments.recall)
+    manifest = index(
+        _collection(arguments), max_memory=arguments.max_memory, recall=arguments.recall, add=_adder(arguments)
+    )
     for kind in KINDS:
         if info := manifest.index(kind):
             print(f"indexed {indexed(kind, info)}")

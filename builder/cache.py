@@ -63,6 +63,9 @@ class Cache:
         vector, width, height, thumbnail = found
         return CachedPicture(np.frombuffer(vector, dtype="<f2"), (width, height), thumbnail)
 
+    def has_picture(self, digest: bytes) -> bool:
+        return self._database.execute("SELECT 1 FROM pictures WHERE digest = ?", (digest,)).fetchone() is not None
+
     def texts(self, digests: Sequence[bytes]) -> dict[bytes, Vector]:
         """The vectors of those texts that are known, by digest."""
         known: dict[bytes, Vector] = {}
@@ -86,6 +89,14 @@ class Cache:
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", rows)
 
+    def write_known(self, path: Path) -> None:
+        """The digests of all pictures, and nothing else, to a new file that `KnownPictures` reads."""
+        self._database.execute("ATTACH DATABASE ? AS known", (str(path),))
+        self._database.execute("CREATE TABLE known.pictures (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        with self._database:
+            self._database.execute("INSERT INTO known.pictures SELECT digest FROM pictures ORDER BY digest")
+        self._database.execute("DETACH DATABASE known")
+
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path)
         # Readers (the decoding processes) and the writer don't wait for each other.
@@ -108,7 +119,7 @@ class Cache:
 
 
 class KnownPictures:
-    """Read-only look into a cache, from another process: which pictures need no decoding."""
+    """Read-only look into a cache, or what `Cache.write_known` made of it: which pictures need no decoding."""
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)

@@ -59,7 +59,7 @@ class Decoders:
         """Each item in its order, with what became of its picture (None: it has none, or it brings its vector)."""
         waiting: deque[tuple[list[Item | Rejected], Future[list[Outcome]] | None]] = deque()
         for chunk in _chunks(items):
-            pictures = [picture for item in chunk if (picture := _to_decode(item))]
+            pictures = [picture for item in chunk if (picture := to_decode(item))]
             waiting.append((chunk, self._submit(pictures) if pictures else None))
             if len(waiting) > AHEAD * self._processes:
                 yield from self._finish(*waiting.popleft())
@@ -71,14 +71,14 @@ class Decoders:
     ) -> Iterator[tuple[Item | Rejected, Outcome | None]]:
         outcomes = iter(self._outcomes(chunk, future) if future else ())
         for item in chunk:
-            yield item, next(outcomes) if _to_decode(item) else None
+            yield item, next(outcomes) if to_decode(item) else None
 
     def _outcomes(self, chunk: list[Item | Rejected], future: Future[list[Outcome]]) -> list[Outcome]:
         try:
             return future.result()
         except BrokenProcessPool:
             # One of the pictures in flight did it, so each is tried where it can break nothing else.
-            return self._one_by_one([picture for item in chunk if (picture := _to_decode(item))])
+            return self._one_by_one([picture for item in chunk if (picture := to_decode(item))])
 
     def _one_by_one(self, pictures: Sequence[Picture]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -112,7 +112,7 @@ class Decoders:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _to_decode(item: Item | Rejected) -> Picture | None:
+def to_decode(item: Item | Rejected) -> Picture | None:
     return item.picture if isinstance(item, Item) and item.vector is None else None
 
 
@@ -122,7 +122,7 @@ def _chunks(items: Iterable[Item | Rejected]) -> Iterator[list[Item | Rejected]]
     pictures = 0
     for item in items:
         chunk.append(item)
-        pictures += _to_decode(item) is not None
+        pictures += to_decode(item) is not None
         if pictures == CHUNK or len(chunk) == 32 * CHUNK:
             yield chunk
             chunk, pictures = [], 0

@@ -31,9 +31,12 @@ class Engine(Protocol):
 
 
 class TorchEngine:
-    """PyTorch with the bundle's own weights: CUDA with half-precision autocast where there is a GPU, else the CPU."""
+    """PyTorch with the bundle's own weights: CUDA with half-precision autocast where there is a GPU, else the CPU.
 
-    def __init__(self, bundle: Bundle) -> None:
+    `threads` (of the CPU) holds for the whole process; `gpu` is a CUDA device's number, None the first.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None, gpu: str | None = None) -> None:
         try:
             import torch
 
@@ -42,7 +45,10 @@ class TorchEngine:
         except ImportError as error:
             raise BuildError("the torch engine needs torch: run `make setup-all`, or use --engine onnx") from error
         self._torch = torch
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._on_gpu = torch.cuda.is_available()
+        self._device = f"cuda:{gpu or 0}" if self._on_gpu else "cpu"
+        if threads is not None:
+            torch.set_num_threads(threads)
         kind = Checkpoint if bundle.source.open_clip is None else OpenClipCheckpoint
         self._model = kind.of_bundle(bundle).model().to(self._device)
         self.preprocessing = Preprocessing(bundle.image)
@@ -67,15 +73,16 @@ class TorchEngine:
     def _encode(self, tower: object, batch: NDArray[np.generic]) -> NDArray[np.float32]:
         torch = self._torch
         assert callable(tower)
-        on_gpu = self._device == "cuda"
-        with torch.inference_mode(), torch.autocast(self._device, dtype=torch.float16, enabled=on_gpu):
+        kind = "cuda" if self._on_gpu else "cpu"
+        with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self._on_gpu):
             vectors = tower(torch.from_numpy(batch).to(self._device))
         return unit(vectors.float().cpu().numpy())
 
 
-def open_engine(name: str, bundle: Bundle) -> Engine:
+def open_engine(name: str, bundle: Bundle, *, threads: int | None = None, gpu: str | None = None) -> Engine:
+    """`threads` is how many to compute with (None: all cores), `gpu` the number of the one to use (None: the first)."""
     if name == "onnx":
-        return Encoders(bundle)
+        return Encoders(bundle, threads=threads)
     if name == "torch":
-        return TorchEngine(bundle)
+        return TorchEngine(bundle, threads=threads, gpu=gpu)
     raise BuildError(f"{name!r} is no engine; there are {', '.join(NAMES)}")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from builder.fields import write_fields
-from builder.index_file import build_index
+from builder.index_file import Adder, add_here, build_index
 from builder.index_key import choose
 from builder.staging import staged_manifest, staging_folder
 from builder.tuning import sample, tune
@@ -25,12 +25,15 @@ MAX_MEMORY = 4 << 30  # bytes
 RECALL_TARGET = 0.98  # recall@10 that the search parameters are tuned to
 
 
-def index(collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = RECALL_TARGET) -> Manifest:
+def index(
+    collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = RECALL_TARGET, add: Adder = add_here
+) -> Manifest:
     """Build the indices of what is staged and record them in its manifest, which is returned.
 
     `max_memory` bounds, in bytes, what building takes beyond the program itself, and so each index, too: see
     `builder.index_key.choose` for what is built. `recall` is the recall@10 that searches are tuned to; an index that
-    cannot reach it is recorded with what it reaches (`IndexInfo.reached`). Raises BuildError.
+    cannot reach it is recorded with what it reaches (`IndexInfo.reached`). `add` adds to indices that are not exact.
+    Raises BuildError.
     """
     folder, manifest = staging_folder(collection), staged_manifest(collection)
     started = time.monotonic()
@@ -38,7 +41,7 @@ def index(collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = REC
     write_words(folder)
     dim = manifest.model.embedding_dim
     kinds = [kind for kind in KINDS if (folder / FILES.vectors(kind)).is_file()]
-    made = {kind: index_vectors(folder, kind, dim, max_memory, recall) for kind in kinds}
+    made = {kind: index_vectors(folder, kind, dim, max_memory, recall, add) for kind in kinds}
     seconds = {**manifest.build["seconds"], "index": round(time.monotonic() - started, 2)}
     manifest = replace(
         manifest,
@@ -50,13 +53,15 @@ def index(collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = REC
     return manifest
 
 
-def index_vectors(folder: Path, kind: Kind, dim: int, max_memory: int, recall: float) -> IndexInfo:
+def index_vectors(
+    folder: Path, kind: Kind, dim: int, max_memory: int, recall: float, add: Adder = add_here
+) -> IndexInfo:
     """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, are queries, too."""
     vectors = folder / FILES.vectors(kind)
     count = len(np.load(vectors, mmap_mode="r"))
     plan = choose(count, dim, max_memory)
     log.info("indexing %s %s as %s", f"{count:,}", kind, plan.key)
-    build_index(vectors, plan, folder / FILES.index(kind))
+    build_index(vectors, plan, folder / FILES.index(kind), add)
     info = IndexInfo(plan.key, count, plan.exact, None if plan.exact else 1, {})
     asked = {
         "images" if other == "images" else "texts": sample(folder / FILES.vectors(other), own=other == kind)

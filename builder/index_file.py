@@ -7,7 +7,7 @@ adding to it, are called here with a reader of our own, and training in between.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,20 +22,29 @@ from promptsearch.cores import cores
 from promptsearch.memory import give_back
 
 Vectors = NDArray[np.float32]
+Adder = Callable[[faiss.Index, Path], faiss.Index]  # a trained index, a file of vectors -> the index with those
 BLOCK = 32 << 20  # bytes of float32 that are read at a time
 _MOST_COPIES = 8  # of the centroids; then they are a fifth of what is trained with, at most
 
 
-def build_index(vectors: Path, plan: Plan, path: Path) -> None:
-    """Build what `plan` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers."""
+def add_here(index: faiss.Index, vectors: Path) -> faiss.Index:
+    # The reader bounds what is read at once.
+    added, _ = add_embeddings_to_index_local(_Blocks(vectors), index, "1T")
+    return added
+
+
+def build_index(vectors: Path, plan: Plan, path: Path, add: Adder = add_here) -> None:
+    """Build what `plan` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers.
+
+    `add` adds to an index with inverted lists; to an exact one, which is a copy of the vectors, they are added here.
+    """
     count, dim = np.load(vectors, mmap_mode="r").shape
     index = create_empty_index(dim, plan.key, "ip")
     if not index.is_trained:
         sample = _sample(vectors, plan.training)
         _begin_rotation(index, sample)
         _train(index, sample)
-    # The reader bounds what is read at once.
-    index, _ = add_embeddings_to_index_local(_Blocks(vectors), index, "1T")
+    index = add_here(index, vectors) if plan.exact else add(index, vectors)
     assert index.ntotal == count
     faiss.write_index(index, str(path))
 

@@ -18,6 +18,7 @@ from builder.embed import embed
 from builder.export import export
 from builder.index import index
 from builder.publish import publish
+from builder.runners.local import LocalRunner
 from builder.sources import open_source
 from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders
@@ -72,7 +73,13 @@ def indices(source_folder: Path, encoders: Encoders, tmp_path_factory: pytest.Te
     """An indices folder whose one collection, `tiny`, is built from `source_folder` with `vit_bundle`."""
     indices = tmp_path_factory.mktemp("indices")
     collection = indices / "tiny"
-    embed(open_source("manifest", source_folder, None), encoders, encoders.bundle, collection, engine_name="onnx")
+    embed(
+        open_source("manifest", source_folder, None),
+        LocalRunner(encoders),
+        encoders.bundle,
+        collection,
+        engine_name="onnx",
+    )
     index(collection)
     publish(collection)
     return indices

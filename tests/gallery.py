@@ -8,6 +8,7 @@ from pathlib import Path
 from builder.embed import embed
 from builder.index import index
 from builder.publish import publish
+from builder.runners.local import LocalRunner
 from builder.sources import open_source
 from promptsearch.encoders import Encoders
 from tests.drawing import as_bytes, picture
@@ -51,7 +52,7 @@ def write(folder: Path) -> Path:
 
 def build(source: Path, encoders: Encoders, collection: Path) -> Path:
     """Returns the collection's folder."""
-    embed(open_source("manifest", source, None), encoders, encoders.bundle, collection, engine_name="onnx")
+    embed(open_source("manifest", source, None), LocalRunner(encoders), encoders.bundle, collection, engine_name="onnx")
     index(collection)
     publish(collection)
     return collection

@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from builder.embed import HELD_BACK, embed
+from builder.embed import embed
 from builder.index import index
 from builder.publish import publish
+from builder.runners.batches import HELD_BACK
+from builder.runners.local import LocalRunner
 from builder.sources import Item, Rejected, open_source
 from builder.sources.picture import FilePicture
 from builder.staging import staging_folder
@@ -55,7 +57,7 @@ def collection(indices: Path) -> Iterator[Collection]:
 
 def build(given: Path | Listed, encoders: Encoders, folder: Path) -> Collection:
     from_source = open_source("manifest", given, None) if isinstance(given, Path) else given
-    embed(from_source, encoders, encoders.bundle, folder, engine_name="onnx")
+    embed(from_source, LocalRunner(encoders), encoders.bundle, folder, engine_name="onnx")
     index(folder)
     publish(folder)
     return Collection.open(folder)
@@ -238,7 +240,7 @@ def test_nothing_to_build_from_is_an_error(
     encoders: Encoders, tmp_path: Path, given: list[Item | Rejected | None]
 ) -> None:
     with pytest.raises(BuildError, match=rf"{len(given)} rows were rejected, .*quarantine\.csv says why"):
-        embed(Listed(given, tmp_path), encoders, encoders.bundle, tmp_path / "none", engine_name="onnx")
+        embed(Listed(given, tmp_path), LocalRunner(encoders), encoders.bundle, tmp_path / "none", engine_name="onnx")
     assert (staging_folder(tmp_path / "none") / "quarantine.csv").is_file()
 
 

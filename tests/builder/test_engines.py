@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from builder.engines import TorchEngine, open_engine
 from promptsearch.bundle import Bundle
@@ -34,6 +35,6 @@ def test_both_engines_give_the_same_vectors_of_pictures(engine: TorchEngine, enc
 
 def test_engines_have_names(vit_bundle: Bundle) -> None:
     assert isinstance(open_engine("onnx", vit_bundle), Encoders)
-    assert isinstance(open_engine("torch", vit_bundle), TorchEngine)
+    assert isinstance(open_engine("torch", vit_bundle, threads=torch.get_num_threads()), TorchEngine)
     with pytest.raises(BuildError, match="'jax' is no engine; there are onnx, torch"):
         open_engine("jax", vit_bundle)

@@ -8,6 +8,7 @@ from pathlib import Path
 from builder.embed import embed
 from builder.index import index
 from builder.publish import publish
+from builder.runners.local import LocalRunner
 from builder.sources import Item, Source
 from builder.sources.picture import FilePicture
 from promptsearch.encoders import Encoders
@@ -98,7 +99,7 @@ def write(folder: Path, encoders: Encoders) -> Path:
         "words": Words(folder / "words"),
     }
     for name, source in sources.items():
-        embed(source, encoders, encoders.bundle, indices / name, engine_name="onnx")
+        embed(source, LocalRunner(encoders), encoders.bundle, indices / name, engine_name="onnx")
         index(indices / name)
         publish(indices / name)
     return indices
