@@ -6,12 +6,15 @@ import asyncio
 import logging
 from contextlib import suppress
 
-from service.catalogue import Catalogue
+from promptsearch.errors import VersionPending
+from service.catalogue import Catalogue, Served
 from service.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
 EVERY = 1.0  # seconds between two looks at the disk, which cost a `stat` for each collection
+PATIENCE = 2.0  # seconds that a request waits for such a look
+RETRY_AFTER = 1  # seconds, where that was not long enough: another replica may well have the version
 
 
 class Reloading:
@@ -21,6 +24,8 @@ class Reloading:
         self._catalogue = catalogue
         self._metrics = metrics
         self._asked = asyncio.Event()
+        self._one_at_a_time = asyncio.Lock()
+        self._searches: dict[tuple[str, str], asyncio.Task[None]] = {}  # for versions of collections
 
     def ask(self) -> None:
         """Look now, and try again what was refused (SIGHUP)."""
@@ -35,7 +40,44 @@ class Reloading:
             self._asked.clear()
             await self._look(everything=everything)
 
+    async def find(self, served: Served, version: str) -> Served:
+        """The version of a collection in which a cursor goes on; `served` where it is gone, which will say so.
+
+        Replicas see a new version at different times, so a cursor may come from one that this process has not seen yet,
+        or from before it began: then it looks for it now. Raises VersionPending where that takes long.
+        """
+        name = served.name
+        if found := self._catalogue.version(name, version):
+            return found
+        key = (name, version)
+        search = self._searches.get(key)
+        if search is None:
+            search = self._searches[key] = asyncio.create_task(self._search(name, version))
+            search.add_done_callback(lambda _: self._searches.pop(key))
+        await asyncio.wait([search], timeout=PATIENCE)
+        if found := self._catalogue.version(name, version):
+            return found
+        if not search.done() or self._catalogue.awaits(name, version):
+            raise VersionPending(
+                f"this cursor belongs to version {version}, which is not served here yet: ask again", RETRY_AFTER
+            )
+        return served
+
+    async def _search(self, name: str, version: str) -> None:
+        await asyncio.to_thread(self._catalogue.mirrors.look)
+        await self._look(everything=False)
+        async with self._one_at_a_time:
+            if self._catalogue.version(name, version) is None:
+                try:
+                    await asyncio.to_thread(self._catalogue.reopen, name, version)
+                except Exception:  # whatever is wrong with what is not current any more
+                    log.exception("version %s of collection %s cannot be opened again", version, name)
+
     async def _look(self, *, everything: bool) -> None:
+        async with self._one_at_a_time:
+            await self._look_alone(everything=everything)
+
+    async def _look_alone(self, *, everything: bool) -> None:
         before = {name: served.collection.version for name, served in self._catalogue.served.items()}
         try:
             refused = await asyncio.to_thread(lambda: self._catalogue.refresh(everything=everything))
