@@ -44,11 +44,20 @@ def one_at_a_time(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
+def bring_collection(url: str, cache: Path) -> Path:
+    """The folder, in a cache, of one collection at a URL, as it is there now; raises as `Mirror` does."""
+    parent, _, name = url.rstrip("/").rpartition("/")
+    mirror = Mirror(parent, cache)
+    while not mirror.switch(name, mirror.fetch(name).version):
+        pass  # a newer one was published meanwhile
+    return mirror.folder / name
+
+
 class Mirror:
     """The collections at one URL. `folder` is an indices folder.
 
-    Methods raise StoreError where the store cannot be reached, and CollectionError where what it holds is damaged. Safe
-    for several processes on one cache.
+    Methods raise StoreError where the store cannot be reached, CollectionError where what it holds is damaged, and
+    UnknownCollection where it is not there. Safe for several processes on one cache.
     """
 
     def __init__(self, url: str, cache: Path) -> None:
@@ -74,18 +83,15 @@ class Mirror:
         return stamps
 
     def fetch(self, name: str) -> Manifest:
-        """The version that the store's `current` names, every file of it brought and checked, but not current here yet.
-
-        Raises UnknownCollection where there is none.
-        """
+        """What the store's `current` names, with every file brought and checked; it is not current here yet."""
         with one_at_a_time(self.folder, name):
             return self._fetch(name, self._current(name))
 
-    def switch(self, name: str, version: str) -> None:
-        """Make a version that was fetched the current one here, if it still is in the store."""
+    def switch(self, name: str, version: str) -> bool:
+        """Make a version that was fetched the current one here, if it still is that in the store."""
         with one_at_a_time(self.folder, name):
             if self._current(name) != version:
-                return
+                return False
             collection, entries = self.folder / name, self.store.entries(name)
             self._place(name, version)
             self._bring_hidden(name, entries.get(FILES.hidden))
@@ -97,6 +103,7 @@ class Mirror:
             # How long ago it was replaced there decides how long the version before is asked for.
             if (modified := entries[FILES.current].modified) is not None:
                 os.utime(collection / FILES.current, (modified, modified))
+            return True
 
     def fetch_previous(self, name: str, within: float) -> None:
         """The version before the current one, too, where it was replaced in the last `within` seconds."""

@@ -144,20 +144,27 @@ class Catalogue:
         self._publish()
         return refused
 
-    def reopen(self, name: str, version: str) -> None:
-        """Open the version before the current one, if that is what this is and it was replaced within the time that it
-        is kept: by a process that began later. One thread at a time, as for `refresh`."""
-        folder = self._folder(name)
-        served, versions = self._open.get(folder), folder / FILES.versions
-        if served is None or name in self._before:
-            return
-        others = [path.name for path in versions.iterdir() if path != served.collection.folder]
-        if version != max(others, default=None):  # their names are times
-            return
-        left = KEPT - (time.time() - (folder / FILES.current).stat().st_mtime)
-        if left > 0:
-            before = self._open_version(folder, versions / version, served.hidden, _bundles(self.mirrors.models))
-            self._before[name] = (before, time.monotonic() + left)
+    def reopen(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Open those of these versions (name, version) that are the one before the current, and were replaced within
+        the time that it is kept: by a process that began later. One thread at a time, as for `refresh`."""
+        for name, version in wanted:
+            folder = self._folder(name)
+            served, versions = self._open[folder], folder / FILES.versions
+            try:
+                others = [path.name for path in versions.iterdir() if path != served.collection.folder]
+                left = KEPT - (time.time() - (folder / FILES.current).stat().st_mtime)
+            except FileNotFoundError:
+                continue
+            # Their names are times.
+            if version == max(others, default=None) and left > 0 and name not in self._before:
+                try:
+                    before = self._open_version(
+                        folder, versions / version, served.hidden, _bundles(self.mirrors.models)
+                    )
+                except ArtefactError as error:
+                    log.warning("version %s of collection %s cannot be opened again: %s", version, name, error)
+                else:
+                    self._before[name] = (before, time.monotonic() + left)
 
     def close(self) -> None:
         self.mirrors.close()
@@ -165,7 +172,7 @@ class Catalogue:
             served.collection.close()
 
     def _folder(self, name: str) -> Path:
-        return next(folder for folder, served in self._open.items() if served.name == name)
+        return next(folder for folder in self._open.copy() if folder.name == name)
 
     def _changed(self, folder: Path, models: object) -> bool:
         """Whether it may be served otherwise than it is. Where something is wrong, another model may mend it."""

@@ -24,8 +24,9 @@ class Reloading:
         self._catalogue = catalogue
         self._metrics = metrics
         self._asked = asyncio.Event()
-        self._one_at_a_time = asyncio.Lock()
-        self._searches: dict[tuple[str, str], asyncio.Task[None]] = {}  # for versions of collections
+        self._one_at_a_time, self._searching = asyncio.Lock(), asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None  # the search for versions that has not begun yet
+        self._wanted: set[tuple[str, str]] = set()  # … and for which, of which collections
 
     def ask(self) -> None:
         """Look now, and try again what was refused (SIGHUP)."""
@@ -49,29 +50,28 @@ class Reloading:
         name = served.name
         if found := self._catalogue.version(name, version):
             return found
-        key = (name, version)
-        search = self._searches.get(key)
-        if search is None:
-            search = self._searches[key] = asyncio.create_task(self._search(name, version))
-            search.add_done_callback(lambda _: self._searches.pop(key))
+        self._wanted.add((name, version))
+        self._next = self._next or asyncio.create_task(self._search())
+        search = self._next
         await asyncio.wait([search], timeout=PATIENCE)
         if found := self._catalogue.version(name, version):
             return found
-        if not search.done() or self._catalogue.awaits(name, version):
+        if not search.done() or await asyncio.to_thread(self._catalogue.awaits, name, version):
             raise VersionPending(
                 f"this cursor belongs to version {version}, which is not served here yet: ask again", RETRY_AFTER
             )
         return served
 
-    async def _search(self, name: str, version: str) -> None:
-        await asyncio.to_thread(self._catalogue.mirrors.look)
-        await self._look(everything=False)
-        async with self._one_at_a_time:
-            if self._catalogue.version(name, version) is None:
-                try:
-                    await asyncio.to_thread(self._catalogue.reopen, name, version)
-                except Exception:  # whatever is wrong with what is not current any more
-                    log.exception("version %s of collection %s cannot be opened again", version, name)
+    async def _search(self) -> None:
+        """One for all that wait: one goes on, and those that come meanwhile wait for the next."""
+        async with self._searching:
+            wanted, self._next, self._wanted = self._wanted, None, set()
+            await asyncio.to_thread(self._catalogue.mirrors.look)
+            await self._look(everything=False)
+            missing = [one for one in wanted if self._catalogue.version(*one) is None]
+            if missing:
+                async with self._one_at_a_time:
+                    await asyncio.to_thread(self._catalogue.reopen, missing)
 
     async def _look(self, *, everything: bool) -> None:
         async with self._one_at_a_time:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import boto3
+import httpx
 from moto.server import ThreadedMotoServer
 
 BUCKET = "bucket"
@@ -47,6 +48,7 @@ def object_store() -> Iterator[ObjectStore]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
+    httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # what it holds is the process's, not this server's
     options = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     bucket = boto3.resource("s3", endpoint_url=endpoint, **options).create_bucket(Bucket=BUCKET)
     store = ObjectStore(f"s3://{BUCKET}", {**_KEYS, "AWS_ENDPOINT_URL": endpoint}, bucket)
