@@ -111,12 +111,17 @@ class Catalogue:
         return None
 
     def awaits(self, name: str, version: str) -> bool:
-        """Whether a version that is not open may be before long: it is current on disk, or on its way from a store."""
+        """Whether a version that is not open may be before long: as it is current on disk, or on its way here, which
+        one must be that is newer than all that are here."""
         folder = self._folder(name)
+        if self.mirrors.behind(folder):
+            return True
         try:
-            return self.mirrors.behind(folder) or current_version(folder).name == version
+            current = current_version(folder).name
         except (ArtefactError, UnknownCollection):
             return False
+        known = [path.name for path in (folder / FILES.versions).iterdir()]
+        return version == current or version > max(known)  # their names are times
 
     def encoders(self) -> set[Encoders]:
         """Those of all versions that are open."""

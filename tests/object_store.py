@@ -24,13 +24,15 @@ class ObjectStore:
     url: str
     environment: Mapping[str, str]
     bucket: Any
+    server: ThreadedMotoServer
     requests: list[str] = field(default_factory=list)  # method and path of each, such as "GET /bucket/indices/…"
 
     def sent(self) -> list[str]:
         """The keys of the objects whose content was asked for."""
         return [match[1] for line in self.requests if (match := re.match(rf"GET /{BUCKET}/([^? ]+)$", line))]
 
-    def keys(self) -> set[str]:
+    def objects(self) -> set[str]:
+        """Their keys."""
         return {one.key for one in self.bucket.objects.all()}
 
     def read(self, key: str) -> bytes:
@@ -39,6 +41,16 @@ class ObjectStore:
 
     def write(self, key: str, data: bytes) -> None:
         self.bucket.Object(key).put(Body=data)
+
+    def break_down(self) -> None:
+        """Refuse connections, until `mend`."""
+        self.server.stop()
+
+    def mend(self) -> None:
+        """Answer again at the same address, with what was there."""
+        host, port = self.environment["AWS_ENDPOINT_URL"].removeprefix("http://").split(":")
+        self.server = ThreadedMotoServer(host, int(port), verbose=False)
+        self.server.start()
 
 
 @contextmanager
@@ -51,7 +63,7 @@ def object_store() -> Iterator[ObjectStore]:
     httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # what it holds is the process's, not this server's
     options = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     bucket = boto3.resource("s3", endpoint_url=endpoint, **options).create_bucket(Bucket=BUCKET)
-    store = ObjectStore(f"s3://{BUCKET}", {**_KEYS, "AWS_ENDPOINT_URL": endpoint}, bucket)
+    store = ObjectStore(f"s3://{BUCKET}", {**_KEYS, "AWS_ENDPOINT_URL": endpoint}, bucket, server)
     log = logging.getLogger("werkzeug")
     listening = _Listening(store.requests)
     level, log.level = log.level, logging.INFO
@@ -61,7 +73,7 @@ def object_store() -> Iterator[ObjectStore]:
     finally:
         log.removeHandler(listening)
         log.level = level
-        server.stop()
+        store.server.stop()
 
 
 class _Listening(logging.Handler):
