@@ -42,7 +42,7 @@ def upload_collection(collection: Path, store: Store) -> tuple[Manifest, Uploade
 
 def upload_model(folder: Path, store: Store) -> tuple[Bundle, Uploaded]:
     """A bundle with its licences. Raises BundleError where it is damaged, and StoreError."""
-    bundle, name = Bundle.open(folder), folder.resolve().name
+    bundle, name = Bundle.open(folder), folder.absolute().name
     bundle.verify()
     licences = {
         str(path.relative_to(folder)): sha256_of(path)
