@@ -166,7 +166,7 @@ class Catalogue:
                     before = self._open_version(
                         folder, versions / version, served.hidden, _bundles(self.mirrors.models)
                     )
-                except ArtefactError as error:
+                except Exception as error:  # its cursors are gone, and that is all
                     log.warning("version %s of collection %s cannot be opened again: %s", version, name, error)
                 else:
                     self._before[name] = (before, time.monotonic() + left)

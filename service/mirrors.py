@@ -67,7 +67,7 @@ class Mirrors:
             for folder in self._seen.copy()
             if folder.parent == self._collections[url].folder
         }
-        return {**unreachable, **self._without, **self._failed}
+        return {**unreachable, **self._without.copy(), **self._failed.copy()}
 
     def behind(self, folder: Path) -> bool:
         """Whether the store has a newer version of a collection than its folder here, as far as is known."""
