@@ -113,6 +113,8 @@ class Catalogue:
     def awaits(self, name: str, version: str) -> bool:
         """Whether a version that is not open may be before long: as it is current on disk, or on its way here, which
         one must be that is newer than all that are here."""
+        if any(one.collection.version == version for one in self.served.values()):
+            return False  # it is another collection's
         folder = self._folder(name)
         if self.mirrors.behind(folder):
             return True
