@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from builder.original import Exportable
     from builder.runners import Runner
     from builder.runners.cluster import Cluster
+    from builder.upload import Uploaded
 
 
 def parser() -> argparse.ArgumentParser:
@@ -118,7 +119,20 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("version", metavar="VERSION", help="as `list` shows it")
         _add_indices(command)
         command.set_defaults(run=run)
+    upload = commands.add_parser("upload", help="a collection to an object store that services start from")
+    upload.add_argument("collection", metavar="NAME", help="the collection's name")
+    _add_store(upload, "s3://bucket/indices")
+    _add_indices(upload)
+    upload.set_defaults(run=run_upload)
+    upload_model = commands.add_parser("upload-model", help="a model bundle to an object store")
+    upload_model.add_argument("model", type=Path, metavar="models/NAME", help="the bundle's folder")
+    _add_store(upload_model, "s3://bucket/models")
+    upload_model.set_defaults(run=run_upload_model)
     return top
+
+
+def _add_store(command: argparse.ArgumentParser, example: str) -> None:
+    command.add_argument("--to", required=True, metavar="URL", help=f"such as {example}")
 
 
 def _add_collection(command: argparse.ArgumentParser) -> None:
@@ -363,6 +377,26 @@ def run_unhide(arguments: argparse.Namespace) -> None:
 def run_delete_version(arguments: argparse.Namespace) -> None:
     freed = delete_version(_collection(arguments), arguments.version)
     print(f"deleted version {arguments.version} of {arguments.collection}: {format_size(freed)}")
+
+
+def run_upload(arguments: argparse.Namespace) -> None:
+    from builder.upload import upload_collection
+    from promptsearch.stores import Store
+
+    manifest, uploaded = upload_collection(_collection(arguments), Store(arguments.to))
+    print(f"{arguments.to} has {arguments.collection} version {manifest.version}: {_sent(uploaded)}")
+
+
+def run_upload_model(arguments: argparse.Namespace) -> None:
+    from builder.upload import upload_model
+    from promptsearch.stores import Store
+
+    bundle, uploaded = upload_model(arguments.model, Store(arguments.to))
+    print(f"{arguments.to} has the model {bundle.name}: {_sent(uploaded)}")
+
+
+def _sent(uploaded: Uploaded) -> str:
+    return f"{uploaded.sent} files sent ({format_size(uploaded.bytes)}), {uploaded.there} were there"
 
 
 def _collection(arguments: argparse.Namespace) -> Path:

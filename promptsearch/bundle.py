@@ -119,10 +119,23 @@ class Bundle:
         """Read `folder/model.json`; raises BundleError where it is missing, damaged or of another schema."""
         path = folder / FILES.model
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
+            bundle = cls.parse(folder, path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise BundleError(f"{folder} is no model bundle: it has no {FILES.model}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, UnicodeDecodeError) as error:
+            raise BundleError(f"{path} cannot be read: {error}") from error
+        missing = [name for name in bundle.files if not bundle.path(name).is_file()]
+        if missing:
+            raise BundleError(f"{folder} is incomplete: {', '.join(missing)} missing; export it again")
+        return bundle
+
+    @classmethod
+    def parse(cls, folder: Path, text: str) -> Bundle:
+        """The bundle in `folder` whose `model.json` has this text, whatever else is there; raises BundleError."""
+        path = folder / FILES.model
+        try:
+            data = json.loads(text)
+        except ValueError as error:
             raise BundleError(f"{path} cannot be read: {error}") from error
         found = data.get("schema_version") if isinstance(data, dict) else None
         if found != SCHEMA_VERSION:
@@ -130,13 +143,9 @@ class Bundle:
                 f"{path} has schema version {found}, this program reads {SCHEMA_VERSION}: export it again"
             )
         try:
-            bundle = cls._parse(folder, data)
+            return cls._parse(folder, data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BundleError(f"{path} is not a valid model description: {error!r}") from error
-        missing = [name for name in bundle.files if not bundle.path(name).is_file()]
-        if missing:
-            raise BundleError(f"{folder} is incomplete: {', '.join(missing)} missing; export it again")
-        return bundle
 
     @classmethod
     def _parse(cls, folder: Path, data: Mapping[str, Any]) -> Bundle:

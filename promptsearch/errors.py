@@ -19,7 +19,9 @@ PromptSearchError
 ├── RateExceeded            one client asks more often than it may
 ├── Overloaded              more is asked than can be answered in time
 ├── NotReady                the service cannot answer searches now
+├── VersionPending          the version that a cursor names is there, but not served here yet
 ├── ServiceError            a service that cannot be reached, or whose answer is none of these
+├── StoreError              an object store that cannot be reached, or does not allow what is asked
 ├── NotInstalled            a package that is needed for what is asked, and not there
 ├── ArtefactError           what lies on disk is damaged or does not belong together
 │   ├── BundleError         a model bundle
@@ -131,6 +133,16 @@ class NotReady(PromptSearchError):
     slug = "not-ready"
 
 
+class VersionPending(PromptSearchError):
+    """`retry_after`: seconds until it may be served."""
+
+    slug = "version-pending"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class ServiceError(PromptSearchError):
     """`type` and `detail` are those of its problem document; None, like `status`, where there was none."""
 
@@ -143,6 +155,10 @@ class ServiceError(PromptSearchError):
         self.status = status
         self.type = type
         self.detail = detail
+
+
+class StoreError(PromptSearchError):
+    slug = "store-failed"
 
 
 class NotInstalled(PromptSearchError):

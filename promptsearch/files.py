@@ -17,9 +17,14 @@ def sha256_of(path: Path) -> str:
 
 def replace_text(path: Path, text: str) -> None:
     """Write `text` so that a reader, or a crash at any moment, sees the old file or the new one, never a part."""
+    replace_bytes(path, text.encode())
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    """The same with bytes."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(text)
+    with partial.open("wb") as file:
+        file.write(data)
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)

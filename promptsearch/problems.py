@@ -7,7 +7,15 @@ from typing import Any
 
 import httpx
 
-from promptsearch.errors import PROBLEM, NoVectors, Overloaded, PromptSearchError, RateExceeded, ServiceError
+from promptsearch.errors import (
+    PROBLEM,
+    NoVectors,
+    Overloaded,
+    PromptSearchError,
+    RateExceeded,
+    ServiceError,
+    VersionPending,
+)
 from promptsearch.manifest import KINDS
 
 _SHOWN = 200  # characters of an answer that is no problem document
@@ -34,7 +42,7 @@ def error_of_problem(document: Mapping[str, Any], retry_after: int = 1) -> Promp
         if error.slug == slug:
             return error
     found = {one.slug: one for one in _kinds(PromptSearchError) if "slug" in vars(one)}.get(slug)
-    if found is RateExceeded or found is Overloaded:
+    if found is RateExceeded or found is Overloaded or found is VersionPending:
         return found(detail, retry_after)
     if found is None or not type.startswith(PROBLEM):
         return ServiceError(detail, status=document.get("status"), type=type, detail=detail)

@@ -21,7 +21,6 @@ from promptsearch.collection import Collection
 from promptsearch.cursor import Cursor
 from promptsearch.encoders import Encoders
 from promptsearch.errors import (
-    ArtefactError,
     CursorError,
     EmptyQuery,
     ModelMismatch,
@@ -33,6 +32,8 @@ from promptsearch.filters import Filter
 from promptsearch.items import Image
 from promptsearch.listing import Listing
 from promptsearch.manifest import Kind
+from promptsearch.mirror import CACHE, bring_collection
+from promptsearch.model_mirror import ModelMirror
 from promptsearch.models import bundle_for, bundles_in
 from promptsearch.notes import cut_note
 from promptsearch.picture import open_picture
@@ -52,6 +53,7 @@ from promptsearch.results import (
 )
 from promptsearch.search import Options
 from promptsearch.stages import Stage, Stopwatch, untimed
+from promptsearch.stores import is_url
 from promptsearch.terms import Term
 
 Place = str | os.PathLike[str]
@@ -67,33 +69,42 @@ def open(
     models: Place | Sequence[Place] | None = None,
     files: Place | None = None,
     precision: str = "fp32",
+    cache: Place = CACHE,
 ) -> Searcher:
     """The current version of a collection, without what is taken down.
 
     `models`: folders of model bundles, of which the one is used that the collection was built with; unless said,
     `models` beside the folder that the collection lies in, then the one in the working directory. `files`: the folder
-    of the collection's original pictures, if they are there. Raises UnknownCollection, and ArtefactError where the
-    collection is damaged or its model not there.
+    of the collection's original pictures, if they are there. A collection and models may also be URLs of an object
+    store, such as `s3://bucket/indices/emoji`: what is needed is brought to `cache`. Raises UnknownCollection,
+    ArtefactError where the collection is damaged or its model not there, and for URLs StoreError and NotInstalled.
     """
-    folder = Path(collection)
-    if models is None:
-        places = [folder.resolve().parent.parent / "models", Path("models")]
+    folder = bring_collection(str(collection), Path(cache)) if is_url(collection) else Path(collection)
+    if models is not None:
+        places = [models] if isinstance(models, str | os.PathLike) else [*models]
+    elif is_url(collection):
+        places = [str(collection).rstrip("/").rsplit("/", 2)[0] + "/models", "models"]
     else:
-        places = [Path(models)] if isinstance(models, str | os.PathLike) else [Path(one) for one in models]
+        places = [folder.resolve().parent.parent / "models", "models"]
     opened = Collection.open(folder)
     try:
-        bundle = _bundle(opened, places)
-    except ArtefactError:
+        bundle = _bundle(opened, places, Path(cache))
+    except PromptSearchError:
         opened.close()
         raise
     return Searcher(opened, folder.resolve().name, bundle, precision, None if files is None else Path(files))
 
 
-def _bundle(collection: Collection, places: Iterable[Path]) -> Bundle:
+def _bundle(collection: Collection, places: Sequence[Place], cache: Path) -> Bundle:
+    wanted = collection.manifest.model
     wrong: list[str] = []
-    found = bundles_in(places, lambda _path, error: wrong.append(str(error)))
+    folders = [Path(one) for one in places if not is_url(one)]
+    found = bundles_in(folders, lambda _path, error: wrong.append(str(error)))
+    if all(bundle.identity != wanted.identity for bundle in found):  # what is here already need not be brought
+        mirrors = [ModelMirror(str(one), cache) for one in places if is_url(one)]
+        found += bundles_in((mirror.folder for mirror in mirrors if mirror.fetch(wanted)), lambda *_: None)
     try:
-        return collection.require_model(bundle_for(collection.manifest.model, found))
+        return collection.require_model(bundle_for(wanted, found))
     except ModelMismatch as error:
         looked = "; ".join([f"looked for it in {', '.join(map(str, places))}", *wrong])
         raise ModelMismatch(f"{error} ({looked})") from None

@@ -46,8 +46,9 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Shedding]]:
         workers = Workers(threads(settings.workers))
-        searching = Searching(settings, catalogue, workers, app.state.metrics)
-        reloading, readiness = Reloading(catalogue, app.state.metrics), Readiness(catalogue, searching)
+        reloading = Reloading(catalogue, app.state.metrics)
+        searching = Searching(settings, catalogue, reloading, workers, app.state.metrics)
+        readiness = Readiness(catalogue, searching)
         app.state.catalogue, app.state.searching = catalogue, searching
         app.state.fetching = Fetching(settings.max_upload_bytes) if settings.image_urls else None
         app.state.reloading, app.state.readiness = reloading, readiness

@@ -23,12 +23,12 @@ from promptsearch.hidden import read_hidden
 from promptsearch.manifest import FILES, current_version
 from promptsearch.models import bundle_for, bundles_in
 from service.batching import Vector
+from service.mirrors import KEPT, Mirrors
 from service.settings import Settings
 from service.workers import threads
 
 log = logging.getLogger(__name__)
 
-KEPT = 600.0  # seconds that the version before the current one stays open, for cursors
 CHECK_TEXT = "a picture"
 
 _revisions = itertools.count()
@@ -65,6 +65,8 @@ class Catalogue:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.mirrors = Mirrors(settings)
+        self._elsewhere: Mapping[Path, str] = {}  # what is wrong with what lies in object stores
         self._open: dict[Path, Served] = {}
         self._wrong: dict[Path, str] = {}
         self._seen: dict[Path, tuple[object, object]] = {}
@@ -78,8 +80,9 @@ class Catalogue:
     def open(cls, settings: Settings) -> Catalogue:
         """Open what the settings name; raises StartError where nothing, or not the default, can be served."""
         catalogue = cls(settings)
-        catalogue.refresh()
         try:
+            catalogue.mirrors.start()
+            catalogue.refresh()
             catalogue.default = _default(settings, catalogue.served, catalogue.refused)
         except StartError:
             catalogue.close()
@@ -99,10 +102,28 @@ class Catalogue:
             raise UnknownCollection(f"collection {name} is not served: {self.refused[name]}")
         raise UnknownCollection(f"there is no collection {name!r}; served: {', '.join(self.served)}")
 
-    def version(self, served: Served, version: str) -> Served:
-        """That version of the collection, if it is the one before the current; else `served`, which will say so."""
-        before, _ = self._before.get(served.name, (served, 0.0))
-        return before if before.collection.version == version else served
+    def version(self, name: str, version: str) -> Served | None:
+        """That version of a collection, if it is the current one or the one before; else None."""
+        before, _ = self._before.get(name, (None, 0.0))
+        for one in (self.served.get(name), before):
+            if one is not None and one.collection.version == version:
+                return one
+        return None
+
+    def awaits(self, name: str, version: str) -> bool:
+        """Whether a version that is not open may be before long: as it is current on disk, or on its way here, which
+        one must be that is newer than all that are here."""
+        if any(one.collection.version == version for one in self.served.values()):
+            return False  # it is another collection's
+        folder = self._folder(name)
+        if self.mirrors.behind(folder):
+            return True
+        try:
+            current = current_version(folder).name
+        except (ArtefactError, UnknownCollection):
+            return False
+        known = [path.name for path in (folder / FILES.versions).iterdir()]
+        return version == current or version > max(known)  # their names are times
 
     def encoders(self) -> set[Encoders]:
         """Those of all versions that are open."""
@@ -115,21 +136,50 @@ class Catalogue:
         """
         now = time.monotonic()
         self._before = {name: (one, until) for name, (one, until) in self._before.items() if until > now}
-        folders = list(_collection_folders(self._settings.indices))
+        if everything:
+            self.mirrors.retry()
+        folders = list(_collection_folders(self.mirrors.indices))
         models = _signature(
-            path for folder in self._settings.models for path in sorted(folder.glob(f"*/{BUNDLE_FILES.model}"))
+            path for folder in self.mirrors.models for path in sorted(folder.glob(f"*/{BUNDLE_FILES.model}"))
         )
         changed = [folder for folder in folders if everything or self._changed(folder, models)]
-        bundles = _bundles(self._settings.models) if changed else []
+        bundles = _bundles(self.mirrors.models) if changed else []
         refused = [folder.name for folder in changed if not self._refresh(folder, bundles)]
+        refused += self._look_elsewhere()
         for folder in self._open.keys() - set(folders):
             self._keep(folder, f"{folder} is no longer there")
         self._publish()
         return refused
 
+    def reopen(self, wanted: Iterable[tuple[str, str]]) -> None:
+        """Open those of these versions (name, version) that are the one before the current, and were replaced within
+        the time that it is kept: by a process that began later. One thread at a time, as for `refresh`."""
+        for name, version in wanted:
+            folder = self._folder(name)
+            served, versions = self._open[folder], folder / FILES.versions
+            try:
+                others = [path.name for path in versions.iterdir() if path != served.collection.folder]
+                left = KEPT - (time.time() - (folder / FILES.current).stat().st_mtime)
+            except FileNotFoundError:
+                continue
+            # Their names are times.
+            if version == max(others, default=None) and left > 0 and name not in self._before:
+                try:
+                    before = self._open_version(
+                        folder, versions / version, served.hidden, _bundles(self.mirrors.models)
+                    )
+                except Exception as error:  # its cursors are gone, and that is all
+                    log.warning("version %s of collection %s cannot be opened again: %s", version, name, error)
+                else:
+                    self._before[name] = (before, time.monotonic() + left)
+
     def close(self) -> None:
+        self.mirrors.close()
         for served in (*self._open.values(), *(before for before, _ in self._before.values())):
             served.collection.close()
+
+    def _folder(self, name: str) -> Path:
+        return next(folder for folder in self._open.copy() if folder.name == name)
 
     def _changed(self, folder: Path, models: object) -> bool:
         """Whether it may be served otherwise than it is. Where something is wrong, another model may mend it."""
@@ -187,15 +237,27 @@ class Catalogue:
         """Go on with what is served of it, if anything, and say once what is wrong."""
         if self._wrong.get(folder) != why:
             self._wrong[folder] = why
-            stays = self._open.get(folder)
-            if stays is None:
-                log.error("collection %s is not served: %s", folder.name, why)
-            else:
-                log.error("collection %s stays at version %s: %s", folder.name, stays.collection.version, why)
+            self._tell(folder, why)
+
+    def _look_elsewhere(self) -> list[str]:
+        """What object stores have and could not be brought; the names of those of which that is new."""
+        before, self._elsewhere = self._elsewhere, self.mirrors.wrong
+        new = [folder for folder, why in self._elsewhere.items() if before.get(folder) != why]
+        for folder in new:
+            self._tell(folder, self._elsewhere[folder])
+        return [folder.name for folder in new]
+
+    def _tell(self, folder: Path, why: str) -> None:
+        stays = self._open.get(folder)
+        if stays is None:
+            log.error("collection %s is not served: %s", folder.name, why)
+        else:
+            log.error("collection %s stays at version %s: %s", folder.name, stays.collection.version, why)
 
     def _publish(self) -> None:
-        self.outdated = {folder.name: why for folder, why in self._wrong.items() if folder in self._open}
-        self.refused = {folder.name: why for folder, why in self._wrong.items() if folder not in self._open}
+        wrong = {**self._wrong, **self._elsewhere}
+        self.outdated = {folder.name: why for folder, why in wrong.items() if folder in self._open}
+        self.refused = {folder.name: why for folder, why in wrong.items() if folder not in self._open}
         self.served = {served.name: served for _, served in sorted(self._open.items(), key=lambda one: one[1].name)}
 
 

@@ -80,3 +80,5 @@ def configure() -> None:
     ACCESS.addHandler(requests)
     ACCESS.propagate = False
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a client's malformed form is no news here
+    for name in ("botocore", "aiobotocore"):  # where each found its credentials
+        logging.getLogger(name).setLevel(logging.WARNING)

@@ -33,6 +33,7 @@ _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
     (errors.RateExceeded, HTTPStatus.TOO_MANY_REQUESTS),
     (errors.Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.NotReady, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.VersionPending, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 
@@ -128,7 +129,7 @@ async def _of_ours(request: Request, error: Exception) -> JSONResponse:
 def _headers(error: errors.PromptSearchError) -> dict[str, str]:
     if isinstance(error, errors.KeyNeeded):
         return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, errors.RateExceeded | errors.Overloaded):
+    if isinstance(error, errors.RateExceeded | errors.Overloaded | errors.VersionPending):
         return {"Retry-After": str(error.retry_after)}
     return {}
 

@@ -32,6 +32,7 @@ from service.cache import Cache
 from service.catalogue import CHECK_TEXT, Catalogue, Served
 from service.departures import while_connected
 from service.metrics import Metrics
+from service.reloading import Reloading
 from service.settings import Settings
 from service.timing import Timing
 from service.workers import Workers
@@ -54,8 +55,11 @@ class Searching:
     """All that one process computes. Its methods raise what is listed for queries in `promptsearch/errors.py`, and
     Overloaded."""
 
-    def __init__(self, settings: Settings, catalogue: Catalogue, workers: Workers, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, catalogue: Catalogue, reloading: Reloading, workers: Workers, metrics: Metrics
+    ) -> None:
         self._catalogue = catalogue
+        self._reloading = reloading
         self._workers = workers
         self._metrics = metrics
         self._max_pixels = settings.max_pixels
@@ -81,7 +85,7 @@ class Searching:
             if cursor.search.kind != kind:
                 other = cursor.search.kind
                 raise CursorError(f"this cursor continues a search for {other}: send it to /search/{other}")
-            served, work = self._catalogue.version(served, cursor.version), "search"
+            served, work = await self._reloading.find(served, cursor.version), "search"
         else:
             query.options.check(kind)
             served.collection.index("images" if query.options.via else kind)  # before anything is encoded
@@ -107,7 +111,7 @@ class Searching:
 
     async def similar(self, request: Request, kind: Kind, id: str, query: Query) -> bytes:
         """The JSON of what is nearest to one item of the collection."""
-        served, cursor = self._continued(query)
+        served, cursor = await self._continued(query)
         items = served.collection.items
         row = await self.item(request, lambda: (items.image(id) if kind == "images" else items.prompt(id)).row)
         if cursor is not None and row not in cursor.search.exclude:
@@ -116,7 +120,7 @@ class Searching:
 
     async def of_prompt(self, request: Request, id: str, query: Query) -> bytes:
         """The JSON of the images of one prompt."""
-        served, cursor = self._continued(query)
+        served, cursor = await self._continued(query)
         items = served.collection.items
         prompt = await self.item(request, lambda: items.prompt(id))
         condition = {"prompt": prompt.text}
@@ -124,13 +128,13 @@ class Searching:
             raise CursorError(_OTHER_SEARCH)
         return await self.search(request, "images", query.within(condition))
 
-    def _continued(self, query: Query) -> tuple[Served, Cursor | None]:
+    async def _continued(self, query: Query) -> tuple[Served, Cursor | None]:
         """What a query is asked of: where it goes on, the version that it began with."""
         served = self._catalogue[query.collection]
         if query.cursor is None:
             return served, None
         cursor = Cursor.decode(query.cursor)
-        return self._catalogue.version(served, cursor.version), cursor
+        return await self._reloading.find(served, cursor.version), cursor
 
     async def nearest(
         self,

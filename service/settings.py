@@ -9,6 +9,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
+from promptsearch.mirror import CACHE
+from promptsearch.stores import is_url
 from service.rates import parse_rate
 
 MEBIBYTE = 2**20
@@ -29,8 +31,14 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for every network")
     port: int = Field(default=8000, ge=0, le=65535, description="0 takes a free one")
-    models: Annotated[list[Path], NoDecode] = Field(default=[Path("models")], description="folders of model bundles")
-    indices: Annotated[list[Path], NoDecode] = Field(default=[Path("indices")], description="folders of collections")
+    # A place that is a string is the URL of an object store.
+    models: Annotated[list[Path | str], NoDecode] = Field(
+        default=[Path("models")], description="folders of model bundles, or URLs such as s3://bucket/models"
+    )
+    indices: Annotated[list[Path | str], NoDecode] = Field(
+        default=[Path("indices")], description="folders of collections, or URLs such as s3://bucket/indices"
+    )
+    cache: Path = Field(default=CACHE, description="folder for what is brought from URLs")
     collection: str | None = Field(
         default=None, description="the one that is meant where a request names none; the only one is"
     )
@@ -88,7 +96,7 @@ class Settings(BaseSettings):
 
     @field_validator("models", "indices", mode="after")
     @classmethod
-    def _not_empty(cls, value: list[Path]) -> list[Path]:
+    def _places(cls, value: list[Path | str]) -> list[Path | str]:
         if not value:
             raise ValueError("name at least one folder")
-        return value
+        return [str(place).rstrip("/") if is_url(place) else Path(place) for place in value]

@@ -21,6 +21,7 @@ from tests import open_clips, settings_table, source, web
 from tests.builder.sources import test_embeddings, test_img2dataset
 from tests.builder.sources.test_diffusiondb import CAT, FOX, row, write_metadata, write_zip
 from tests.builder.sources.test_folder import save
+from tests.object_store import object_store
 from tests.vectors import random_vectors
 from tests.workspace import ROOT, Running, free_port, make_workspace, running
 
@@ -68,7 +69,9 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     dim = Bundle.open(ROOT / "models" / "emoji").embedding_dim
     vectors = random_vectors(3, dim)
     test_embeddings.write(folder / "embeddings", 0, test_embeddings.rows(3), vectors, vectors)
-    with web.serving() as linked:
+    with web.serving() as linked, object_store() as store, pytest.MonkeyPatch.context() as environment:
+        for name, value in {**store.environment, "PROMPT_SEARCH_CACHE": str(folder.parent / "cache")}.items():
+            environment.setenv(name, value)
         links = [
             json.dumps({"raw_discord_data": {"image_uri": f"{linked.url}/good/{number}.png"}}) for number in (1, 2)
         ]

@@ -15,12 +15,16 @@ import pytest
 from promptsearch import __version__
 from tests import source
 from tests.containers.engine import Engine, compose
+from tests.drawing import as_bytes, picture
+from tests.service.load import wait_for
+from tests.service.paging import paging
 from tests.test_readme import CONTAINERS, commands
 from tests.workspace import ROOT, free_port, make_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PORTS = {"PORT": "8000", "PROXY_PORT": "8080", "PROMETHEUS_PORT": "9090", "GRAFANA_PORT": "3000"}
+MANY = 40  # pictures
 DEMO, OWN, SCALED, IMAGES = re.findall(r"```sh\n.*?^```$", CONTAINERS, re.DOTALL | re.MULTILINE)
 
 
@@ -113,6 +117,36 @@ def export(command: str, checkout: Checkout) -> None:
         assert "cannot be downloaded" in done.stdout + done.stderr
         model = "/opt/prompt-search/models/emoji models/ViT-B-32"
         checkout.run(f"docker compose run --rm --entrypoint cp exporter -r {model}")
+
+
+def test_no_client_notices_that_a_version_is_replaced_and_a_replica_dies(checkout: Checkout) -> None:
+    """Each replica sees the new version at another time, and the one that was killed begins after that."""
+    pictures = checkout.folder / "sources" / "many"
+    pictures.mkdir()
+    for number in range(MANY):
+        (pictures / f"{number}.png").write_bytes(as_bytes(picture(number)))
+    rows = "".join(f"{number}.png,picture {number}\n" for number in range(MANY))
+    (pictures / "manifest.csv").write_text("image,prompt\n" + rows)
+    build = "docker compose run --rm builder build manifest sources/many --model /opt/prompt-search/models/emoji"
+    checkout.run(f"{build} --collection many")
+    checkout.run("docker compose --profile scale up --detach proxy")
+    asked = f"{checkout.url('PROXY_PORT')}/search/images?collection=many&q="
+    for number in range(10):  # of both replicas
+        checkout.run(f"curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors '{asked}{number}'")
+    with paging(checkout.url("PROXY_PORT"), 3, "many") as found:
+        checkout.run(f"{build} --collection many")
+        wait_for(lambda: len(found.versions) == 2, "serve the new version")
+        one, _ = checkout.containers("replica")
+        checkout.run(f"docker kill --signal KILL {one}")
+        time.sleep(7)  # long enough for it to be tried again, and left out again
+        checkout.run(f"docker start {one}")
+        time.sleep(5)
+    assert found.failed == []
+    assert found.mixed == 0
+    assert found.rounds > 10
+    assert [len(order) for order in found.orders.values()] == [1] * len(found.orders)
+    for [ids] in found.orders.values():
+        assert len(ids) == len(set(ids)) == MANY
 
 
 def test_replicas_share_the_work_and_are_watched(checkout: Checkout) -> None:

@@ -22,7 +22,8 @@ MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
 KUBERNETES = "1.34"
 
 # Settings that are the container's own business, or that want a file in it.
-NOT_IN_COMPOSE = {"host", "port", "api_keys_file", "otlp_endpoint"}
+NOT_IN_COMPOSE = {"host", "port", "cache", "api_keys_file", "otlp_endpoint"}
+STORE = "AWS_"  # what begins so is not the service's own
 
 
 def check(*command: str | Path, folder: Path = ROOT) -> None:
@@ -73,7 +74,8 @@ def user_of(dockerfile: str) -> int:
 
 
 def test_compose_passes_every_setting_on() -> None:
-    passed = {name.removeprefix("PROMPT_SEARCH_").lower() for name in engine.compose()["x-settings"]}
+    settings = [name for name in engine.compose()["x-settings"] if not name.startswith(STORE)]
+    passed = {name.removeprefix("PROMPT_SEARCH_").lower() for name in settings}
     assert passed == set(Settings.model_fields) - NOT_IN_COMPOSE
 
 
@@ -82,6 +84,7 @@ def test_the_example_names_what_compose_reads() -> None:
     example = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert set(re.findall(r"\$\{([A-Z_]+)", files)) <= example
     settings = {f"PROMPT_SEARCH_{name}".upper() for name in Settings.model_fields}
+    settings |= set(engine.compose()["x-store"])
     assert example - set(re.findall(r"\$\{([A-Z_]+)", files)) - {"COMPOSE_FILE"} <= settings
 
 
@@ -125,7 +128,7 @@ def test_images_and_tests_have_the_same_packages() -> None:
         text = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
         return set(re.findall(r"^[\w.-]+==[^ \\;]+", text, re.MULTILINE))
 
-    for name in ("service", "builder", "export"):
+    for name in ("service", "builder", "export", "stores"):
         assert pinned(name)
         assert pinned(name) <= pinned("dev"), f"requirements/{name}.txt"
 
