@@ -1,6 +1,6 @@
 # prompt-search: the table of contents. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all setup-stores setup-download setup-client setup-peer setup-page demo test check format bench lock clean
+.PHONY: help setup setup-all setup-stores setup-milvus setup-download setup-client setup-peer setup-page demo test check format bench lock clean
 
 PORT ?= 8000
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
@@ -14,6 +14,7 @@ help: ## this list
 setup: .venv/.service ## .venv with the service and the torch-free builder
 setup-all: .venv/.all ## .venv completed with torch and the tests' tools
 setup-stores: .venv/.stores ## .venv with what object stores (s3://…) are reached with
+setup-milvus: .venv/.milvus ## .venv with Milvus's client, and Milvus Lite
 setup-download: .venv-download/.all ## .venv-download, what `python -m builder download` fetches pictures with
 setup-client: .venv-client/.all ## .venv-client, clip-retrieval's client and page, which the tests point at the service
 setup-page: tools/page/node_modules/.package-lock.json ## what checks the page: TypeScript, Biome and axe-core, by npm
@@ -98,6 +99,11 @@ clean: ## remove what was built: .venv, caches, collections
 .venv/.stores: .venv/.service requirements/stores.txt
 	@echo "installing what object stores are reached with (hash-locked, 30 MB)"
 	@$(INSTALL) -r requirements/stores.txt
+	@touch $@
+
+.venv/.milvus: .venv/.service requirements/milvus.txt
+	@echo "installing Milvus's client (hash-locked, 150 MB)"
+	@$(INSTALL) -r requirements/milvus.txt
 	@touch $@
 
 .venv/.all: .venv/.service requirements/dev.txt

@@ -12,13 +12,11 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
+from promptsearch.engine import Rows, Scores
 from promptsearch.errors import CollectionError
 from promptsearch.manifest import FILES, IndexInfo, Kind
 from promptsearch.selection import Selection
 from promptsearch.stages import Stage, untimed
-
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float32]
 
 EXACT = 3_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
 _WIDER = 0.3  # the rarer the rows that a filter leaves, the further apart they lie

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.conditions import resolved
+from promptsearch.engine import Rows, Scores
 from promptsearch.errors import CollectionError, NotReady, Unsupported
 from promptsearch.fields import Field
 from promptsearch.filters import Filter
@@ -22,9 +23,6 @@ from promptsearch.milvus.expressions import expression
 from promptsearch.milvus.items import MilvusItems
 from promptsearch.milvus.schema import ALL_OF, IMAGE_PROMPT, MOST_FOUND, ROW, VECTOR, column
 from promptsearch.stages import Stage
-
-Rows = NDArray[np.int64]
-Scores = NDArray[np.float32]
 
 _SELECTIONS = 32  # filters whose prompts are kept
 _AT_ONCE = 10_000  # prompts that one search is narrowed to
