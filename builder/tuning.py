@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from builder.index_file import Vectors, blocks
 from builder.index_key import Plan
-from promptsearch.index import Rows, VectorIndex
+from promptsearch.engine import Rows
+from promptsearch.index import VectorIndex
 from promptsearch.manifest import IndexInfo
 
 QUERIES = 512  # of each kind to tune with, and as many others to measure with

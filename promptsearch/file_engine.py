@@ -11,9 +11,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from promptsearch.engine import Rows, Scores
 from promptsearch.fields import Fields
 from promptsearch.filters import Filter
-from promptsearch.index import Rows, Scores, VectorIndex
+from promptsearch.index import VectorIndex
 from promptsearch.items import ItemStore
 from promptsearch.keywords import Keywords
 from promptsearch.manifest import FILES, KINDS, Kind, Manifest

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 import builder.index_key
 from promptsearch.collection import Collection
 from promptsearch.encoders import unit
+from promptsearch.engine import Rows
 from promptsearch.filters import Filter
-from promptsearch.index import EXACT, Rows
+from promptsearch.index import EXACT
 from promptsearch.ranking import MAX_PLACES, TIERS
 from promptsearch.search import Options
 from tests.vectors import Vectors, all_pages, build, nearest, random_vectors
