@@ -16,7 +16,8 @@ from promptsearch.errors import NotInstalled, NotReady
 from promptsearch.milvus.schema import MOST_FOUND, ROW
 
 _CREDENTIALS = "MILVUS_TOKEN"  # the environment variable with "user:password" or an API key: no manifest holds those
-_TIMEOUT = 10.0  # seconds
+TIMEOUT = 10.0  # seconds, of a request
+_COUNTING = 60.0  # seconds, to count all there is
 _BATCH = 8_000  # values of one `in`
 
 
@@ -35,7 +36,7 @@ class Connection:
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self.address = address
         with self.errors():
-            self.client = MilvusClient(uri=address, token=os.environ.get(_CREDENTIALS, ""), timeout=_TIMEOUT)
+            self.client = MilvusClient(uri=address, token=os.environ.get(_CREDENTIALS, ""), timeout=TIMEOUT)
             # Vectors are stored and asked for in half precision, but in Milvus Lite, which has none.
             self.dtype = np.float32 if "lite" in self.client.get_server_version() else np.float16
 
@@ -55,7 +56,9 @@ class Connection:
     ) -> list[dict[str, Any]]:
         """The first entities that meet the filter, by row."""
         with self.errors():
-            found = self.client.query(collection, filter=filter, output_fields=[ROW, *output], limit=limit)
+            found = self.client.query(
+                collection, filter=filter, output_fields=[ROW, *output], limit=limit, timeout=TIMEOUT
+            )
         return sorted(found, key=lambda entity: entity[ROW])
 
     def all(self, collection: str, filter: str, output: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -79,7 +82,13 @@ class Connection:
     def count(self, collection: str, filter: str) -> int:
         """How many entities meet the filter, of all that were written before."""
         with self.errors():
-            found = self.client.query(collection, filter=filter, output_fields=["count(*)"], consistency_level="Strong")
+            found = self.client.query(
+                collection,
+                filter=filter,
+                output_fields=["count(*)"],
+                consistency_level="Strong",
+                timeout=_COUNTING,
+            )
         return int(found[0]["count(*)"])
 
     def vectors(self, collection: str, rows: NDArray[np.int64], column: str, dim: int) -> NDArray[np.float32]:

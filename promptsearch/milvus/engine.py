@@ -18,7 +18,7 @@ from promptsearch.errors import CollectionError, NotReady, Unsupported
 from promptsearch.fields import Field
 from promptsearch.filters import Filter
 from promptsearch.manifest import FILES, KINDS, IndexInfo, Kind, Manifest, MilvusReference
-from promptsearch.milvus.connection import Connection, floats, literal
+from promptsearch.milvus.connection import TIMEOUT, Connection, floats, literal
 from promptsearch.milvus.expressions import expression
 from promptsearch.milvus.items import MilvusItems
 from promptsearch.milvus.schema import ALL_OF, IMAGE_PROMPT, MOST_FOUND, ROW, VECTOR, column
@@ -59,7 +59,13 @@ class MilvusIndex:
         parameters = {"metric_type": "IP", "params": {"ef": max(depth, self.info.candidates or 0)}}
         with connection.errors():
             [hits] = connection.client.search(
-                self._name, data=[asked], filter=filter, limit=depth, output_fields=[VECTOR], search_params=parameters
+                self._name,
+                data=[asked],
+                filter=filter,
+                limit=depth,
+                output_fields=[VECTOR],
+                search_params=parameters,
+                timeout=TIMEOUT,
             )
         rows = np.asarray([hit[ROW] for hit in hits], dtype=np.int64)
         if not len(rows):
