@@ -29,7 +29,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PICTURES = ROOT / "builder" / "demo" / "emoji" / "images"
 
 
-CONTAINERS = README[README.index("## Containers") : README.index("## How it works")]
+CONTAINERS = README[README.index("## Containers") : README.index("## Past one machine")]
 
 
 def commands(text: str = README.replace(CONTAINERS, "")) -> list[str]:
