@@ -22,6 +22,7 @@ from tests.service.shapes import check_problem
 STATUSES = {
     errors.EmptyQuery: 400,
     errors.ParameterError: 400,
+    errors.Unsupported: 400,
     errors.CursorError: 400,
     errors.QueryError: 400,
     errors.FetchError: 400,
