@@ -34,6 +34,7 @@ class Connection:
             ) from None
         # It logs every refusal with its traceback, and then raises it.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
+        logging.getLogger("milvus_lite").setLevel(logging.WARNING)  # it tells of its end when logs are closed already
         self.address = address
         with self.errors():
             self.client = MilvusClient(uri=address, token=os.environ.get(_CREDENTIALS, ""), timeout=TIMEOUT)
