@@ -58,7 +58,7 @@ class Decoders:
     def decode(self, items: Iterable[Item | Rejected]) -> Iterator[tuple[Item | Rejected, Outcome | None]]:
         """Each item in its order, with what became of its picture (None: it has none, or it brings its vector)."""
         waiting: deque[tuple[list[Item | Rejected], Future[list[Outcome]] | None]] = deque()
-        for chunk in _chunks(items):
+        for chunk in chunks(items, most_pictures=CHUNK, most_items=32 * CHUNK):
             pictures = [picture for item in chunk if (picture := to_decode(item))]
             waiting.append((chunk, self._submit(pictures) if pictures else None))
             if len(waiting) > AHEAD * self._processes:
@@ -116,14 +116,14 @@ def to_decode(item: Item | Rejected) -> Picture | None:
     return item.picture if isinstance(item, Item) and item.vector is None else None
 
 
-def _chunks(items: Iterable[Item | Rejected]) -> Iterator[list[Item | Rejected]]:
-    """Runs of items with CHUNK pictures each, or of many items without one."""
+def chunks(items: Iterable[Item | Rejected], *, most_pictures: int, most_items: int) -> Iterator[list[Item | Rejected]]:
+    """Runs of items, each as long as one of the two allows."""
     chunk: list[Item | Rejected] = []
     pictures = 0
     for item in items:
         chunk.append(item)
         pictures += to_decode(item) is not None
-        if pictures == CHUNK or len(chunk) == 32 * CHUNK:
+        if pictures == most_pictures or len(chunk) == most_items:
             yield chunk
             chunk, pictures = [], 0
     if chunk:

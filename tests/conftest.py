@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import clip
 import clip.model
@@ -30,6 +31,9 @@ hypothesis.settings.register_profile(
     "tests", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], max_examples=100
 )
 hypothesis.settings.load_profile("tests")
+
+if TYPE_CHECKING:
+    from tests.object_store import ObjectStore
 
 Transform = Callable[[Image.Image], Tensor]
 
@@ -100,3 +104,14 @@ def clip_transform(vit_state: StateDict, tmp_path_factory: pytest.TempPathFactor
         return loaded
 
     return load
+
+
+@pytest.fixture
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
+    """An object store of this test's own, which the environment leads to."""
+    from tests.object_store import object_store  # the packages behind it take a second
+
+    with object_store() as store:
+        for name, value in store.environment.items():
+            monkeypatch.setenv(name, value)
+        yield store

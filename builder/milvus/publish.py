@@ -20,6 +20,7 @@ from promptsearch.fields import Fields
 from promptsearch.manifest import FILES, KINDS, Kind, Manifest, MilvusReference, current_version
 from promptsearch.milvus.connection import Connection
 from promptsearch.milvus.schema import ALL_OF, schema
+from promptsearch.stores import is_url
 
 _KEPT = (FILES.thumbnails, FILES.quarantine)  # of the files, those that stay files
 
@@ -38,7 +39,7 @@ def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Ma
             f"version {manifest.version} of {collection.name} is held by Milvus already, at {manifest.milvus.address}: "
             "build it again, then publish it there"
         )
-    address = address if "://" in address else str(Path(address).absolute())
+    address = address if is_url(address) else str(Path(address).absolute())
     names = _names(collection.name, manifest.version, address)
     connection = Connection(address)
     try:
@@ -64,8 +65,13 @@ def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Ma
 
 
 def _names(collection: str, version: str, address: str) -> MilvusReference:
-    stem = re.sub(r"\W", "_", f"prompt_search_{collection}_{version}", flags=re.ASCII)
+    stem = _name(collection, version)
     return MilvusReference(address, f"{stem}_images", f"{stem}_prompts")
+
+
+def _name(collection: str, part: str) -> str:
+    """In the letters that Milvus allows."""
+    return re.sub(r"\W", "_", f"prompt_search_{collection}_{part}", flags=re.ASCII)
 
 
 def _fill(connection: Connection, name: str, kind: Kind, folder: Path, manifest: Manifest, fields: Fields) -> None:
@@ -109,7 +115,7 @@ def _alias(connection: Connection, collection: str, names: MilvusReference) -> N
     The service does not go by it: a cursor names its version, and two aliases cannot be moved at one moment.
     """
     for kind in KINDS:
-        alias = re.sub(r"\W", "_", f"prompt_search_{collection}_{kind}", flags=re.ASCII)
+        alias = _name(collection, kind)
         with connection.errors():
             known = connection.client.list_aliases(names.collection(kind)).get("aliases", [])
             if alias in known:

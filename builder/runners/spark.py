@@ -29,7 +29,7 @@ from types import TracebackType
 import numpy as np
 
 from builder.cache import VERSION, Cache
-from builder.decoding import to_decode
+from builder.decoding import chunks, to_decode
 from builder.runners import Tally, Told, Vectors
 from builder.runners.cluster import Cluster, said
 from builder.runners.shard import PictureShard, TextShard
@@ -78,7 +78,7 @@ class SparkRunner:
         self._context.addFile(str(known))
         with tempfile.TemporaryFile(dir=self._folder) as spool:
             keys: list[str | None] = []
-            for chunk in _chunks(items):
+            for chunk in chunks(items, most_pictures=PICTURES, most_items=ITEMS):
                 pickle.dump(chunk, spool)
                 pictures = [picture for item in chunk if (picture := to_decode(item))]
                 keys.append(self._shards.put_work(pickle.dumps(pictures)) if pictures else None)
@@ -162,17 +162,3 @@ def _pack(bundle: Bundle, path: Path) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         for name in (FILES.model, *bundle.files):
             archive.write(bundle.path(name), f"{MODEL}/{name}")
-
-
-def _chunks(items: Iterable[Item | Rejected]) -> Iterator[list[Item | Rejected]]:
-    """Runs of items with PICTURES pictures each, or of ITEMS items."""
-    chunk: list[Item | Rejected] = []
-    pictures = 0
-    for item in items:
-        chunk.append(item)
-        pictures += to_decode(item) is not None
-        if pictures == PICTURES or len(chunk) == ITEMS:
-            yield chunk
-            chunk, pictures = [], 0
-    if chunk:
-        yield chunk

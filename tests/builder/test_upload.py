@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,18 +12,10 @@ from promptsearch.bundle import Bundle
 from promptsearch.items import item_id
 from promptsearch.manifest import Manifest, current_version
 from tests.builder.test_main import fails
-from tests.object_store import BUCKET, ObjectStore, object_store
+from tests.object_store import BUCKET, ObjectStore
 from tests.vectors import build, random_vectors
 
 VECTORS = random_vectors(40, 4)
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    with object_store() as store:
-        for name, value in store.environment.items():
-            monkeypatch.setenv(name, value)
-        yield store
 
 
 @pytest.fixture

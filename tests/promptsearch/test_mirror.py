@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,21 +20,13 @@ from promptsearch.hidden import read_hidden
 from promptsearch.manifest import Manifest, current_version
 from promptsearch.mirror import Mirror
 from promptsearch.stores import Store
-from tests.object_store import ObjectStore, object_store
+from tests.object_store import ObjectStore
 from tests.promptsearch.conftest import Gallery
 from tests.vectors import build, random_vectors
 
 VECTORS = random_vectors(40, 4)
 FIRST = "20000101T000000.000000Z"
 SECOND, THIRD = FIRST.replace("2000", "2001"), FIRST.replace("2000", "2002")
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    with object_store() as store:
-        for name, value in store.environment.items():
-            monkeypatch.setenv(name, value)
-        yield store
 
 
 @pytest.fixture

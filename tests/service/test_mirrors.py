@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -18,7 +18,7 @@ from builder.upload import upload_collection, upload_model
 from promptsearch.files import replace_text
 from promptsearch.manifest import Manifest, current_version
 from promptsearch.stores import Store
-from tests.object_store import ObjectStore, object_store
+from tests.object_store import ObjectStore
 from tests.service.load import counter, wait_for
 from tests.service.serving import Service, failing, serving
 from tests.service.shapes import check_answer
@@ -27,14 +27,6 @@ from tests.workspace import free_port
 pytestmark = pytest.mark.slow
 
 LATER = "30000101T000000.000000Z"
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    with object_store() as store:
-        for name, value in store.environment.items():
-            monkeypatch.setenv(name, value)
-        yield store
 
 
 @pytest.fixture
