@@ -9,7 +9,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
 
-import faiss
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from promptsearch.bundle import Bundle
 from promptsearch.cores import cores
 from promptsearch.encoders import SPIN, unit
+from promptsearch.kernels import faiss
 from promptsearch.manifest import FILES, Manifest
 from promptsearch.tokenizer import Tokenizer
 from service.batching import first_batch

@@ -22,6 +22,9 @@ Ours is also asked with filters that leave a random 0.1 %, 1 %, 10 % and 50 % of
 
 from __future__ import annotations
 
+from promptsearch.kernels import faiss  # before autofaiss, which loads it, too
+
+# isort: split
 import argparse
 import contextlib
 import io
@@ -38,7 +41,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from autofaiss import build_index
 from numpy.typing import NDArray

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import faiss
 import httpx
 import numpy as np
 import pyarrow
@@ -23,6 +22,7 @@ import pyarrow.parquet
 from numpy.typing import NDArray
 
 from bench.equations import EQUATIONS, solve
+from promptsearch.kernels import faiss
 from promptsearch.manifest import FILES, Manifest
 
 PYTHON = Path(".venv-peer/bin/python")  # `make setup-peer`

@@ -26,12 +26,12 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.index_quality import COUNTS, DIM, KEPT, Vectors, in_turns, kept, ours, queries_of, recall_of, times_of
 from bench.scaling_page import Growth, Peer, page, plot
+from promptsearch.kernels import faiss
 from promptsearch.manifest import FILES
 
 PARTITION = 10_000  # vectors of a file of clip-retrieval's inference

@@ -7,11 +7,13 @@ adding to it, are called here with a reader of our own, and training in between.
 
 from __future__ import annotations
 
+from promptsearch.kernels import faiss  # before autofaiss, which loads it, too
+
+# isort: split
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 from autofaiss.indices.build import add_embeddings_to_index_local
 from autofaiss.indices.training import create_empty_index
@@ -24,6 +26,7 @@ from promptsearch.memory import give_back
 Vectors = NDArray[np.float32]
 Adder = Callable[[faiss.Index, Path], faiss.Index]  # a trained index, a file of vectors -> the index with those
 BLOCK = 32 << 20  # bytes of float32 that are read at a time
+_QUANTISED = 10  # k-means iterations of the quantiser that a rotation is found with; FAISS makes 40 the first time
 _MOST_COPIES = 8  # of the centroids; then they are a fifth of what is trained with, at most
 
 
@@ -55,7 +58,8 @@ def _begin_rotation(index: faiss.Index, sample: Vectors) -> None:
     FAISS begins with a random one and improves it 50 times, which takes most of the time that an index of codes does.
     It begins with what it is given, too: the principal directions, dealt out so that the product of the variances is
     about the same in each part of a code (Ge et al. 2013, Optimized Product Quantization, the parametric solution).
-    From there once is as good as 50 times from anywhere.
+    From there once is as good as 50 times from anywhere, and for it the quantiser needs to be no better trained than
+    between any two of those times.
     """
     index = faiss.downcast_index(index)
     if not isinstance(index, faiss.IndexPreTransform):
@@ -68,6 +72,7 @@ def _begin_rotation(index: faiss.Index, sample: Vectors) -> None:
     dealt = _dealt(variances[::-1], rotation.M)
     faiss.copy_array_to_vector(directions[:, ::-1][:, dealt].T.astype(np.float32).ravel(), rotation.A)
     rotation.niter = 1
+    rotation.niter_pq_0 = _QUANTISED
 
 
 def _dealt(variances: NDArray[np.float64], parts: int) -> list[int]:

@@ -12,7 +12,7 @@ EXACT_UP_TO = 50_000  # vectors; an exact scan of so many takes a few millisecon
 COMPRESSED_FROM = 10_000  # vectors; the 256 centroids of each of a quantiser's bytes want 39 examples each
 SMALLER_FROM = 100_000  # vectors; from here on codes are scanned, and the best scored again, faster than vectors are
 _IDS = 8  # bytes that an inverted list spends on each vector's row number
-_PER_LIST = (64, 40)  # training vectors for each inverted list; FAISS asks for 39 or more
+_PER_LIST = 40  # training vectors for each inverted list; FAISS asks for 39 or more, and more find nothing better
 _OPQ_ROWS = 256 * 256  # FAISS, VectorTransform.cpp: OPQMatrix::train takes no more
 _GROWTH = 1.35  # an inverted list doubles its room when it is full and moves; measured over all lists: 1.1 to 1.3
 _WORKING = 96 << 20  # bytes: blocks of vectors on their way in, in both precisions, and what FAISS keeps at hand
@@ -64,7 +64,7 @@ def choose(count: int, dim: int, budget: int) -> Plan:
 def lists_for(count: int) -> int:
     """Inverted lists: a power of two near four times the square root, as FAISS advises, and enough to train each."""
     lists = 1
-    while lists * 2 <= 4 * 2**0.5 * count**0.5 and lists * 2 * _PER_LIST[-1] <= count:
+    while lists * 2 <= 4 * 2**0.5 * count**0.5 and lists * 2 * _PER_LIST <= count:
         lists *= 2
     return lists
 
@@ -80,11 +80,10 @@ def plans(count: int, dim: int) -> Iterator[Plan]:
     if count >= SMALLER_FROM:
         yield from (plan for plan in compressed if (plan.code, plan.lists) == (compressed[0].code, lists))
     if count > EXACT_UP_TO:
-        for per_list in _PER_LIST:
-            training = min(count, per_list * lists)
-            size = vectors + count * _IDS + 4 * dim * lists
-            peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
-            yield Plan(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
+        training = min(count, _PER_LIST * lists)
+        size = vectors + count * _IDS + 4 * dim * lists
+        peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
+        yield Plan(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
     yield from compressed
 
 
@@ -96,10 +95,9 @@ def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[Plan]:
     for some in (lists, lists // 2, lists // 4, lists // 8):
         if 100 * some < COMPRESSED_FROM:  # autofaiss trains with at most 100 vectors a list
             return
-        for per_list in _PER_LIST:
-            training = min(count, max(per_list * some, COMPRESSED_FROM))
-            size = count * (code + _IDS) + 4 * (some * rotated + dim * rotated + 256 * rotated)
-            # The sample and its rotation; to find the rotation, four more copies of at most 65,536 vectors.
-            train = 4 * max(dim, rotated) * (2 * training + 4 * min(training, _OPQ_ROWS))
-            peak = max(int(_GROWTH * size), train) + _WORKING
-            yield Plan(f"OPQ{code}_{rotated},IVF{some},PQ{code}x8", count, dim, some, code, training, size, peak)
+        training = min(count, max(_PER_LIST * some, COMPRESSED_FROM))
+        size = count * (code + _IDS) + 4 * (some * rotated + dim * rotated + 256 * rotated)
+        # The sample and its rotation; to find the rotation, four more copies of at most 65,536 vectors.
+        train = 4 * max(dim, rotated) * (2 * training + 4 * min(training, _OPQ_ROWS))
+        peak = max(int(_GROWTH * size), train) + _WORKING
+        yield Plan(f"OPQ{code}_{rotated},IVF{some},PQ{code}x8", count, dim, some, code, training, size, peak)

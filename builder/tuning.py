@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +18,7 @@ from builder.index_file import Vectors, blocks
 from builder.index_key import Plan
 from promptsearch.engine import Rows
 from promptsearch.index import VectorIndex
+from promptsearch.kernels import faiss
 from promptsearch.manifest import IndexInfo
 
 QUERIES = 512  # of each kind to tune with, and as many others to measure with

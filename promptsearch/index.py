@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.engine import Rows, Scores
 from promptsearch.errors import CollectionError
+from promptsearch.kernels import faiss
 from promptsearch.manifest import FILES, IndexInfo, Kind
 from promptsearch.selection import Selection
 from promptsearch.stages import Stage, untimed

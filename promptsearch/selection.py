@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
+
+from promptsearch.kernels import faiss
 
 
 class Selection:

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import faiss
-
 from promptsearch.cores import cores
+from promptsearch.kernels import faiss
 
 T = TypeVar("T")
 

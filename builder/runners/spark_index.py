@@ -7,13 +7,15 @@ the vectors, and training, which takes a sample of them, is done before, on the 
 
 from __future__ import annotations
 
+from promptsearch.kernels import faiss  # before autofaiss, which loads it, too
+
+# isort: split
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pandas as pd
 from autofaiss.indices.distributed import add_embeddings_to_index_distributed

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import faiss
 import numpy as np
 import pytest
 
@@ -19,6 +18,7 @@ from builder.report import indexed
 from builder.tuning import sample, tune
 from promptsearch.encoders import unit
 from promptsearch.index import VectorIndex
+from promptsearch.kernels import faiss
 from promptsearch.manifest import IndexInfo
 from tests.vectors import Vectors, random_vectors
 
