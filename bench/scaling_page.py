@@ -139,7 +139,7 @@ def planned(fits: dict[str, Law]) -> Iterator[str]:
             name,
             f"`{plan.key}`",
             f"{gpu:,.1f} h of a GPU, or {encoding:,.0f} h of a core",
-            f"{building:,.0f} h of a core, {format_size(plan.peak_bytes)} at most",
+            f"{building:,.1f} h of a core, {format_size(plan.peak_bytes)} at most",
             f"{format_size(int(index))} in memory, {format_size(int(disk))} on disk",
             f"{search:.0f} ms",
             f"${once:,.0f} once, ${month:,.0f} a month",
