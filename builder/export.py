@@ -61,7 +61,7 @@ def export(
             image=original.image,
             text=original.text,
             precisions={"fp32": Precision(FILES.text, FILES.image, {})},
-            files={name: sha256_of(folder / name) for name in (FILES.text, FILES.image, FILES.tokenizer)},
+            files=_digests(folder, FILES.text, FILES.text_data, FILES.image, FILES.tokenizer),
             licence=licence,
         )
         encoders = Encoders(bundle)
@@ -101,5 +101,9 @@ def _with_int8(bundle: Bundle, original: Original, reference: fidelity.Reference
     return replace(
         bundle,
         precisions={**bundle.precisions, "int8": Precision(FILES.text_int8, FILES.image_int8, measured)},
-        files={**bundle.files, **{name: sha256_of(bundle.path(name)) for name in (FILES.text_int8, FILES.image_int8)}},
+        files={**bundle.files, **_digests(bundle.folder, FILES.text_int8, FILES.text_int8_data, FILES.image_int8)},
     )
+
+
+def _digests(folder: Path, *names: str) -> dict[str, str]:
+    return {name: sha256_of(folder / name) for name in names}

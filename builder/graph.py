@@ -1,4 +1,8 @@
-"""Two towers as ONNX graphs whose weights keep their names and are stored in fp16 where that loses nothing."""
+"""Two towers as ONNX graphs whose weights keep their names and are stored in fp16 where that loses nothing.
+
+The token embedding, a sixth of all weights, lies in a file beside its graph. ONNX Runtime maps such a file: it is read
+as far as texts need it, given up when memory is short, and all processes share one copy.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,16 @@ import numpy as np
 import onnx
 import onnx.numpy_helper
 import torch
+from onnx.external_data_helper import set_external_data
 from torch import nn
 
 from builder.original import Original
+from promptsearch.bundle import DATA
 from promptsearch.errors import ExportError
 
 OPSET = 23  # the first with an operator for attention
 LARGEST = 2**31 - 1  # bytes that a protobuf message, and so a file, may have
+EMBEDDINGS = ("token_embedding.weight", "word_embeddings.weight")  # as clip, open_clip and transformers name them
 
 
 def write_text_graph(original: Original, path: Path) -> None:
@@ -60,16 +67,33 @@ def _write(tower: nn.Module, example: torch.Tensor, dynamic: dict[int, object], 
             f"the weights that {path.name} holds take {graph.ByteSize() / 1e9:.1f} GB, and an ONNX file at most 2: "
             "a checkpoint whose weights are in half precision takes half of it"
         )
-    onnx.save(graph, path)
+    save(graph, path)
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write the graph to `path`, and its token embedding, where it has one, beside it."""
+    for tensor in model.graph.initializer:
+        if is_embedding(tensor.name):
+            set_external_data(tensor, f"{path.name}{DATA}")
+    onnx.save(model, path)
+    beside = path.with_name(f"{path.name}{DATA}")
+    if beside.exists():
+        beside.chmod(path.stat().st_mode)  # onnx lets nobody else read it
+
+
+def is_embedding(name: str) -> bool:
+    """Whether a weight of that name, or what was made of it, has a row for each token of the vocabulary."""
+    return name.removesuffix(".fp16").removesuffix(".int8").endswith(EMBEDDINGS)
 
 
 def store_in_half(model: onnx.ModelProto) -> None:
     """Store as fp16 every weight that fp16 holds exactly, and cast it back in the graph.
 
     OpenAI's checkpoints are fp16 to begin with, so this halves the files and changes no bit of any result: ONNX Runtime
-    folds the casts when it loads the model.
+    folds the casts when it loads the model. Of a token embedding only the rows that a text has are cast.
     """
     casts = []
+    gathers = {node.input[0]: node for node in model.graph.node if node.op_type == "Gather"}
     for tensor in model.graph.initializer:
         if tensor.data_type != onnx.TensorProto.FLOAT:
             continue
@@ -79,6 +103,12 @@ def store_in_half(model: onnx.ModelProto) -> None:
         if np.array_equal(half.astype(np.float32), full):
             name = tensor.name
             tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.fp16"))
-            casts.append(onnx.helper.make_node("Cast", [f"{name}.fp16"], [name], to=onnx.TensorProto.FLOAT))
+            if is_embedding(name):
+                gather = gathers[name]
+                rows, gather.input[0], gather.output[0] = gather.output[0], f"{name}.fp16", f"{name}.rows"
+                cast = onnx.helper.make_node("Cast", [f"{name}.rows"], [rows], to=onnx.TensorProto.FLOAT)
+                model.graph.node.insert(list(model.graph.node).index(gather) + 1, cast)
+            else:
+                casts.append(onnx.helper.make_node("Cast", [f"{name}.fp16"], [name], to=onnx.TensorProto.FLOAT))
     for position, cast in enumerate(casts):
         model.graph.node.insert(position, cast)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-from builder.graph import store_in_half
+from builder.graph import is_embedding, save, store_in_half
 
 # How matrix products are computed.
 # "dynamic": activations become 8 bits with one scale for all of them, measured as they come. The fastest.
@@ -26,7 +26,6 @@ from builder.graph import store_in_half
 Form = Literal["dynamic", "blockwise"]
 FORMS: tuple[Form, ...] = ("dynamic", "blockwise")
 BLOCK = 32
-EMBEDDINGS = ("token_embedding.weight", "word_embeddings.weight")  # as clip, open_clip and transformers name them
 
 
 def quantise(source: Path, target: Path, form: Form) -> None:
@@ -45,7 +44,7 @@ def quantise(source: Path, target: Path, form: Form) -> None:
     _convolutions_in_bytes(model)
     model = _dynamic(model, last) if form == "dynamic" else _blockwise(model, last)
     store_in_half(model)
-    onnx.save(model, target)
+    save(model, target)
 
 
 def _folded(source: Path) -> onnx.ModelProto:
@@ -55,7 +54,11 @@ def _folded(source: Path) -> onnx.ModelProto:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(Path(scratch) / "folded.onnx")
         options.log_severity_level = 3
-        onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+        whole = str(
+            Path(scratch) / "whole.onnx"
+        )  # what lies beside the graph would be looked for beside the folded one
+        onnx.save(onnx.load(source), whole)
+        onnxruntime.InferenceSession(whole, options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
 
 
@@ -87,20 +90,22 @@ def _embedding_in_bytes(model: onnx.ModelProto) -> None:
     weights = _weights(model)
     nodes = []
     for node in model.graph.node:
-        if node.op_type != "Gather" or not node.input[0].endswith(EMBEDDINGS):
+        if node.op_type != "Gather" or not is_embedding(node.input[0]):
             nodes.append(node)
             continue
-        name, tokens = node.input[0], node.input[1]
-        values, scales = _in_bytes(onnx.numpy_helper.to_array(weights[name]))
+        weight, tokens = weights[node.input[0]], node.input[1]
+        name = weight.name.removesuffix(".fp16")
+        values, scales = _in_bytes(onnx.numpy_helper.to_array(weight).astype(np.float32))
         model.graph.initializer.append(onnx.numpy_helper.from_array(values, f"{name}.int8"))
         model.graph.initializer.append(onnx.numpy_helper.from_array(scales, f"{name}.scale"))
         nodes += [
-            onnx.helper.make_node("Gather", [f"{name}.int8", tokens], [f"{name}.rows"]),
-            onnx.helper.make_node("Cast", [f"{name}.rows"], [f"{name}.values"], to=onnx.TensorProto.FLOAT),
+            onnx.helper.make_node("Gather", [f"{name}.int8", tokens], [f"{name}.bytes"]),
+            onnx.helper.make_node("Cast", [f"{name}.bytes"], [f"{name}.values"], to=onnx.TensorProto.FLOAT),
             onnx.helper.make_node("Gather", [f"{name}.scale", tokens], [f"{name}.scales"]),
             onnx.helper.make_node("Mul", [f"{name}.values", f"{name}.scales"], node.output),
         ]
     _replace_nodes(model, nodes)
+    del model.graph.value_info[:]  # rows of a table in fp16 were so, too
 
 
 def _convolutions_in_bytes(model: onnx.ModelProto) -> None:

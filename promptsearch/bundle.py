@@ -19,6 +19,7 @@ from promptsearch.errors import BundleError
 from promptsearch.files import replace_text, sha256_of, to_json
 
 SCHEMA_VERSION = 1
+DATA = ".data"  # behind the name of an ONNX file: that of the file beside it with the weights which are mapped
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class BundleFiles:
     image: str = "image.onnx"
     text_int8: str = "text.int8.onnx"
     image_int8: str = "image.int8.onnx"
+    text_data: str = f"text.onnx{DATA}"
+    text_int8_data: str = f"text.int8.onnx{DATA}"
     tokenizer: str = "tokenizer.json"
     licences: str = "LICENSES"
 

@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from promptsearch.errors import PromptSearchError
+from promptsearch.memory import keep_little
 from service import logs
 from service.app import create_app
 from service.catalogue import Catalogue
@@ -115,6 +116,7 @@ def serve(settings: Settings, listening: socket.socket, serving: Callable[[], No
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     sys.setswitchinterval(_SWITCH)
+    keep_little()
     app = create_app(settings, Catalogue.open(settings))
     with listening.dup() as copy:
         copy.setblocking(False)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from builder.checkpoint import Checkpoint, StateDict
+from promptsearch.bundle import Bundle
 
 # Arguments of clip.model.CLIP. What `build_model` infers from weights (heads = width / 64) must come out the same.
 TINY_VIT = (32, 64, 2, 64, 16, 77, 49408, 64, 1, 2)
@@ -65,3 +66,8 @@ def offer(patch: pytest.MonkeyPatch, name: str, archive: Path, sha256: str, cach
     archive.rename(address)
     patch.setitem(clip.clip._MODELS, name, address.as_uri())
     patch.setattr(clip.clip._download, "__defaults__", (str(cache),))
+
+
+def stored_bytes(bundle: Bundle, encoder: str) -> int:
+    """Of an encoder's file and what lies beside it."""
+    return sum(path.stat().st_size for path in bundle.folder.glob(f"{encoder}*"))

@@ -7,6 +7,7 @@ Random weights have no activations like a trained model's: they prove that the g
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from builder.export import export
 from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders
 from tests import checkpoints
+from tests.checkpoints import stored_bytes
 from tests.conftest import Transform
 from tests.drawing import picture
 from tests.parity import TEXTS, check_images, check_pixels, check_texts, check_tokens
@@ -73,10 +75,32 @@ def test_random_weights_in_8_bits_are_half_as_large_and_near(random: Exported) -
     bundle, _ = random
     bundle.verify()
     for tower, share in (("text", 0.4), ("image", 0.56)):
-        fp32, int8 = (bundle.path(f"{tower}{kind}.onnx").stat().st_size for kind in ("", ".int8"))
+        fp32, int8 = (stored_bytes(bundle, f"{tower}{kind}.onnx") for kind in ("", ".int8"))
         assert int8 < share * fp32
     fidelity = bundle.precisions["int8"].fidelity
     assert all(fidelity[f"{tower}_cosine_mean"] >= 0.99 for tower in ("text", "image"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_the_token_embedding_is_mapped_and_not_copied(random: Exported, precision: str) -> None:
+    bundle, _ = random
+    code = (
+        "import sys; from pathlib import Path; from promptsearch.bundle import Bundle\n"
+        "from promptsearch.encoders import Encoders\n"
+        "encoders = Encoders(Bundle.open(Path(sys.argv[1])), precision=sys.argv[2])\n"
+        "encoders.encode_texts(sys.argv[3:])\n"
+        "print(Path('/proc/self/smaps').read_text())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(bundle.folder), precision, *TEXTS],
+        capture_output=True, text=True, check=True, timeout=300,
+    )  # fmt: skip
+    data = bundle.path(f"{bundle.precisions[precision].text}.data")
+    found = re.findall(rf"{re.escape(str(data.resolve()))}\n(?:\w.*\n)*?Anonymous: +(\d+) kB", done.stdout)
+    assert found
+    assert set(found) == {"0"}
 
 
 @pytest.mark.slow

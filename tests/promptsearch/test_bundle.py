@@ -44,7 +44,7 @@ def test_a_bundle_describes_what_decides_a_vector(vit_bundle: Bundle) -> None:
         "cleaning": "clip", "padding": "longest", "mask": "causal", "pooling": "end-of-text",
             "splitting": "clip",
     }  # fmt: skip
-    assert set(data["files"]) == {"text.onnx", "image.onnx", "tokenizer.json"}
+    assert set(data["files"]) == {"text.onnx", "text.onnx.data", "image.onnx", "tokenizer.json"}
     assert data["licence"] == "CC0-1.0"
 
 
