@@ -45,11 +45,14 @@ class Admission:
         self._ahead = 0.0  # seconds, of all that is taken
         self._last = 0.0  # when the last answer was given, or the first work taken since there was none
 
-    def check(self, work: Work) -> None:
-        """Raises Overloaded where `work` would not be taken now: before a body is read that would be for nothing."""
-        expected = self._ahead + self._cost(work)
+    def check(self, work: Work, before: int = 0) -> None:
+        """Raises Overloaded where `work` would not be taken now: before a body is read that would be for nothing.
+
+        `before`: others that will ask for the same before it does.
+        """
+        expected = self._ahead + (before + 1) * self._cost(work)
         # With nothing ahead it is always tried: what looked too slow once may have become faster.
-        if self._taken and (self._taken >= self._places or expected > _ROOM * self._deadline):
+        if self._taken and (self._taken + before >= self._places or expected > _ROOM * self._deadline):
             raise self._overloaded("queue", expected)
 
     async def run(self, work: Work, do: Callable[[], Coroutine[Any, Any, T]]) -> T:

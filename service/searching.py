@@ -69,10 +69,10 @@ class Searching:
         self._answers: Cache[Answer] = Cache("answers", settings.cache_bytes - share, len, metrics)
         self._encodings: dict[Encoders, Encoding] = {}
 
-    def require_room(self, work: Work = "search") -> None:
+    def require_room(self, work: Work = "search", before: int = 0) -> None:
         """Raises Overloaded where `work`, or by default whatever it is, would not be taken now: before a body is read,
-        or anything else is done that would be for nothing."""
-        self._admission.check(work)
+        or anything else is done that would be for nothing. `before` others will ask for as much before it does."""
+        self._admission.check(work, before)
 
     async def search(self, request: Request, kind: Kind, query: Query) -> bytes:
         """The JSON of the page that `query` asks for."""

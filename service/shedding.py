@@ -26,6 +26,7 @@ _HANDED_ON = {b"content-length", b"transfer-encoding", b"origin"}
 # Requests that may wait until the event loop looks at them. More come together only where it is behind, or in a burst
 # for which there is room.
 _WAITING = 4
+_BEHIND = 0.25  # seconds that the loop counts as behind from when it was and there was no room
 _EVERY = 1.0  # seconds at least from one line in the log to the next
 
 
@@ -36,26 +37,29 @@ class Shedding:
     more than a service that is asked ten times what it can has. While the loop keeps up, it is found out first.
     """
 
-    def __init__(self, require_room: Callable[[Work], None], metrics: Metrics) -> None:
+    def __init__(self, require_room: Callable[[Work, int], None], metrics: Metrics) -> None:
         self._require_room = require_room
         self._refused = metrics.requests.labels("GET", UNKNOWN, str(HTTPStatus.SERVICE_UNAVAILABLE.value))
         self._stopped = False
         self._waiting = 0
+        self._behind = 0.0  # until when
         self._untold = 0
         self._told = 0.0
 
     def refusal(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> JSONResponse | None:
         """The answer to a GET that is not to be handed on, else None."""
-        if self._waiting < _WAITING or self._stopped or not (work := _WORK.match(target)):
+        now = time.monotonic()
+        if (self._waiting < _WAITING and now > self._behind) or self._stopped or not (work := _WORK.match(target)):
             return None
         if not _HANDED_ON.isdisjoint(name for name, _ in headers):
             return None
         try:
             # As it would be found out: where searches have become too dear, there is still room for less.
-            self._require_room("text" if work[1] == b"search" else "item")
+            self._require_room("text" if work[1] == b"search" else "item", self._waiting)
         except Overloaded as error:
+            self._behind = now + _BEHIND
             self._refused.inc()
-            self._tell()
+            self._tell(now)
             return _answer(str(error), error.retry_after)
         return None
 
@@ -71,10 +75,9 @@ class Shedding:
     def _look_at(self) -> None:
         self._waiting -= 1
 
-    def _tell(self) -> None:
+    def _tell(self, now: float) -> None:
         """A line for each would be work, too."""
         self._untold += 1
-        now = time.monotonic()
         if now - self._told >= _EVERY:
             ACCESS.info("refused %d requests at first sight: more is asked than can be answered", self._untold)
             self._told, self._untold = now, 0

@@ -86,3 +86,17 @@ def test_what_is_slow_at_first_is_taken_again_when_it_is_fast() -> None:
         return refused
 
     assert asyncio.run(work()) == 0
+
+
+def test_those_before_one_take_places_and_time() -> None:
+    async def ask() -> None:
+        for admission in (Admission(3, 5.0, Metrics()), Admission(1000, 0.2, Metrics())):
+            admission.check("text", 1000)  # with nothing ahead it is always tried
+            working = asyncio.create_task(admission.run("text", lambda: asyncio.sleep(10)))
+            await asyncio.sleep(0)
+            admission.check("text", 1)
+            with pytest.raises(Overloaded):
+                admission.check("text", 4)
+            working.cancel()
+
+    asyncio.run(ask())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -21,8 +22,16 @@ SEARCH = b"/search/images?q=fox"
 CLIENTS = 300
 
 
-def full(_: Work) -> None:
+def full(_: Work, __: int) -> None:
     raise Overloaded("no room", 3)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The one time that there is, to be set."""
+    now = [100.0]
+    monkeypatch.setattr("service.shedding.time", SimpleNamespace(monotonic=lambda: now[0]))
+    return now
 
 
 @pytest.mark.parametrize(
@@ -52,15 +61,41 @@ def test_work_alone_is_refused_and_what_a_browser_could_read(
         assert (found is not None) == refused
         if found is not None:
             assert (found.status_code, found.headers["retry-after"]) == (503, "3")
-        await asyncio.sleep(0)
-        assert shedding.refusal(target, headers) is None  # they have been looked at
+
+    asyncio.run(ask())
+
+
+def test_a_loop_that_was_behind_refuses_for_a_while_without_finding_out(clock: list[float]) -> None:
+    async def ask() -> None:
+        shedding = Shedding(full, Metrics())
+        for _ in range(4):
+            shedding.hand_on()
+        assert shedding.refusal(SEARCH, []) is not None
+        await asyncio.sleep(0)  # they have been looked at
+        for _ in range(3):
+            clock[0] += 0.2
+            assert shedding.refusal(SEARCH, []) is not None  # and each time it is behind from anew
+        clock[0] += 0.3
+        assert shedding.refusal(SEARCH, []) is None
+
+    asyncio.run(ask())
+
+
+def test_those_that_are_not_looked_at_yet_take_room() -> None:
+    async def ask() -> None:
+        told = list[int]()
+        shedding = Shedding(lambda _, before: told.append(before), Metrics())
+        for _ in range(6):
+            shedding.refusal(SEARCH, [])
+            shedding.hand_on()
+        assert told == [4, 5]
 
     asyncio.run(ask())
 
 
 def test_with_room_and_at_the_end_everything_is_handed_on() -> None:
     async def ask() -> None:
-        roomy, stopped = Shedding(lambda _: None, Metrics()), Shedding(full, Metrics())
+        roomy, stopped = Shedding(lambda _, __: None, Metrics()), Shedding(full, Metrics())
         stopped.stop()
         for shedding in (roomy, stopped):
             for _ in range(100):
@@ -71,9 +106,9 @@ def test_with_room_and_at_the_end_everything_is_handed_on() -> None:
 
 
 def test_what_is_cheap_has_room_where_a_search_has_none() -> None:
-    def busy(work: Work) -> None:
+    def busy(work: Work, before: int) -> None:
         if work == "text":
-            full(work)
+            full(work, before)
 
     async def ask() -> None:
         shedding = Shedding(busy, Metrics())
