@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from builder.index_key import Plan
 from promptsearch.cores import cores
+from promptsearch.halves import singles
 from promptsearch.memory import give_back
 
 Vectors = NDArray[np.float32]
@@ -123,7 +124,7 @@ def blocks(vectors: Path) -> Iterator[tuple[int, Vectors]]:
     for start in range(0, count, rows):
         size = min(rows, count - start) * dim
         halves = np.fromfile(vectors, "<f2", size, offset=mapped.offset + 2 * start * dim)
-        yield start, halves.reshape(-1, dim).astype(np.float32)
+        yield start, singles(halves.reshape(-1, dim))
 
 
 class _Blocks:

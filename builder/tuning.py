@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from builder.index_file import Vectors, blocks
 from builder.index_key import Plan
 from promptsearch.engine import Rows
+from promptsearch.halves import singles
 from promptsearch.index import VectorIndex
 from promptsearch.kernels import faiss
 from promptsearch.manifest import IndexInfo
@@ -50,7 +51,7 @@ def sample(vectors: Path, *, own: bool) -> Queries:
     """Rows of a `.npy`, drawn with a fixed seed; `own` where that is the file of the index that is asked."""
     mapped = np.load(vectors, mmap_mode="r")
     rows = np.random.default_rng(2).choice(len(mapped), min(2 * QUERIES, len(mapped)), replace=False)
-    found: Vectors = mapped[rows].astype(np.float32)
+    found = singles(mapped[rows])
     return Queries(found, rows.astype(np.int64) if own else np.full(len(rows), -1, np.int64))
 
 

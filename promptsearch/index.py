@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from promptsearch.engine import Rows, Scores
 from promptsearch.errors import CollectionError
+from promptsearch.halves import singles
 from promptsearch.kernels import faiss
 from promptsearch.manifest import FILES, IndexInfo, Kind
 from promptsearch.selection import Selection
@@ -53,13 +54,11 @@ class VectorIndex:
 
     def vector(self, row: int) -> NDArray[np.float32]:
         """The stored vector of one row, float32 [embedding_dim]."""
-        vector: NDArray[np.float32] = self._vectors[row].astype(np.float32)
-        return vector
+        return singles(self._vectors[row])
 
     def vectors(self, rows: Rows) -> NDArray[np.float32]:
         """The stored vectors of these rows, float32 [n, embedding_dim]."""
-        vectors: NDArray[np.float32] = self._vectors[rows].astype(np.float32)
-        return vectors
+        return singles(self._vectors[rows])
 
     def propose(
         self, queries: NDArray[np.float32], count: int, nprobe: int | None, selection: Selection | None = None
@@ -95,7 +94,7 @@ class VectorIndex:
         # Row by row: a matrix product adds up in an order that depends on where in the matrix a row stands, so that
         # equal vectors would differ in the last bit.
         parts = [
-            np.vecdot(self._vectors[rows[start : start + _PART]].astype(np.float32), query)
+            np.vecdot(singles(self._vectors[rows[start : start + _PART]]), query)
             for start in range(0, len(rows), _PART)
         ]
         scores: Scores = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)

@@ -24,6 +24,7 @@ from builder.index_file import BLOCK, Vectors
 from builder.runners.cluster import Cluster, said
 from builder.runners.shards import Shards
 from promptsearch.errors import BuildError
+from promptsearch.halves import singles
 
 
 class SparkAdder:
@@ -87,7 +88,7 @@ class SharedBlocks:
                 last = min(first + rows, count if end is None else end)
                 file.seek(offset + 2 * dim * first)
                 halves = np.frombuffer(file.read(2 * dim * (last - first)), "<f2").reshape(-1, dim)
-                yield halves.astype(np.float32), pd.DataFrame({"i": np.arange(first, last)})
+                yield singles(halves), pd.DataFrame({"i": np.arange(first, last)})
 
     @cached_property
     def _header(self) -> tuple[int, int, int]:
