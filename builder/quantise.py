@@ -54,9 +54,8 @@ def _folded(source: Path) -> onnx.ModelProto:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(Path(scratch) / "folded.onnx")
         options.log_severity_level = 3
-        whole = str(
-            Path(scratch) / "whole.onnx"
-        )  # what lies beside the graph would be looked for beside the folded one
+        # In one file: what lies beside the graph would be looked for beside the folded one.
+        whole = str(Path(scratch) / "whole.onnx")
         onnx.save(onnx.load(source), whole)
         onnxruntime.InferenceSession(whole, options, providers=["CPUExecutionProvider"])
         return onnx.load(options.optimized_model_filepath)
