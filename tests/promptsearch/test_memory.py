@@ -23,12 +23,14 @@ before = resident()
 blocks = [b"x" * 10_000_000 for _ in range(10)]
 last = blocks[-1]
 del blocks
-print((resident() - before) // 10_000_000)
+print(resident() - before)
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc's memory")
-@pytest.mark.parametrize(("how", "kept"), [("little", 1), ("default", 10)])
-def test_large_blocks_are_given_back_whatever_comes_after_them(how: str, kept: int) -> None:
+@pytest.mark.parametrize("how", ["little", "default"])
+def test_large_blocks_are_given_back_whatever_comes_after_them(how: str) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True, timeout=60)
-    assert int(done.stdout) == kept
+    kept = int(done.stdout)
+    # One block of 10 MB is still in use; glibc by itself keeps all ten.
+    assert kept < 30e6 if how == "little" else kept > 70e6
