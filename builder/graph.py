@@ -71,12 +71,13 @@ def _write(tower: nn.Module, example: torch.Tensor, dynamic: dict[int, object], 
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write the graph to `path`, and its token embedding, where it has one, beside it."""
+    """Write the graph to `path`, and its token embedding, where it has one, beside it; what was there is replaced."""
+    beside = path.with_name(f"{path.name}{DATA}")
+    beside.unlink(missing_ok=True)  # onnx would write behind what it holds
     for tensor in model.graph.initializer:
         if is_embedding(tensor.name):
-            set_external_data(tensor, f"{path.name}{DATA}")
+            set_external_data(tensor, beside.name)
     onnx.save(model, path)
-    beside = path.with_name(f"{path.name}{DATA}")
     if beside.exists():
         beside.chmod(path.stat().st_mode)  # onnx lets nobody else read it
 

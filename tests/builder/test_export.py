@@ -115,6 +115,8 @@ def test_what_is_too_coarse_in_the_fastest_form_is_exported_in_the_finer_one(
     assert fine["text_cosine_mean"] > fast["text_cosine_mean"]
     assert "MatMulNBits" in operators(bundle.path("text.int8.onnx"))
     assert "MatMulNBits" not in operators(with_int8.path("text.int8.onnx"))
+    # The embedding, which is the same in both forms, is there once and not behind that of the first attempt.
+    assert bundle.files["text.int8.onnx.data"] == with_int8.files["text.int8.onnx.data"]
 
 
 def test_int8_encoders_that_are_not_faithful_enough_are_not_exported(
