@@ -78,7 +78,7 @@ def plans(count: int, dim: int) -> Iterator[Plan]:
     lists = lists_for(count)
     compressed = [plan for divisor in (8, 16, 32) for plan in _compressed(count, dim, max(1, dim // divisor), lists)]
     if count >= SMALLER_FROM:
-        yield from (plan for plan in compressed if (plan.code, plan.lists) == (compressed[0].code, lists))
+        yield from compressed[:1]
     if count > EXACT_UP_TO:
         training = min(count, _PER_LIST * lists)
         size = vectors + count * _IDS + 4 * dim * lists

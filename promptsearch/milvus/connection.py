@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.errors import NotInstalled, NotReady
+from promptsearch.halves import singles
 from promptsearch.milvus.schema import MOST_FOUND, ROW
 
 _CREDENTIALS = "MILVUS_TOKEN"  # the environment variable with "user:password" or an API key: no manifest holds those
@@ -109,7 +110,7 @@ def floats(vector: Any) -> NDArray[np.float32]:
     if isinstance(vector, list) and vector and isinstance(vector[0], bytes):
         [vector] = vector
     if isinstance(vector, bytes):
-        return np.frombuffer(vector, dtype="<f2").astype(np.float32)
+        return singles(np.frombuffer(vector, dtype=np.float16))
     return np.asarray(vector, dtype=np.float32)
 
 
