@@ -54,7 +54,8 @@ def under_load(url: str, clients: int, parameters: Callable[[int], dict[str, str
                 try:
                     response = client.get(url, params=parameters(number))
                 except httpx.ConnectError:
-                    load.refused += 1
+                    with lock:
+                        load.refused += 1
                     return
                 except httpx.HTTPError as error:
                     load.broken.append(repr(error))

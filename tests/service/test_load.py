@@ -174,7 +174,7 @@ def test_a_signal_under_load_loses_no_answer(flags: list[str], tmp_path: Path) -
             time.sleep(1)
             service.process.send_signal(signal.SIGTERM)
             assert service.process.wait(START) == 0
+            wait_for(lambda: load.refused == 8, "turn every client away")
         assert set(load.statuses) == {200}
         assert load.broken == []
-        assert load.refused == 8
         assert service.errors() == []
