@@ -48,6 +48,8 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
 class Encoders:
     """The text and image encoder of one bundle. Thread-safe: ONNX Runtime sessions may run concurrently."""
 
+    image_batch = IMAGE_BATCH
+
     def __init__(self, bundle: Bundle, *, precision: str = "fp32", threads: int | None = None) -> None:
         if precision not in bundle.precisions:
             raise BundleError(
@@ -70,6 +72,10 @@ class Encoders:
     def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [n, 3, size, size] -> unit vectors, float32 [n, embedding_dim]."""
         return unit(self._image.run(None, {"pixels": pixels})[0])
+
+    def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What `preprocessing` cropped, uint8 [n, size, size, 3] -> unit vectors, float32 [n, embedding_dim]."""
+        return self.encode_pixels(self.preprocessing.normalise(crops))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Unit vectors, float32 [len(texts), embedding_dim].

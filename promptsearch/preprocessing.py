@@ -26,10 +26,10 @@ class Preprocessing:
             raise BundleError(f"image preprocessing {spec.resize}/{spec.resample}/{spec.crop} is not known")
         self.spec = spec
         self._resample = _RESAMPLING[spec.resample]
-        # (x / 255 - mean) / std as one multiplication and one addition
+        # (x / 255 - mean) / std as one multiplication and one addition, float32 [3] each
         std = np.asarray(spec.std, dtype=np.float64)
-        self._scale = (1.0 / (255.0 * std)).astype(np.float32)
-        self._shift = (-np.asarray(spec.mean) / std).astype(np.float32)
+        self.scale = (1.0 / (255.0 * std)).astype(np.float32)
+        self.shift = (-np.asarray(spec.mean) / std).astype(np.float32)
 
     def crop(self, picture: Image.Image) -> Image.Image:
         """What the encoder sees, `size` x `size` RGB pixels."""
@@ -53,8 +53,8 @@ class Preprocessing:
         planes = np.moveaxis(crops, -1, -3)
         # Straight into its place: copies of a batch cost more than the arithmetic.
         pixels = np.empty(planes.shape, dtype=np.float32)
-        np.multiply(planes, self._scale[:, np.newaxis, np.newaxis], out=pixels)
-        pixels += self._shift[:, np.newaxis, np.newaxis]
+        np.multiply(planes, self.scale[:, np.newaxis, np.newaxis], out=pixels)
+        pixels += self.shift[:, np.newaxis, np.newaxis]
         return pixels
 
 

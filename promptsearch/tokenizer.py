@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import string
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 import ftfy
 import numpy as np
@@ -25,9 +26,12 @@ from promptsearch.errors import BundleError
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _SPACES = regex.compile(r"\s+")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+KNOWN_WORDS = 8192  # whose ids are kept: prompts are made of few words, and dividing one takes longer than all else
 
 
 def _basic(text: str) -> str:
+    if text.isascii() and text.isprintable() and "&" not in text:
+        return text.strip()  # ftfy mends other letters, control characters and entities
     return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
 
 
@@ -70,6 +74,7 @@ class Tokenizer:
         self._file = file
         self._clean = CLEANING[spec.cleaning]
         self._words = _pattern(file, spec) if spec.splitting == "clip" else None
+        self._divide_word = lru_cache(KNOWN_WORDS)(self._divide_new_word)
         self._start = [] if spec.start_id is None else [spec.start_id]
         self.spec = spec
 
@@ -101,8 +106,10 @@ class Tokenizer:
     def _divide(self, text: str) -> list[int]:
         if self._words is None:
             return self._file.encode(text, add_special_tokens=False).ids
-        words = self._words.findall(text)
-        return self._file.encode(words, is_pretokenized=True, add_special_tokens=False).ids if words else []
+        return [id for word in self._words.findall(text) for id in self._divide_word(word)]
+
+    def _divide_new_word(self, word: str) -> list[int]:
+        return self._file.encode([word], is_pretokenized=True, add_special_tokens=False).ids
 
     def batch(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """int64 [len(texts), longest or context length], padded at the end."""

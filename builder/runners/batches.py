@@ -20,10 +20,9 @@ from builder.cache import CachedPicture
 from builder.decoding import Decoded
 from builder.engines import Engine
 from builder.runners import Tally, Told
-from promptsearch.encoders import IMAGE_BATCH
 
 BATCHES = 2  # that are encoded or wait for it while the next one fills
-HELD_BACK = 32 * IMAGE_BATCH  # items that may wait for a batch to fill
+HELD_BACK = 1024  # items that may wait for a batch to fill
 
 
 class Pictures(Protocol):
@@ -52,7 +51,7 @@ class Batch:
 
 
 class Batches:
-    """Items in order, held back from the first picture that must be encoded until there are IMAGE_BATCH of those.
+    """Items in order, held back from the first picture that must be encoded until there is a whole batch of those.
 
     Those are encoded in a thread of their own: the engine gives up the GIL, and has the next batch ready when it is
     done with one. What came between is let go in the source's order, whatever is done first. Close it by leaving the
@@ -74,7 +73,7 @@ class Batches:
             self._filling.new.setdefault(outcome.digest, outcome)
         if self._filling.new:
             self._filling.held.append(told)
-            if len(self._filling.new) == IMAGE_BATCH or len(self._filling.held) == HELD_BACK:
+            if len(self._filling.new) == self._engine.image_batch or len(self._filling.held) == HELD_BACK:
                 yield from self._encode()
         elif self._encoding:
             self._encoding[-1].held.append(told)
@@ -103,7 +102,7 @@ class Batches:
 
     def _vectors_of(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         started = time.monotonic()
-        vectors = self._engine.encode_pixels(self._engine.preprocessing.normalise(np.stack(crops)))
+        vectors = self._engine.encode_crops(np.stack(crops))
         self._tally.encoding += time.monotonic() - started
         return vectors
 
