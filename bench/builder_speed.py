@@ -25,7 +25,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -159,13 +159,18 @@ def encode(encoders: Encoders, ready: np.ndarray[Any, np.dtype[np.float32]]) -> 
 
 
 def build(work: Path, bundle: Bundle, pictures: Path, count: int) -> Cost:
-    """`embed` in processes of its own. Wall time is that of the pictures, CPU time also that of loading the model."""
-    shutil.rmtree(work / "indices", ignore_errors=True)
-    usage = watch(["embed", "folder", str(pictures), "--model", str(bundle.folder), "--collection", "c",
-                   "--indices", str(work / "indices")])  # fmt: skip
-    manifest = Manifest.read(work / "indices" / "c" / "staging")
+    """Wall time is that of the pictures, CPU time also that of loading the model."""
+    usage, manifest = embed(work, "folder", pictures, bundle)
     assert manifest.build["encoded"]["images"] == count
     return Cost(count, manifest.build["seconds"]["images"], usage.cpu)
+
+
+def embed(work: Path, source: str, path: Path, bundle: Bundle, arguments: Sequence[str] = ()) -> tuple[Usage, Manifest]:
+    """`python -m builder embed` of a new collection."""
+    shutil.rmtree(work / "indices", ignore_errors=True)
+    usage = watch(["embed", source, str(path), "--model", str(bundle.folder), "--collection", "c",
+                   "--indices", str(work / "indices"), *arguments])  # fmt: skip
+    return usage, Manifest.read(work / "indices" / "c" / "staging")
 
 
 def parts(files: list[Path], preprocessing: Preprocessing) -> dict[str, float]:
@@ -192,16 +197,16 @@ def _cpu(step: Callable[[Any], object], given: Iterable[Any]) -> float:
     return statistics.median(taken)
 
 
-def write_csv(path: Path) -> None:
-    """A CSV of open-prompts' columns; every prompt is one of GENERATIONS rows that come one after the other."""
+def write_csv(path: Path, rows: int, generations: int) -> None:
+    """A CSV of open-prompts' columns; every prompt is one of `generations` rows that come one after the other."""
     with (DEMO / "manifest.csv").open(encoding="utf-8", newline="") as file:
         words = sorted({word for row in csv.DictReader(file) for word in row["prompt"].split()})
     rng = random.Random(0)  # noqa: S311 - made-up prompts
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("prompt", "raw_data"))
-        for number in range(ROWS):
-            if number % GENERATIONS == 0:
+        for number in range(rows):
+            if number % generations == 0:
                 prompt = " ".join(rng.choices(words, k=rng.randint(3, 30)))
             known = {"image_uri": f"https://example.org/{number}.png", "seed": number, "width": 512, "height": 512,
                      "num_step": 50, "cfg_scale": 7.0, "timestamp": 1.66e9 + number}  # fmt: skip
@@ -243,10 +248,8 @@ def watch(arguments: list[str]) -> Usage:
 
 
 def memory(work: Path) -> tuple[Usage, Manifest]:
-    write_csv(work / "prompts.csv")
-    usage = watch(["embed", "open-prompts", str(work / "prompts.csv"), "--model", "models/emoji",
-                   "--collection", "long", "--indices", str(work)])  # fmt: skip
-    return usage, Manifest.read(work / "long" / "staging")
+    write_csv(work / "prompts.csv", ROWS, GENERATIONS)
+    return embed(work, "open-prompts", work / "prompts.csv", Bundle.open(Path("models/emoji")))
 
 
 def _session(leader: int) -> list[int]:

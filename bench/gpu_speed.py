@@ -1,0 +1,204 @@
+"""What a GPU does for the builder, and what keeps it waiting.
+
+`python -m bench.gpu_speed`, on a machine with an NVIDIA GPU, writes `bench/results/gpu-speed.md`: pictures and prompts
+a second of a build with `--engine torch` against the model alone on tensors that lie ready in the GPU's memory, and
+against what the machine's cores can decode when nothing is encoded. Full-size models of random weights, files as image
+generators write them, and how far the GPU's half precision is from ONNX Runtime in fp32.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from bench.builder_speed import FORMATS, PICTURES, RESULTS, SIDE, embed, parts, write_csv, write_pictures
+from builder.checkpoint import Checkpoint
+from builder.engines import GPU_IMAGE_BATCH, GPU_TEXT_BATCH, TorchEngine
+from builder.export import export
+from builder.openai_clip import MEAN, STD
+from promptsearch.bundle import Bundle, ImageSpec
+from promptsearch.cores import cores
+from promptsearch.encoders import Encoders
+from promptsearch.picture import open_picture
+from promptsearch.preprocessing import Preprocessing
+from tests.checkpoints import VIT_B_32, VIT_L_14, random_state, save
+
+MODELS = {"ViT-B/32": VIT_B_32, "ViT-L/14": VIT_L_14}
+DEVICE = "cuda"
+COPIES = 32  # of each picture, each another file to the builder
+PROMPTS = 100_000
+COMPARED = 64
+ROUNDS = 2
+
+
+@dataclass(frozen=True)
+class Found:
+    """Of one model. Rates are in pictures or prompts a second."""
+
+    cosines: dict[str, float]  # the least, of pictures and of prompts
+    alone: dict[str, float]  # of pictures and of prompts
+    decoded: dict[str, float]  # by the pictures' format: by all cores, when nothing is encoded
+    built: dict[str, float]  # by the pictures' format, and of prompts
+    busy: dict[str, float]  # by the pictures' format: the share of a build in which the engine was at work
+
+
+def write_copies(folder: Path, suffix: str) -> int:
+    """PICTURES files as often as COPIES says, told apart by a number behind their end; returns how many those are."""
+    written = 0
+    for path in write_pictures(folder, suffix):
+        content = path.read_bytes()
+        for copy in range(1, COPIES):
+            path.with_stem(f"{path.stem}-{copy}").write_bytes(content + copy.to_bytes(2))
+        written += COPIES
+    return written
+
+
+def measure(work: Path, name: str, counts: dict[str, int]) -> Found:
+    folder = work / name.replace("/", "-")
+    folder.mkdir()
+    checkpoint = Checkpoint.file(save(random_state(MODELS[name]), folder / "clip.pt"))
+    bundle = export(checkpoint, folder / "model", licence="none")
+    alone = alone_rates(bundle)
+    cosines = compare(bundle, work)
+    start = build(work, bundle, "folder", work / "one")
+    decoded, built, busy = dict[str, float](), dict[str, float](), dict[str, float]()
+    for suffix, count in counts.items():
+        decoded[suffix] = statistics.mean(decoding_rate(work / suffix, bundle) for _ in range(ROUNDS))
+        builds = [build(work, bundle, "folder", work / suffix) for _ in range(ROUNDS)]
+        assert all(one["encoded"]["images"] == count for one in builds)
+        seconds = [one["seconds"]["images"] - start["seconds"]["images"] for one in builds]
+        built[suffix] = (count - 1) / statistics.mean(seconds)
+        busy[suffix] = statistics.mean(one["seconds_encoding_images"] for one in builds) / statistics.mean(seconds)
+    builds = [build(work, bundle, "open-prompts", work / "prompts.csv") for _ in range(ROUNDS)]
+    built["prompts"] = statistics.mean(one["encoded"]["prompts"] / one["seconds"]["prompts"] for one in builds)
+    return Found(cosines, alone, decoded, built, busy)
+
+
+def alone_rates(bundle: Bundle) -> dict[str, float]:
+    model, size = Checkpoint.of_bundle(bundle).model().to(DEVICE), bundle.image.size
+    pixels = torch.randn(GPU_IMAGE_BATCH, 3, size, size, device=DEVICE)
+    tokens = torch.randint(1, 1000, (GPU_TEXT_BATCH, bundle.text.context_length), device=DEVICE)
+    return {
+        "pictures": statistics.mean(alone_rate(model.encode_image, pixels) for _ in range(ROUNDS)),
+        "prompts": statistics.mean(alone_rate(model.encode_text, tokens) for _ in range(ROUNDS)),
+    }
+
+
+def alone_rate(encode: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> float:
+    """With half-precision autocast, as in the engine. Some batches are under way at once, as nothing else waits."""
+    with torch.inference_mode(), torch.autocast(DEVICE, dtype=torch.float16):
+        for _ in range(3):
+            encode(batch)
+        torch.cuda.synchronize()
+        started, batches = time.monotonic(), 0
+        while time.monotonic() - started < 1.0:
+            for _ in range(8):
+                encode(batch)
+            torch.cuda.synchronize()
+            batches += 8
+        return batches * len(batch) / (time.monotonic() - started)
+
+
+def compare(bundle: Bundle, work: Path) -> dict[str, float]:
+    """The least cosine of the engine's vectors with those of ONNX Runtime in fp32."""
+    encoders, engine = Encoders(bundle), TorchEngine(bundle)
+    files = sorted((work / FORMATS[0]).iterdir())[::COPIES][:COMPARED]
+    crops = np.stack([np.asarray(encoders.preprocessing.crop(open_picture(file))) for file in files])
+    with (work / "prompts.csv").open(encoding="utf-8", newline="") as file:
+        texts = [row["prompt"] for row in islice(csv.DictReader(file), COMPARED)]
+    return {
+        "pictures": float(np.vecdot(engine.encode_crops(crops), encoders.encode_crops(crops)).min()),
+        "prompts": float(np.vecdot(engine.encode_texts(texts), encoders.encode_texts(texts)).min()),
+    }
+
+
+def decoding_rate(folder: Path, bundle: Bundle) -> float:
+    command = [sys.executable, "-m", "bench.decoding", str(folder), str(bundle.folder)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def build(work: Path, bundle: Bundle, source: str, path: Path) -> Mapping[str, Any]:
+    """What the manifest of a build says of it."""
+    _, manifest = embed(work, source, path, bundle, ["--engine", "torch"])
+    return manifest.build
+
+
+def page(found: dict[str, Found], parts_of: dict[str, dict[str, float]]) -> str:
+    steps = [step for step in parts_of[FORMATS[0]] if step != "normalise"]  # which is the GPU's part here
+    lines = [
+        "# The builder on a GPU",
+        "",
+        f"Made by `python -m bench.gpu_speed` on one {torch.cuda.get_device_name()} and {cores()} cores, with PyTorch "
+        f"{torch.__version__}, in one run. Models of random weights; means of {ROUNDS}.",
+        "",
+        f"| | {' | '.join(found)} |",
+        "|---|" + "---|" * len(found),
+    ]
+    rows = zip(*map(results, found.values()), strict=True)
+    lines += [f"| {row[0][0]} | " + " | ".join(value for _, value in row) + " |" for row in rows]
+    lines += [
+        "",
+        f"Pictures are {PICTURES * COPIES:,} files of {SIDE} x {SIDE} pixels, prompts {PROMPTS:,} of 3 to 30 words. "
+        "A build reads, decodes, makes thumbnails, encodes and stores. What a core takes for one picture, each step "
+        "alone:",
+        "",
+        f"| CPU, ms | {' | '.join(suffix.upper() for suffix in FORMATS)} |",
+        "|---|" + "---|" * len(FORMATS),
+        *(f"| {step} | " + " | ".join(f"{parts_of[suffix][step]:.2f}" for suffix in FORMATS) + " |" for step in steps),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def results(one: Found) -> Iterator[tuple[str, str]]:
+    """Titles and values of a model's column."""
+    alone = one.alone["pictures"]
+    yield "least cosine with ONNX Runtime in fp32, pictures (goal: 0.999)", f"{one.cosines['pictures']:.5f}"
+    yield "… prompts (goal: 0.999)", f"{one.cosines['prompts']:.5f}"
+    yield f"pictures a second: the model alone, {GPU_IMAGE_BATCH} at once", f"{alone:,.0f}"
+    for suffix in FORMATS:
+        kind, built, decoded = suffix.upper(), one.built[suffix], one.decoded[suffix]
+        yield f"{kind}: all cores decode, nothing is encoded", f"{decoded:,.0f}"
+        yield f"{kind}: a build", f"{built:,.0f}"
+        yield f"{kind}: … against the model alone (goal: 0.8)", f"**{built / alone:.2f}**"
+        yield f"{kind}: … against the slower of model and decoding", f"**{built / min(alone, decoded):.2f}**"
+        yield f"{kind}: … share of its time in which the engine is at work", f"{one.busy[suffix]:.2f}"
+    yield f"prompts a second: the model alone, {GPU_TEXT_BATCH} at once", f"{one.alone['prompts']:,.0f}"
+    yield "… a build", f"{one.built['prompts']:,.0f}"
+
+
+def main() -> None:
+    if not torch.cuda.is_available():
+        raise SystemExit("this measures a GPU, and PyTorch sees none here")
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        counts, parts_of = dict[str, int](), dict[str, dict[str, float]]()
+        for suffix in FORMATS:
+            (work / suffix).mkdir()
+            counts[suffix] = write_copies(work / suffix, suffix)
+            files = sorted((work / suffix).iterdir())[::COPIES][:COMPARED]
+            parts_of[suffix] = parts(files, Preprocessing(ImageSpec(224, MEAN, STD)))
+        (work / "one").mkdir()
+        shutil.copy(files[0], work / "one")
+        write_csv(work / "prompts.csv", PROMPTS, 1)
+        found = {name: measure(work, name, counts) for name in MODELS}
+    text = page(found, parts_of)
+    (RESULTS / "gpu-speed.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
