@@ -42,28 +42,7 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         folder = Path(scratch) / out.name
-        licences = folder / FILES.licences
-        licences.mkdir(parents=True)
-        for path in licence_files:
-            shutil.copy(path, licences / path.name)
-        for name, text in original.licences.items():
-            (licences / name).write_text(text, encoding="utf-8")
-        write_text_graph(original, folder / FILES.text)
-        write_image_graph(original, folder / FILES.image)
-        original.tokenizer.save(str(folder / FILES.tokenizer), pretty=False)
-        bundle = Bundle(
-            folder=folder,
-            name=out.name,
-            architecture=original.architecture,
-            embedding_dim=original.embedding_dim,
-            source=original.source,
-            logit_scale=original.logit_scale,
-            image=original.image,
-            text=original.text,
-            precisions={"fp32": Precision(FILES.text, FILES.image, {})},
-            files=_digests(folder, FILES.text, FILES.text_data, FILES.image, FILES.tokenizer),
-            licence=licence,
-        )
+        bundle = write_fp32(original, folder, licence=licence, licence_files=licence_files)
         encoders = Encoders(bundle)
         reference = fidelity.Reference.of(original, encoders.preprocessing)
         measured = fidelity.measure(encoders, reference)
@@ -76,6 +55,34 @@ def export(
             shutil.rmtree(out)
         folder.replace(out)
     return Bundle.open(out)
+
+
+def write_fp32(
+    original: Original, folder: Path, *, licence: str = "unknown", licence_files: Iterable[Path] = ()
+) -> Bundle:
+    """The files of a bundle with fp32 encoders in `folder`; what is returned says nothing of their fidelity yet."""
+    licences = folder / FILES.licences
+    licences.mkdir(parents=True)
+    for path in licence_files:
+        shutil.copy(path, licences / path.name)
+    for name, text in original.licences.items():
+        (licences / name).write_text(text, encoding="utf-8")
+    write_text_graph(original, folder / FILES.text)
+    write_image_graph(original, folder / FILES.image)
+    original.tokenizer.save(str(folder / FILES.tokenizer), pretty=False)
+    return Bundle(
+        folder=folder,
+        name=folder.name,
+        architecture=original.architecture,
+        embedding_dim=original.embedding_dim,
+        source=original.source,
+        logit_scale=original.logit_scale,
+        image=original.image,
+        text=original.text,
+        precisions={"fp32": Precision(FILES.text, FILES.image, {})},
+        files=_digests(folder, FILES.text, FILES.text_data, FILES.image, FILES.tokenizer),
+        licence=licence,
+    )
 
 
 def _with_int8(bundle: Bundle, original: Original, reference: fidelity.Reference) -> Bundle:
