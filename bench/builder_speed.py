@@ -16,6 +16,7 @@ import argparse
 import csv
 import json
 import logging
+import multiprocessing
 import os
 import random
 import shutil
@@ -26,6 +27,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,10 +36,14 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from builder.cache import digest_of
+from builder.cache import Cache, CachedPicture, digest_of
 from builder.checkpoint import Checkpoint
+from builder.decoding import Decoded
 from builder.export import export
+from builder.sources import Item
 from builder.sources.generation import read_generation
+from builder.sources.picture import FilePicture
+from builder.staging import Staging
 from promptsearch.bundle import Bundle
 from promptsearch.cores import cores
 from promptsearch.encoders import IMAGE_BATCH, Encoders
@@ -148,7 +154,8 @@ def speed(work: Path, bundle: Bundle, suffix: str) -> Speed:
         whole = build(work, bundle, work / suffix, len(files))
         built.append(Cost(len(files) - 1, whole.wall - start.wall, whole.cpu - start.cpu))
         alone.append(encode(encoders, ready))
-    return Speed(alone, built, start, parts(files[:64], encoders.preprocessing))
+    steps = parts(files[:64], encoders.preprocessing) | between(work / suffix, files[:64], bundle)
+    return Speed(alone, built, start, steps)
 
 
 def encode(encoders: Encoders, ready: np.ndarray[Any, np.dtype[np.float32]]) -> Cost:
@@ -186,6 +193,44 @@ def parts(files: list[Path], preprocessing: Preprocessing) -> dict[str, float]:
         "read, and digest of the content": _cpu(lambda path: digest_of(path.read_bytes()), files),
         "prompt and settings from the metadata": _cpu(read_generation, files),
     }
+
+
+def between(folder: Path, files: list[Path], bundle: Bundle) -> dict[str, float]:
+    """CPU milliseconds of a picture for what lies between decoding it, in a process of its own, and the next one."""
+    preprocessing = Preprocessing(bundle.image)
+    items = {path.name: Item(path.name, path.name, None, FilePicture(folder, path.name)) for path in files}
+    decoded = {}
+    for path in files:
+        content = path.read_bytes()
+        picture = open_picture(content)
+        crop = np.asarray(preprocessing.crop(picture))
+        decoded[path.name] = Decoded(digest_of(content), crop, picture.size, make_thumbnail(picture))
+    vector = np.zeros(bundle.embedding_dim, dtype=np.float16)
+    encoded = [(one.digest, CachedPicture(vector, picture.size, one.thumbnail or b"")) for one in decoded.values()]
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+
+    def hand_over(one: Decoded) -> None:
+        sending = pool.submit(sender.send, one)
+        receiver.recv()
+        sending.result()
+
+    def store(batch: list[tuple[bytes, CachedPicture]]) -> None:
+        cache.add_pictures(batch)
+        for name, one in decoded.items():
+            kept = cache.picture(one.digest)
+            assert kept is not None
+            staging.add(items[name], kept.vector, kept.size, kept.thumbnail)
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        tempfile.TemporaryDirectory() as collection,
+        Cache(Path(collection), bundle) as cache,
+        Staging(Path(collection), bundle.embedding_dim) as staging,
+    ):
+        return {
+            "hand it over to the encoder's process": _cpu(hand_over, decoded.values()),
+            "store vector, thumbnail and settings": _cpu(store, [encoded]) / len(encoded),
+        }
 
 
 def _cpu(step: Callable[[Any], object], given: Iterable[Any]) -> float:
