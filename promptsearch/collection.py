@@ -192,6 +192,15 @@ class Collection:
             cut.duplicates,
         )
 
+    def probe(self, vector: NDArray[np.float32]) -> None:
+        """Find and read an item of each kind for a unit vector, float32 [embedding_dim]; raises what a query would."""
+        for kind in self.kinds:
+            rows = self.index(kind).probe(vector).tolist()
+            if kind == "images":
+                self.items.images(rows)
+            else:
+                self.items.prompts(rows)
+
     def prompts_of(self, images: Sequence[Image]) -> dict[int, Prompt]:
         """The prompts of these images, by row; without those that are hidden."""
         return self.items.prompts(sorted({image.prompt for image in images if image.prompt is not None}))

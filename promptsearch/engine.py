@@ -37,6 +37,12 @@ class Index(Protocol):
     def vectors(self, rows: Rows, /) -> NDArray[np.float32]:
         """float32 [n, embedding_dim]."""
 
+    def probe(self, query: NDArray[np.float32], /) -> Rows:
+        """Some row near a unit vector, float32 [embedding_dim]: int64 [1].
+
+        It reads no more than shows that a search works: services ask this of every index again and again.
+        """
+
 
 class Items(Protocol):
     """Prompts and images by their rows and ids; what is taken down is unknown here."""

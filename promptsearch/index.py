@@ -21,6 +21,7 @@ from promptsearch.stages import Stage, untimed
 
 EXACT = 3_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
 _WIDER = 0.3  # the rarer the rows that a filter leaves, the further apart they lie
+_PROBED = 1024  # rows of an index without lists, to see that it can be searched
 _PART = 4096  # rows that are scored at once: 8 MB of 512 dimensions
 
 
@@ -114,6 +115,18 @@ class VectorIndex:
             scores = self.cosines(found, query)
             order = np.argsort(-scores, kind="stable")[:depth]
             return found[order], scores[order]
+
+    def probe(self, query: NDArray[np.float32]) -> Rows:
+        """Some row near a unit vector, float32 [embedding_dim]: int64 [1]; -1 where the lists it looks into are empty.
+
+        Where a search reads every vector (an index without lists), this one reads the first few alone.
+        """
+        parameters = self._parameters(self.info.nprobe, None)
+        if parameters is None:
+            parameters = faiss.SearchParameters(sel=faiss.IDSelectorRange(0, _PROBED))
+        rows: Rows = self._index.search(query[np.newaxis], 1, params=parameters)[1][0]
+        self.cosines(rows, query)
+        return rows
 
     def _nprobe(self, available: int) -> int:
         """The lists to visit where a filter leaves so many rows."""

@@ -52,9 +52,8 @@ class Served:
         return replace(self, collection=self.collection.hiding(ids), hidden=ids, revision=next(_revisions))
 
     def check(self, vector: Vector) -> None:
-        """Search once for each kind; raises what a first request would have met."""
-        for kind in self.collection.kinds:
-            self.collection.search(kind, vector, limit=1)
+        """Search once for each kind of item; raises what a first request would have met."""
+        self.collection.probe(vector)
 
 
 class Catalogue:

@@ -50,6 +50,10 @@ class MilvusIndex:
         """float32 [n, embedding_dim]."""
         return self._connection.vectors(self._name, rows, VECTOR, self._dim)
 
+    def probe(self, query: NDArray[np.float32]) -> Rows:
+        """Some row near a unit vector, float32 [embedding_dim]: int64 [1]."""
+        return self.search(query, 1)[0]
+
     def search(self, query: NDArray[np.float32], depth: int, filter: str = "") -> tuple[Rows, Scores]:
         """Up to `depth` nearest rows that meet the filter and their cosines, best first, equal ones by row."""
         connection = self._connection

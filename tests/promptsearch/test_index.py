@@ -48,6 +48,14 @@ def test_what_is_found_is_what_brute_force_finds(folder: Path, vectors: Vectors,
                 assert rows[first] < rows[second]
 
 
+def test_a_probe_reads_the_first_vectors_alone(tmp_path: Path) -> None:
+    many = random_vectors(5000, DIM)
+    info = IndexInfo("Flat", len(many), True, None, {})
+    searched = VectorIndex.open(current_version(build(tmp_path / "many", many, None)), "images", info, DIM)
+    for query in unit(random_vectors(20, DIM, seed=2)):
+        assert searched.probe(query).tolist() == nearest(many[:1024], query, 1)[0]
+
+
 def test_stored_vectors_come_back(folder: Path, vectors: Vectors) -> None:
     searched = VectorIndex.open(folder, "images", INFO, DIM)
     assert len(searched) == COUNT
