@@ -22,7 +22,7 @@ from promptsearch.stages import Stage, untimed
 EXACT = 3_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
 _WIDER = 0.3  # the rarer the rows that a filter leaves, the further apart they lie
 _PROBED = 1024  # rows of an index without lists, to see that it can be searched
-_PART = 4096  # rows that are scored at once: 8 MB of 512 dimensions
+_PART = 128  # rows that are scored at once: what lies between the steps stays in the cache of a core
 
 
 class VectorIndex:

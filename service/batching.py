@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from promptsearch.encoders import IMAGE_BATCH, Encoders
 from promptsearch.tokenizer import Tokenizer
 from service.metrics import Metrics
+from service.workers import Workers, searching_threads
 
 Item = TypeVar("Item")
 Vector = NDArray[np.float32]
+Then = Callable[[Vector], None]
 Encode = Callable[[Sequence[Item]], tuple[Sequence[int], NDArray[np.float32]]]
 
 # Tokens whose arithmetic takes as long as reading the weights, which every batch does once (CLIP ViT-B/32, 2 AVX2
@@ -33,16 +36,21 @@ class Batcher(Generic[Item]):
     """A thread of its own that encodes. `encode` is given items, oldest first, and returns which of them (at least
     one) it has encoded, and their vectors, float32 [n, embedding_dim]; the rest comes again."""
 
-    def __init__(self, name: str, encode: Encode[Item]) -> None:
+    def __init__(self, name: str, encode: Encode[Item], workers: Workers) -> None:
         self._encode = encode
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._waiting: dict[asyncio.Future[Vector], Item] = {}
+        self._workers = workers
+        self._thread = searching_threads(1, name)
+        self._waiting: dict[asyncio.Future[Vector], Asked[Item]] = {}
         self._running: asyncio.Task[None] | None = None
 
-    async def vector(self, item: Item) -> Vector:
-        """The unit vector of one item, float32 [embedding_dim]. A caller that is cancelled gives up its place."""
+    async def vector(self, item: Item, then: Then | None = None) -> Vector:
+        """The unit vector of one item, float32 [embedding_dim]. A caller that is cancelled gives up its place.
+
+        `then`, which raises nothing, has been given the vector by that time. It is called where the way is shortest:
+        by the encoder's own thread where nobody waits for that, else by a worker.
+        """
         future: asyncio.Future[Vector] = asyncio.get_running_loop().create_future()
-        self._waiting[future] = item
+        self._waiting[future] = Asked(item, then)
         if self._running is None:
             self._running = asyncio.create_task(self._run())
         try:
@@ -55,24 +63,58 @@ class Batcher(Generic[Item]):
         try:
             while self._waiting:
                 batch = list(islice(self._waiting.items(), _LOOKED_AT))
-                futures = [future for future, _ in batch]
                 try:
-                    found = await loop.run_in_executor(self._thread, self._encode, [item for _, item in batch])
+                    encoded, done = await loop.run_in_executor(self._thread, self._go, batch, loop)
                 except Exception as error:  # is each of theirs, and the next batch has its own chance
-                    for future in futures:
+                    for future, _ in batch:
                         if self._leaves(future):
                             future.set_exception(error)
                 else:
-                    for index, vector in zip(*found, strict=True):
-                        if self._leaves(futures[index]):
-                            futures[index].set_result(vector)
+                    for future in encoded:
+                        self._waiting.pop(future, None)
+                    for future, vector in done:
+                        _land(future, vector)
         finally:
             self._running = None
+
+    def _go(
+        self, batch: Sequence[tuple[asyncio.Future[Vector], Asked[Item]]], loop: asyncio.AbstractEventLoop
+    ) -> tuple[list[asyncio.Future[Vector]], list[tuple[asyncio.Future[Vector], Vector]]]:
+        """In the thread: what is encoded, and of that what nothing more has to be done for."""
+        encoded, done = [], []
+        for index, vector in zip(*self._encode([asked.item for _, asked in batch]), strict=True):
+            future, asked = batch[index]
+            encoded.append(future)
+            if asked.then is None:
+                done.append((future, vector))
+            elif len(self._waiting) == 1:  # nobody has come meanwhile
+                asked.then(vector)
+                done.append((future, vector))
+            else:
+                self._workers.submit(partial(_go_on, future, vector, asked.then, loop))
+        return encoded, done
 
     def _leaves(self, future: asyncio.Future[Vector]) -> bool:
         """Out of the queue; False where the caller has left before."""
         self._waiting.pop(future, None)
         return not future.done()
+
+
+@dataclass(frozen=True)
+class Asked(Generic[Item]):
+    item: Item
+    then: Then | None
+
+
+def _go_on(future: asyncio.Future[Vector], vector: Vector, then: Then, loop: asyncio.AbstractEventLoop) -> None:
+    if not future.cancelled():
+        then(vector)
+        loop.call_soon_threadsafe(_land, future, vector)
+
+
+def _land(future: asyncio.Future[Vector], vector: Vector) -> None:
+    if not future.done():  # else the caller has left
+        future.set_result(vector)
 
 
 class Text:
@@ -92,16 +134,20 @@ class Text:
 class Encoding:
     """One model's two encoders, each behind a batcher."""
 
-    def __init__(self, encoders: Encoders, metrics: Metrics) -> None:
+    def __init__(self, encoders: Encoders, metrics: Metrics, workers: Workers) -> None:
         self._encoders = encoders
         self._metrics = metrics
-        self._texts: Batcher[Text] = Batcher("texts", self._encode_texts)
-        self._pictures: Batcher[NDArray[np.float32]] = Batcher("pictures", self._encode_pictures)
+        self._texts: Batcher[Text] = Batcher("texts", self._encode_texts, workers)
+        self._pictures: Batcher[NDArray[np.float32]] = Batcher("pictures", self._encode_pictures, workers)
 
-    async def text(self, text: str) -> tuple[Vector, bool]:
-        """The unit vector of a text, float32 [embedding_dim], and whether the text was too long for the model."""
+    async def text(self, text: str, then: Callable[[Vector, bool], None] | None = None) -> tuple[Vector, bool]:
+        """The unit vector of a text, float32 [embedding_dim], and whether the text was too long for the model.
+
+        `then` is given both, see `Batcher.vector`.
+        """
         asked = Text(text)
-        return await self._texts.vector(asked), asked.cut
+        goes_on = None if then is None else lambda vector: then(vector, asked.cut)
+        return await self._texts.vector(asked, goes_on), asked.cut
 
     async def picture(self, pixels: NDArray[np.float32]) -> Vector:
         """The unit vector of what the model's preprocessing made of a picture, float32 [3, size, size]."""

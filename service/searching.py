@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Hashable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -94,12 +95,14 @@ class Searching:
         async def compute() -> Answer:
             if query.cursor is not None:
                 return await self._answer(served, lambda: cursor, query, timing)
-            vectors, notes = await self._vectors_of(served, query.terms, timing)
 
-            def first() -> Cursor:
+            def first(vectors: Sequence[Vector | None]) -> Cursor:
                 return served.collection.begin(kind, query.terms, vectors, query.options, query.words)
 
-            return await self._answer(served, first, query, timing, notes)
+            if len(query.terms) == 1 and query.terms[0].text is not None and not query.explain:
+                return await self._of_one_text(served, query.terms[0].text, first, query, timing)
+            vectors, notes = await self._vectors_of(served, query.terms, timing)
+            return await self._answer(served, lambda: first(vectors), query, timing, notes)
 
         if query.explain or any(term.picture is not None for term in query.terms):
             answer = await while_connected(request, self._admission.run(work, compute))
@@ -199,18 +202,42 @@ class Searching:
         computing = self._answers.compute(key, lambda: self._admission.run(work, compute))
         return await while_connected(request, computing)
 
+    async def _of_one_text(
+        self,
+        served: Served,
+        text: str,
+        first: Callable[[Sequence[Vector | None]], Cursor],
+        query: Query,
+        timing: Timing,
+    ) -> Answer:
+        """What is asked most often: the search follows on the encoding, without a way through the event loop."""
+        encoders, answer = served.encoders, Future[Answer]()
+
+        def work(vector: Vector, cut: bool) -> Answer:
+            return self._page(served, first([vector]), query, timing, _notes(encoders, text, cut))
+
+        def ahead(vector: Vector, cut: bool) -> None:
+            try:
+                answer.set_result(work(vector, cut))
+            except Exception as error:  # another that waits for the same vector has no part in it
+                answer.set_exception(error)
+
+        vector, cut = await self._of_text(encoders, text, ahead)
+        if answer.done():
+            return answer.result()
+        return await self._workers.run(lambda: work(vector, cut))  # the vector was known, or asked for by another
+
     async def _answer(
         self, served: Served, begin: Callable[[], Cursor], query: Query, timing: Timing, notes: Sequence[str] = ()
     ) -> Answer:
+        return await self._workers.run(lambda: self._page(served, begin(), query, timing, notes))
+
+    def _page(self, served: Served, cursor: Cursor, query: Query, timing: Timing, notes: Sequence[str]) -> Answer:
+        """In a thread: what is searched for, and read from the store."""
         answers = Answers(served, named=len(self._catalogue.served) > 1)
-
-        def work() -> Answer:
-            cursor = begin()
-            found = served.collection.page(cursor, query.limit, timing)
-            with timing("store"):
-                return answers.page(cursor.search.kind, found, notes, with_vectors=query.with_vectors)
-
-        return await self._workers.run(work)
+        found = served.collection.page(cursor, query.limit, timing)
+        with timing("store"):
+            return answers.page(cursor.search.kind, found, notes, with_vectors=query.with_vectors)
 
     async def _vectors_of(
         self, served: Served, terms: Sequence[Term], timing: Timing
@@ -219,31 +246,32 @@ class Searching:
         one_by_one = (self._vector(served, term, timing) for term in terms)
         # A task for each is worth its time only where there are others.
         found = [await next(one_by_one)] if len(terms) == 1 else await asyncio.gather(*one_by_one)
-        notes = [note for _, note in found if note is not None]
+        notes = [note for _, notes in found for note in notes]
         return [vector for vector, _ in found], list(dict.fromkeys(notes))
 
-    async def _vector(self, served: Served, term: Term, timing: Timing) -> tuple[Vector | None, str | None]:
-        """float32 [embedding_dim], or None for an item of the collection, and a note where there is one to make."""
+    async def _vector(self, served: Served, term: Term, timing: Timing) -> tuple[Vector | None, list[str]]:
+        """float32 [embedding_dim], or None for an item of the collection, and what should be known of it."""
         encoders = served.encoders
         if term.text is not None:
             with timing.waiting("encode"):
-                return await self._of_text(encoders, term.text)
+                vector, cut = await self._of_text(encoders, term.text)
+                return vector, _notes(encoders, term.text, cut)
         if term.picture is not None:
             picture = term.picture
             pixels = await self._workers.run(lambda: self._decode(encoders, picture, timing))
             with timing.waiting("encode"):
-                return await self._encoding(encoders).picture(pixels), None
-        return None, None
+                return await self._encoding(encoders).picture(pixels), []
+        return None, []
 
-    async def _of_text(self, encoders: Encoders, text: str) -> tuple[Vector, str | None]:
+    async def _of_text(
+        self, encoders: Encoders, text: str, then: Callable[[Vector, bool], None] | None = None
+    ) -> tuple[Vector, bool]:
+        """The vector, and whether the text was too long. `then` has been given both if the text was encoded for it."""
         key = (encoders.bundle.identity, text)
         found = self._vectors.get(key)
         if found is None:
-            found = await self._vectors.compute(key, lambda: self._encoding(encoders).text(text))
-        vector, cut = found
-        if not cut:
-            return vector, None
-        return vector, cut_note(text, encoders.tokenizer.spec.context_length)
+            found = await self._vectors.compute(key, lambda: self._encoding(encoders).text(text, then))
+        return found
 
     def _decode(self, encoders: Encoders, picture: bytes, timing: Timing) -> NDArray[np.float32]:
         """What the image encoder takes, float32 [3, size, size]."""
@@ -258,8 +286,12 @@ class Searching:
         if found is None:  # at the start, and after a reload with another model: then the one before may be given up
             used = self._catalogue.encoders()
             self._encodings = {known: encoding for known, encoding in self._encodings.items() if known in used}
-            found = self._encodings[encoders] = Encoding(encoders, self._metrics)
+            found = self._encodings[encoders] = Encoding(encoders, self._metrics, self._workers)
         return found
+
+
+def _notes(encoders: Encoders, text: str, cut: bool) -> list[str]:
+    return [cut_note(text, encoders.tokenizer.spec.context_length)] if cut else []
 
 
 def _work(terms: Sequence[Term]) -> Work:

@@ -22,16 +22,25 @@ def threads(processes: int) -> int:
     return max(1, cores() // processes)
 
 
+def searching_threads(count: int, name: str) -> ThreadPoolExecutor:
+    """A pool whose threads search with one core each."""
+    # OpenMP keeps its number of threads for each thread that calls it.
+    return ThreadPoolExecutor(count, name, initializer=faiss.omp_set_num_threads, initargs=(1,))
+
+
 class Workers:
     """A bounded pool for what computes or reads files: Pillow, FAISS and SQLite all give up the GIL."""
 
     def __init__(self, threads: int) -> None:
-        # OpenMP keeps its number of threads for each thread that calls it.
-        self._pool = ThreadPoolExecutor(threads, "search", initializer=faiss.omp_set_num_threads, initargs=(1,))
+        self._pool = searching_threads(threads, "search")
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work` returns or raises. A caller that is cancelled before it began takes it out of the queue."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """For threads: have `work` done, which raises nothing."""
+        self._pool.submit(work)
 
     def close(self) -> None:
         self._pool.shutdown()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from service.batching import MOST_TOKENS, READING, Batcher, Vector, first_batch
 from service.flights import Flights
+from service.workers import Workers
 
 
 def cost(lengths: Sequence[int]) -> int:
@@ -64,7 +65,9 @@ def run(scenario: Callable[[Batcher[int], Encoder], object]) -> Encoder:
     encoder = Encoder()
 
     async def whole() -> None:
-        await scenario(Batcher("test", encoder), encoder)  # type: ignore[misc]
+        workers = Workers(1)
+        await scenario(Batcher("test", encoder, workers), encoder)  # type: ignore[misc]
+        workers.close()
 
     asyncio.run(whole())
     return encoder
@@ -84,6 +87,30 @@ def test_one_alone_starts_at_once_and_what_came_meanwhile_goes_together() -> Non
         assert isinstance(found[3], asyncio.CancelledError)
 
     assert run(scenario).batches == [[1], [2, 3, 5, 6]]
+
+
+def test_what_follows_is_done_by_the_encoders_thread_where_nobody_waits_for_it() -> None:
+    done: dict[float, str] = {}
+
+    def then(vector: Vector) -> None:
+        done[float(vector[0])] = threading.current_thread().name.partition("_")[0]
+
+    async def scenario(batcher: Batcher[int], encoder: Encoder) -> None:
+        encoder.release.set()
+        assert (await batcher.vector(1, then))[0] == 1
+        encoder.begun.clear()
+        encoder.release.clear()
+        second = asyncio.create_task(batcher.vector(2, then))
+        await asyncio.to_thread(encoder.begun.wait)
+        others = [asyncio.create_task(batcher.vector(number, then)) for number in (3, 4, 5)]
+        await asyncio.sleep(0)
+        others[1].cancel()
+        await asyncio.sleep(0)
+        encoder.release.set()
+        await asyncio.gather(second, *others, return_exceptions=True)
+
+    assert run(scenario).batches == [[1], [2], [3, 5]]
+    assert done == {1: "test", 2: "search", 3: "search", 5: "search"}
 
 
 def test_a_batch_that_fails_is_told_to_each_and_the_next_goes_on() -> None:
