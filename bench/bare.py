@@ -18,6 +18,7 @@ from promptsearch.cores import cores
 from promptsearch.encoders import SPIN, unit
 from promptsearch.kernels import faiss
 from promptsearch.manifest import FILES, Manifest
+from promptsearch.ranking import TIERS
 from promptsearch.tokenizer import Tokenizer
 from service.batching import first_batch
 
@@ -25,8 +26,8 @@ from service.batching import first_batch
 class Bare:
     """A process with the text encoder, the pictures' index and their vectors."""
 
-    def __init__(self, bundle: Bundle, version: Path, results: int) -> None:
-        arguments = (bundle.folder, version, results)
+    def __init__(self, bundle: Bundle, version: Path) -> None:
+        arguments = (bundle.folder, version)
         self._process = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_open, initargs=arguments)
         self.one_by_one(["warm"])
 
@@ -50,7 +51,7 @@ class Bare:
 class _Opened:
     """What the process has; everything a search needs is at hand."""
 
-    def __init__(self, folder: Path, version: Path, results: int) -> None:
+    def __init__(self, folder: Path, version: Path) -> None:
         bundle = Bundle.open(folder)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = cores()
@@ -65,7 +66,7 @@ class _Opened:
         self._parameters = None if info.nprobe is None else faiss.SearchParametersIVF(nprobe=info.nprobe)
         if isinstance(self._index, faiss.IndexPreTransform):
             self._parameters = faiss.SearchParametersPreTransform(index_params=self._parameters)
-        self._count = max(results, info.candidates or 0)
+        self._count = max(TIERS[0][0], info.candidates or 0)  # as the service, whose answers these are
         self._vectors = np.load(version / FILES.vectors("images"), mmap_mode="r")
 
     def search(self, tokens: NDArray[np.int64]) -> None:
@@ -78,9 +79,9 @@ class _Opened:
 _opened: _Opened
 
 
-def _open(folder: Path, version: Path, results: int) -> None:
+def _open(folder: Path, version: Path) -> None:
     global _opened
-    _opened = _Opened(folder, version, results)
+    _opened = _Opened(folder, version)
 
 
 def _one_by_one(texts: Sequence[str]) -> NDArray[np.float64]:

@@ -115,7 +115,7 @@ class Measuring:
             ours = stack.enter_context(self._ours(COMPARED, *COMPUTING))
             int8 = stack.enter_context(self._ours(COMPARED, *COMPUTING, "--precision", "int8"))
             peer = stack.enter_context(self._peer())
-            bare = stack.enter_context(Bare(self._bundle, version, LIMIT))
+            bare = stack.enter_context(Bare(self._bundle, version))
             self._memory(ours, int8, peer)  # before long answers are read, which map every vector
             self._same_vectors(ours, peer, stored(version))
             self._texts(ours, int8, peer, bare)

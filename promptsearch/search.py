@@ -94,6 +94,8 @@ class Search:
 
 def combine(vectors: Sequence[NDArray[np.float32]], weights: Sequence[float]) -> NDArray[np.float32]:
     """The unit vector of a weighted sum of unit vectors; float32 [embedding_dim]. Raises ParameterError."""
+    if len(vectors) == 1 and weights[0] > 0:
+        return vectors[0]
     total = np.sum(
         [weight * vector.astype(np.float64) for vector, weight in zip(vectors, weights, strict=True)], axis=0
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import html
 import string
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import ftfy
 import numpy as np
@@ -74,7 +74,7 @@ class Tokenizer:
         self._file = file
         self._clean = CLEANING[spec.cleaning]
         self._words = _pattern(file, spec) if spec.splitting == "clip" else None
-        self._divide_word = lru_cache(KNOWN_WORDS)(self._divide_new_word)
+        self._divide_word = lru_cache(KNOWN_WORDS)(partial(_ids_of_word, file))
         self._start = [] if spec.start_id is None else [spec.start_id]
         self.spec = spec
 
@@ -108,9 +108,6 @@ class Tokenizer:
             return self._file.encode(text, add_special_tokens=False).ids
         return [id for word in self._words.findall(text) for id in self._divide_word(word)]
 
-    def _divide_new_word(self, word: str) -> list[int]:
-        return self._file.encode([word], is_pretokenized=True, add_special_tokens=False).ids
-
     def batch(self, texts: Sequence[str]) -> NDArray[np.int64]:
         """int64 [len(texts), longest or context length], padded at the end."""
         return self.pad([self.ids(text) for text in texts])
@@ -122,6 +119,10 @@ class Tokenizer:
         for target, row in zip(tokens, rows, strict=True):
             target[: len(row)] = row
         return tokens
+
+
+def _ids_of_word(file: TokenizerFile, word: str) -> list[int]:
+    return file.encode([word], is_pretokenized=True, add_special_tokens=False).ids
 
 
 def _require(what: str, found: str, known: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """A query to a page of answers: decode, encode, search, re-score, read the store.
 
 Each request first finds out whether its answer is known or under way. If not, it is admitted or refused, and its steps
-wait for nothing but a thread: the text's or picture's vector from a batcher, the rest in one go from a worker.
+wait for nothing but a thread: the text's or picture's vector from a batcher, the rest in one go from a worker, or from
+the batcher's own thread where nobody waits for that.
 """
 
 from __future__ import annotations
