@@ -22,7 +22,9 @@ from promptsearch.stages import Stage, untimed
 EXACT = 3_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
 _WIDER = 0.3  # the rarer the rows that a filter leaves, the further apart they lie
 _PROBED = 1024  # rows of an index without lists, to see that it can be searched
-_PART = 128  # rows that are scored at once: what lies between the steps stays in the cache of a core
+# Numbers that are scored at once: 120 KB stay in a core's cache from step to step, and are less than what malloc takes
+# from the system each time (promptsearch/memory.py).
+_PART = 30_000
 
 
 class VectorIndex:
@@ -94,9 +96,10 @@ class VectorIndex:
         """The cosine of each row's vector with a unit vector, float32 [embedding_dim]."""
         # Row by row: a matrix product adds up in an order that depends on where in the matrix a row stands, so that
         # equal vectors would differ in the last bit.
+        together = max(1, _PART // len(query))
         parts = [
-            np.vecdot(singles(self._vectors[rows[start : start + _PART]]), query)
-            for start in range(0, len(rows), _PART)
+            np.vecdot(singles(self._vectors[rows[start : start + together]]), query)
+            for start in range(0, len(rows), together)
         ]
         scores: Scores = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
         return np.minimum(scores, 1.0, out=scores)  # in half precision a unit vector may be a little longer
