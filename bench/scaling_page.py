@@ -22,7 +22,9 @@ BUDGETS = {"10M": "16G", "100M": "64G", "1B": "256G"}  # --max-memory of the bui
 ITEM = 310  # bytes in items.sqlite, fields and words: measured on the million pictures of bench.service_speed
 THUMBNAIL = 9_000  # bytes of WebP of a picture full of detail, about; the drawings of bench.builder_speed have 1,700
 CPU_SECONDS = 0.075  # to read, decode, thumbnail, encode and store: bench/results/builder-speed.md
-GPU_RATE = 1_500  # pictures a second on an RTX 3080, says clip-retrieval's README; not measured here
+# Pictures a second (PNG, ViT-B/32) of a GPU with so many cores beside it, which it waits for as they decode: measured on
+# an H100, bench/results/gpu-speed.md. A cheaper GPU waits for them, too.
+GPU_RATE, GPU_CORES = 777, 16
 GRAPH = 2 * 32 * 4 + 100  # bytes a vector of Milvus's HNSW with M=32, beside the vector: links, and fields in memory
 NODE = 64e9  # bytes of memory of one of Milvus's query nodes, of which four fifths are filled
 
@@ -134,11 +136,11 @@ def planned(fits: dict[str, Law]) -> Iterator[str]:
         encoding = count * CPU_SECONDS / 3600
         memory = 1.25 * index + 2e9
         month = MONTH * (CORES * CORE_HOUR + memory / 1e9 * MEMORY_HOUR) + disk / 1e9 * DISK_MONTH
-        once = min(gpu * GPU_HOUR, encoding * CORE_HOUR) + building * CORE_HOUR
+        once = min(gpu * (GPU_HOUR + GPU_CORES * CORE_HOUR), encoding * CORE_HOUR) + building * CORE_HOUR
         cells = [
             name,
             f"`{plan.key}`",
-            f"{gpu:,.1f} h of a GPU, or {encoding:,.0f} h of a core",
+            f"{gpu:,.1f} h of a GPU with {GPU_CORES} cores, or {encoding:,.0f} h of a core",
             f"{building:,.1f} h of a core, {format_size(plan.peak_bytes)} at most",
             f"{format_size(int(index))} in memory, {format_size(int(disk))} on disk",
             f"{search:.0f} ms",
@@ -197,10 +199,10 @@ memory to serve.
 ## 10 million, 100 million, a billion pictures
 
 **Extrapolated**, with the laws above and these figures a picture: {vector:,} bytes of vector, {item} of items,
-{thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or a GPU such as an RTX 3080
-for {gpu:,} a second (clip-retrieval's README; not measured here). Dollars: a core {core} an hour, a GB of memory
-{memory} an hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour; a machine of {machine} cores serves. These are
-constants of `bench/scaling_page.py`: put your own in.
+{thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or a GPU for {gpu:,} a second,
+which is what the {gpu_cores} cores beside it decode ([measured](../bench/results/gpu-speed.md): the GPU waits). Dollars: a
+core {core} an hour, a GB of memory {memory} an hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour; a machine of
+{machine} cores serves. These are constants of `bench/scaling_page.py`: put your own in.
 
 | pictures | index | encoding | building the index | serving takes | a text's search | money |
 |---|---|---|---|---|---|---|
@@ -243,6 +245,7 @@ def page(growth: Sequence[Growth], peers: Sequence[Peer], asked: str) -> str:
         thumbnail=THUMBNAIL,
         cpu=1000 * CPU_SECONDS,
         gpu=GPU_RATE,
+        gpu_cores=GPU_CORES,
         core=CORE_HOUR,
         memory=MEMORY_HOUR,
         disk=DISK_MONTH,
