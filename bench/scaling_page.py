@@ -22,8 +22,8 @@ BUDGETS = {"10M": "16G", "100M": "64G", "1B": "256G"}  # --max-memory of the bui
 ITEM = 310  # bytes in items.sqlite, fields and words: measured on the million pictures of bench.service_speed
 THUMBNAIL = 9_000  # bytes of WebP of a picture full of detail, about; the drawings of bench.builder_speed have 1,700
 CPU_SECONDS = 0.075  # to read, decode, thumbnail, encode and store: bench/results/builder-speed.md
-# Pictures a second (PNG, ViT-B/32) of a GPU with so many cores beside it, which it waits for as they decode: measured on
-# an H100, bench/results/gpu-speed.md. A cheaper GPU waits for them, too.
+# Pictures a second (PNG, ViT-B/32) of a GPU with so many cores beside it, which it waits for as they decode: measured
+# on an H100, bench/results/gpu-speed.md. A cheaper GPU waits for them, too.
 GPU_RATE, GPU_CORES = 777, 16
 GRAPH = 2 * 32 * 4 + 100  # bytes a vector of Milvus's HNSW with M=32, beside the vector: links, and fields in memory
 NODE = 64e9  # bytes of memory of one of Milvus's query nodes, of which four fifths are filled
@@ -199,10 +199,10 @@ memory to serve.
 ## 10 million, 100 million, a billion pictures
 
 **Extrapolated**, with the laws above and these figures a picture: {vector:,} bytes of vector, {item} of items,
-{thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or a GPU for {gpu:,} a second,
-which is what the {gpu_cores} cores beside it decode ([measured](../bench/results/gpu-speed.md): the GPU waits). Dollars: a
-core {core} an hour, a GB of memory {memory} an hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour; a machine of
-{machine} cores serves. These are constants of `bench/scaling_page.py`: put your own in.
+{thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or a GPU for {gpu:,} a
+second, which is what the {gpu_cores} cores beside it decode ([measured](../bench/results/gpu-speed.md): the GPU waits).
+Dollars: a core {core} an hour, a GB of memory {memory} an hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour;
+a machine of {machine} cores serves. These are constants of `bench/scaling_page.py`: put your own in.
 
 | pictures | index | encoding | building the index | serving takes | a text's search | money |
 |---|---|---|---|---|---|---|
