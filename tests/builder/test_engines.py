@@ -27,6 +27,7 @@ def test_both_engines_give_the_same_vectors_of_texts(engine: TorchEngine, encode
 
 def test_both_engines_give_the_same_vectors_of_pictures(engine: TorchEngine, encoders: Encoders) -> None:
     crops = np.stack([np.asarray(engine.preprocessing.crop(picture(seed, 90, 64))) for seed in range(5)])
+    np.testing.assert_array_equal(engine.preprocessing(picture(0, 90, 64)), encoders.preprocessing(picture(0, 90, 64)))
     found = engine.encode_crops(crops)
     assert found.dtype == np.float32
     assert np.vecdot(found, encoders.encode_crops(crops)).min() >= ENGINES_COSINE
