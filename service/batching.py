@@ -67,7 +67,8 @@ class Batcher(Generic[Item]):
                     encoded, done = await loop.run_in_executor(self._thread, self._go, batch, loop)
                 except Exception as error:  # is each of theirs, and the next batch has its own chance
                     for future, _ in batch:
-                        if self._leaves(future):
+                        self._waiting.pop(future, None)
+                        if not future.done():
                             future.set_exception(error)
                 else:
                     for future in encoded:
@@ -93,11 +94,6 @@ class Batcher(Generic[Item]):
             else:
                 self._workers.submit(partial(_go_on, future, vector, asked.then, loop))
         return encoded, done
-
-    def _leaves(self, future: asyncio.Future[Vector]) -> bool:
-        """Out of the queue; False where the caller has left before."""
-        self._waiting.pop(future, None)
-        return not future.done()
 
 
 @dataclass(frozen=True)
