@@ -52,7 +52,7 @@ images: image-cpu image-gpu ## the container images, with docker
 
 # What an image was made from, for whoever finds it somewhere.
 LABELS = $(addprefix --label org.opencontainers.image.,version=$(VERSION) revision=$(REVISION))
-VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' promptsearch/__init__.py)
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' promptsearch/version.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 image-cpu: ## … those without PyTorch: the service, and the small builder
@@ -77,7 +77,7 @@ lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	  --override requirements/overrides.txt -o requirements/peer.txt requirements/peer.in
 
-indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji/manifest.csv promptsearch/manifest.py
+indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji/manifest.csv promptsearch/storage/manifest.py
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections

@@ -36,22 +36,22 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from builder.cache import Cache, CachedPicture, digest_of
-from builder.checkpoint import Checkpoint
-from builder.decoding import Decoded
-from builder.export import export
+from builder.encode.cache import Cache, CachedPicture, digest_of
+from builder.encode.decoding import Decoded
+from builder.export.checkpoint import Checkpoint
+from builder.export.export import export
 from builder.sources import Item
 from builder.sources.generation import read_generation
 from builder.sources.picture import FilePicture
-from builder.staging import Staging
-from promptsearch.bundle import Bundle
-from promptsearch.cores import cores
-from promptsearch.encoders import IMAGE_BATCH, Encoders
-from promptsearch.manifest import Manifest
-from promptsearch.picture import open_picture
-from promptsearch.preprocessing import Preprocessing
-from promptsearch.thumbnails import make_thumbnail
-from tests.checkpoints import VIT_B_32, random_state, save
+from builder.versions.staging import Staging
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
+from promptsearch.encoding.image_io import open_picture
+from promptsearch.encoding.preprocessing import Preprocessing
+from promptsearch.storage.manifest import Manifest
+from promptsearch.storage.thumbnails import make_thumbnail
+from promptsearch.system.cpus import cores
+from tests.support.checkpoints import VIT_B_32, random_state, save
 
 DEMO = Path("builder/demo/emoji")
 RESULTS = Path("bench/results")

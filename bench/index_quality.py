@@ -22,7 +22,7 @@ Ours is also asked with filters that leave a random 0.1 %, 1 %, 10 % and 50 % of
 
 from __future__ import annotations
 
-from promptsearch.kernels import faiss  # before autofaiss, which loads it, too
+from promptsearch.system.faiss_blas import faiss  # before autofaiss, which loads it, too
 
 # isort: split
 import argparse
@@ -45,13 +45,13 @@ import numpy as np
 from autofaiss import build_index
 from numpy.typing import NDArray
 
-from builder.index import index_vectors
+from builder.indexing.index import index_vectors
 from builder.sizes import format_size, parse_size
-from builder.vectors import VectorFile
-from promptsearch.encoders import unit
-from promptsearch.index import VectorIndex
-from promptsearch.manifest import FILES, IndexInfo
-from promptsearch.selection import Selection
+from builder.versions.vectors import VectorFile
+from promptsearch.encoding.encoders import unit
+from promptsearch.engines.faiss_index import VectorIndex
+from promptsearch.engines.selection import Selection
+from promptsearch.storage.manifest import FILES, IndexInfo
 
 DIM = 512
 TOPICS, PER_CLUSTER = 200, 50

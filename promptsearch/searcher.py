@@ -15,31 +15,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from promptsearch.arguments import Arguments, BatchQuery, checked, parts_of, read_picture
-from promptsearch.bundle import Bundle
-from promptsearch.collection import Collection
-from promptsearch.cursor import Cursor
-from promptsearch.encoders import Encoders
-from promptsearch.errors import (
-    CursorError,
-    EmptyQuery,
-    ModelMismatch,
-    NoFile,
-    ParameterError,
-    PromptSearchError,
-)
-from promptsearch.filters import Filter
-from promptsearch.items import Image
-from promptsearch.listing import Listing
-from promptsearch.manifest import Kind
-from promptsearch.mirror import CACHE, bring_collection
-from promptsearch.model_mirror import ModelMirror
-from promptsearch.models import bundle_for, bundles_in
-from promptsearch.notes import cut_note
-from promptsearch.picture import open_picture
-from promptsearch.query import Query, is_within, sort_of, terms_of, text_of
-from promptsearch.ranking import MAX_PLACES
-from promptsearch.results import (
+from promptsearch.client.arguments import Arguments, BatchQuery, checked, parts_of, read_picture
+from promptsearch.client.results import (
     DEFAULT_LIMIT,
     AnyPage,
     Embeddings,
@@ -51,10 +28,26 @@ from promptsearch.results import (
     PromptResult,
     Result,
 )
-from promptsearch.search import Options
-from promptsearch.stages import Stage, Stopwatch, untimed
-from promptsearch.stores import is_url
-from promptsearch.terms import Term
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.bundles import bundle_for, bundles_in
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.encoding.image_io import open_picture
+from promptsearch.encoding.warnings import cut_note
+from promptsearch.engines.stages import Stage, Stopwatch, untimed
+from promptsearch.errors import CursorError, EmptyQuery, ModelMismatch, NoFile, ParameterError, PromptSearchError
+from promptsearch.filtering.filters import Filter
+from promptsearch.remote.collections import CACHE, bring_collection
+from promptsearch.remote.models import ModelMirror
+from promptsearch.remote.store import is_url
+from promptsearch.search.collection import Collection
+from promptsearch.search.cursor import Cursor
+from promptsearch.search.options import Options
+from promptsearch.search.query import Query, is_within, sort_of, terms_of, text_of
+from promptsearch.search.ranking import MAX_PLACES
+from promptsearch.search.serialize import Listing
+from promptsearch.search.terms import Term
+from promptsearch.storage.items import Image
+from promptsearch.storage.manifest import Kind
 
 Place = str | os.PathLike[str]
 Texts = Mapping[str, tuple[NDArray[np.float32], bool]]  # unit vector, and whether the text was too long for the model

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
-from promptsearch.mirror import CACHE
-from promptsearch.stores import is_url
-from service.rates import parse_rate
+from promptsearch.remote.collections import CACHE
+from promptsearch.remote.store import is_url
+
+from .access.rates import parse_rate
 
 MEBIBYTE = 2**20
 

@@ -14,17 +14,17 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from builder.checkpoint import Checkpoint, StateDict
-from builder.embed import embed
-from builder.export import export
-from builder.index import index
-from builder.publish import publish
-from builder.runners.local import LocalRunner
+from builder.encode.embed import embed
+from builder.encode.runners.local import LocalRunner
+from builder.export.checkpoint import Checkpoint, StateDict
+from builder.export.export import export
+from builder.indexing.index import index
 from builder.sources import open_source
-from promptsearch.bundle import Bundle
-from promptsearch.encoders import Encoders
-from promptsearch.files import sha256_of
-from tests import checkpoints, source
+from builder.versions.publish import publish
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.system.files import sha256_of
+from tests.support import checkpoints, source
 
 # A busy machine is slow at any example; what a test takes in all is for --timeout to limit.
 hypothesis.settings.register_profile(
@@ -33,7 +33,7 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("tests")
 
 if TYPE_CHECKING:
-    from tests.object_store import ObjectStore
+    from tests.support.object_store import ObjectStore
 
 Transform = Callable[[Image.Image], Tensor]
 
@@ -68,7 +68,7 @@ def encoders(vit_bundle: Bundle) -> Encoders:
 
 @pytest.fixture(scope="session")
 def source_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small `manifest` source with everything that can be wrong with one; see tests/source.py."""
+    """A small `manifest` source with everything that can be wrong with one; see tests/support/source.py."""
     return source.write(tmp_path_factory.mktemp("source"))
 
 
@@ -109,7 +109,7 @@ def clip_transform(vit_state: StateDict, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
     """An object store of this test's own, which the environment leads to."""
-    from tests.object_store import object_store  # the packages behind it take a second
+    from tests.support.object_store import object_store  # the packages behind it take a second
 
     with object_store() as store:
         for name, value in store.environment.items():

@@ -16,14 +16,14 @@ import httpx
 import pytest
 from PIL import Image
 
-from promptsearch.bundle import Bundle
-from tests import open_clips, settings_table, source, web
+from promptsearch.encoding.bundle import Bundle
 from tests.builder.sources import test_embeddings, test_img2dataset
 from tests.builder.sources.test_diffusiondb import CAT, FOX, row, write_metadata, write_zip
 from tests.builder.sources.test_folder import save
-from tests.object_store import object_store
-from tests.vectors import random_vectors
-from tests.workspace import ROOT, Running, free_port, make_workspace, running
+from tests.support import open_clips, settings_table, source, web
+from tests.support.object_store import object_store
+from tests.support.vectors import random_vectors
+from tests.support.workspace import ROOT, Running, free_port, make_workspace, running
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PICTURES = ROOT / "builder" / "demo" / "emoji" / "images"
@@ -104,7 +104,7 @@ def test_make_targets_exist(command: str) -> None:
 
 
 def test_settings_are_the_services() -> None:
-    assert settings_table.table() in README, "write it with `python -m tests.settings_table`"
+    assert settings_table.table() in README, "write it with `python -m tests.support.settings_table`"
 
 
 @pytest.mark.slow

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from builder.demo.gallery import Gallery
-from builder.demo.schedule import rate
-from builder.demo.text_tower import TextResult, TextTower, class_targets
-from builder.demo.texts import Texts
+from .gallery import Gallery
+from .schedule import rate
+from .text_tower import TextResult, TextTower, class_targets
+from .texts import Texts
 
 log = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from builder.demo.emojis import Emoji
-from builder.demo.render import Pixels, pixels
-from builder.demo.restyle import restyle
-from builder.demo.styles import Art, load_style
+from .emojis import Emoji
+from .render import Pixels, pixels
+from .restyle import restyle
+from .styles import Art, load_style
 
 log = logging.getLogger(__name__)
 

@@ -13,11 +13,11 @@ from clip.model import ModifiedResNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from builder.demo.augment import augment
-from builder.demo.emojis import Emoji
-from builder.demo.gallery import Gallery
-from builder.demo.sampling import Sampler, may_mirror
-from builder.demo.schedule import rate
+from .augment import augment
+from .emojis import Emoji
+from .gallery import Gallery
+from .sampling import Sampler, may_mirror
+from .schedule import rate
 
 log = logging.getLogger(__name__)
 

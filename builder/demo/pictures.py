@@ -6,9 +6,9 @@ import csv
 import logging
 from pathlib import Path
 
-from builder.demo.emojis import Emoji, load_emojis
-from builder.demo.render import draw
-from builder.demo.styles import DEMO_STYLES, load_style
+from .emojis import Emoji, load_emojis
+from .render import draw
+from .styles import DEMO_STYLES, load_style
 
 log = logging.getLogger(__name__)
 

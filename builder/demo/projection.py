@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from builder.demo.emojis import Emoji
-from builder.demo.pictures import prompt
-from builder.demo.teacher import Teacher
+from .emojis import Emoji
+from .pictures import prompt
+from .teacher import Teacher
 
 
 @dataclass(frozen=True, slots=True)

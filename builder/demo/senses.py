@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from builder.demo.captions import Caption
-from builder.demo.emojis import Emoji
-from builder.demo.pictures import prompt
-from builder.demo.teacher import Teacher
-from builder.demo.wordnet import Synset
+from .captions import Caption
+from .emojis import Emoji
+from .pictures import prompt
+from .teacher import Teacher
+from .wordnet import Synset
 
 FIT = 0.3  # cosine of a definition with its classes, below which no sense of a word is meant
 SHARED = 40  # a tag of more classes than this says too little of each

@@ -14,11 +14,11 @@ from clip.simple_tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from builder.demo.captions import Caption
-from builder.demo.projection import Projection
-from builder.demo.schedule import rate
-from builder.demo.teacher import Teacher
-from builder.demo.texts import Texts
+from .captions import Caption
+from .projection import Projection
+from .schedule import rate
+from .teacher import Teacher
+from .texts import Texts
 
 log = logging.getLogger(__name__)
 

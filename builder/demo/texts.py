@@ -8,7 +8,7 @@ import clip
 import torch
 from torch import Tensor
 
-from builder.demo.captions import Caption
+from .captions import Caption
 
 LONGEST = 24  # tokens of a training text, start and end included; longer ones are left out
 

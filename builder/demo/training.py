@@ -22,25 +22,26 @@ from typing import Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from builder.checkpoint import Checkpoint
-from builder.demo.alignment import Seen, align_text_tower
-from builder.demo.attribution import LICENCES, write_attribution
-from builder.demo.captions import make_captions
-from builder.demo.emojis import load_emojis
-from builder.demo.errors import RunError
-from builder.demo.gallery import make_gallery
-from builder.demo.image_tower import ImageRun, new_tower, see, train_image_tower
-from builder.demo.projection import class_vectors, fit_projection
-from builder.demo.senses import defined, find_senses, flag_names, with_definitions
-from builder.demo.sources import EMOJIBASE, WORDNET
-from builder.demo.styles import TRAINING_STYLES, package_of
-from builder.demo.teacher import SHA256 as TEACHER_SHA256
-from builder.demo.teacher import Teacher
-from builder.demo.text_tower import DIMENSION, TextResult, train_text_tower
-from builder.demo.texts import Texts
-from builder.demo.wordnet import load_adjectives, load_synsets, phrases
-from builder.export import export
-from promptsearch.bundle import Bundle
+from promptsearch.encoding.bundle import Bundle
+
+from ..export.checkpoint import Checkpoint
+from ..export.export import export
+from .alignment import Seen, align_text_tower
+from .attribution import LICENCES, write_attribution
+from .captions import make_captions
+from .emojis import load_emojis
+from .errors import RunError
+from .gallery import make_gallery
+from .image_tower import ImageRun, new_tower, see, train_image_tower
+from .projection import class_vectors, fit_projection
+from .senses import defined, find_senses, flag_names, with_definitions
+from .sources import EMOJIBASE, WORDNET
+from .styles import TRAINING_STYLES, package_of
+from .teacher import SHA256 as TEACHER_SHA256
+from .teacher import Teacher
+from .text_tower import DIMENSION, TextResult, train_text_tower
+from .texts import Texts
+from .wordnet import load_adjectives, load_synsets, phrases
 
 log = logging.getLogger(__name__)
 

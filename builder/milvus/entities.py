@@ -11,12 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from promptsearch.errors import BuildError
-from promptsearch.fields import PROMPT, Field, Fields, present_in
-from promptsearch.items import ItemStore
-from promptsearch.manifest import FILES, Kind, Manifest
-from promptsearch.milvus.items import document
-from promptsearch.milvus.schema import (
+from promptsearch.engines.milvus.items import document
+from promptsearch.engines.milvus.schema import (
     DOCUMENT,
     ID,
     IMAGE_COUNT,
@@ -28,6 +24,10 @@ from promptsearch.milvus.schema import (
     column,
     stand_in,
 )
+from promptsearch.errors import BuildError
+from promptsearch.storage.fields import PROMPT, Field, Fields, present_in
+from promptsearch.storage.items import ItemStore
+from promptsearch.storage.manifest import FILES, Kind, Manifest
 
 
 class Entities:

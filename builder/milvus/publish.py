@@ -10,17 +10,18 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from builder.milvus.entities import Entities
-from builder.milvus.filling import fill
-from builder.milvus.recall import tuned
-from builder.publish import KEEP, publish_folder
-from builder.versions import version_name
+from promptsearch.engines.milvus.connection import Connection
+from promptsearch.engines.milvus.schema import ALL_OF, schema
 from promptsearch.errors import BuildError, CollectionError
-from promptsearch.fields import Fields
-from promptsearch.manifest import FILES, KINDS, Kind, Manifest, MilvusReference, current_version
-from promptsearch.milvus.connection import Connection
-from promptsearch.milvus.schema import ALL_OF, schema
-from promptsearch.stores import is_url
+from promptsearch.remote.store import is_url
+from promptsearch.storage.fields import Fields
+from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest, MilvusReference, current_version
+
+from ..versions.publish import KEEP, publish_folder
+from ..versions.versions import version_name
+from .entities import Entities
+from .filling import fill
+from .recall import tuned
 
 _KEPT = (FILES.thumbnails, FILES.quarantine)  # of the files, those that stay files
 

@@ -15,12 +15,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.sources import Item, Rejected
-from builder.sources.generation import Generation, from_text, read_generation
-from builder.sources.picture import FilePicture
-from builder.sources.rows import json_object, text, told
-from builder.sources.tree import pictures_below
 from promptsearch.errors import SourceError
+
+from . import Item, Rejected
+from .generation import Generation, from_text, read_generation
+from .picture import FilePicture
+from .rows import json_object, text, told
+from .tree import pictures_below
 
 _SIDECAR_BYTES = 2**20  # more is no prompt
 

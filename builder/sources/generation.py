@@ -19,8 +19,9 @@ from PIL import ExifTags, Image
 from sd_parsers.data import PromptInfo
 from sd_parsers.parsers import MANAGED_PARSERS, AUTOMATIC1111Parser, Parser
 
-from builder.sources.rows import text, told
-from promptsearch.picture import FORMATS, MAX_PIXELS
+from promptsearch.encoding.image_io import FORMATS, MAX_PIXELS
+
+from .rows import text, told
 
 _PARSERS: list[Parser] = [parser() for parser in MANAGED_PARSERS]  # type: ignore[abstract]
 _A1111 = AUTOMATIC1111Parser()

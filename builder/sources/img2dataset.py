@@ -19,12 +19,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builder.sources import Item, Picture, Rejected
-from builder.sources.picture import FilePicture, SlicePicture
-from builder.sources.rows import json_object, size, text, told
-from builder.sources.tables import CellPicture, batches, columns_of, rows_in
-from builder.sources.tree import SUFFIXES
 from promptsearch.errors import PictureError, SourceError
+
+from . import Item, Picture, Rejected
+from .picture import FilePicture, SlicePicture
+from .rows import json_object, size, text, told
+from .tables import CellPicture, batches, columns_of, rows_in
+from .tree import SUFFIXES
 
 SHARD = re.compile(r"(\d{5,})(\.tar|\.parquet)?")
 _PICTURES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)

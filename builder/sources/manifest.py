@@ -11,10 +11,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from builder.sources import Item, Rejected
-from builder.sources.picture import FilePicture
-from builder.sources.rows import SETTINGS, Row, count_lines, read_csv, settings_of, typed, whole
 from promptsearch.errors import SourceError
+
+from . import Item, Rejected
+from .picture import FilePicture
+from .rows import SETTINGS, Row, count_lines, read_csv, settings_of, typed, whole
 
 _KNOWN = {"image", "prompt", "width", "height", *SETTINGS}
 

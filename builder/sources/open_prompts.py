@@ -14,12 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from builder.sources import Item, Rejected
-from builder.sources.lookup import Lookup
-from builder.sources.picture import FilePicture
-from builder.sources.rows import Row, count_lines, read_csv, settings_of, typed, whole
-from builder.sources.tree import pictures_below
 from promptsearch.errors import SourceError
+
+from . import Item, Rejected
+from .lookup import Lookup
+from .picture import FilePicture
+from .rows import Row, count_lines, read_csv, settings_of, typed, whole
+from .tree import pictures_below
 
 _COLUMNS = ("prompt", "raw_data")
 # raw_discord_data's names for our settings

@@ -6,9 +6,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.sources import Rejected
+from . import Rejected
 
-# What a picture's name ends in; what it then is, its decoder finds out. Those of promptsearch.picture.FORMATS.
+# File endings of promptsearch.encoding.image_io.FORMATS; the decoder finds out what a file really is.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
 
 

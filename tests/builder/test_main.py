@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from builder.__main__ import main
-from builder.checkpoint import StateDict
-from builder.versions import versions
-from promptsearch.bundle import Bundle
-from promptsearch.collection import Collection
-from promptsearch.items import item_id
-from tests import checkpoints, source
-from tests.vectors import build, random_vectors
+from builder.export.checkpoint import StateDict
+from builder.versions.versions import versions
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.search.collection import Collection
+from promptsearch.storage.items import item_id
+from tests.support import checkpoints, source
+from tests.support.vectors import build, random_vectors
 
 ROOT = Path(__file__).parents[2]
 

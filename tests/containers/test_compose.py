@@ -12,14 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from promptsearch import __version__
-from tests import source
+from promptsearch.version import __version__
 from tests.containers.engine import Engine, compose
-from tests.drawing import as_bytes, picture
-from tests.service.load import wait_for
-from tests.service.paging import paging
+from tests.service.support.load import wait_for
+from tests.service.support.paging import paging
+from tests.support import source
+from tests.support.drawing import as_bytes, picture
+from tests.support.workspace import ROOT, free_port, make_workspace
 from tests.test_readme import CONTAINERS, commands
-from tests.workspace import ROOT, free_port, make_workspace
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -15,7 +15,7 @@ import yaml
 
 from service.settings import Settings
 from tests.containers import engine
-from tests.workspace import ROOT
+from tests.support.workspace import ROOT
 
 BIN = Path(sys.executable).parent
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))

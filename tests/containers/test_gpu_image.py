@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests import source
 from tests.containers.engine import Engine
+from tests.support import source
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # five gigabytes of PyTorch are unpacked the first time
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.page import gallery
 from tests.page.visit import Visit, visiting
-from tests.service.serving import Service
+from tests.service.support.serving import Service
 
 pytestmark = pytest.mark.slow
 

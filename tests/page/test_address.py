@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.page.visit import Visit, visiting
-from tests.service.serving import Service
+from tests.service.support.serving import Service
 
 pytestmark = pytest.mark.slow
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser
 
-from service.routes.page import FOLDER
+from service.api.routes.page import FOLDER
 from tests.page.visit import visiting
-from tests.service.serving import Service
+from tests.service.support.serving import Service
 
 pytestmark = pytest.mark.slow
 

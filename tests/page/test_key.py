@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.page.visit import visiting
-from tests.service.serving import Service, serving
+from tests.service.support.serving import Service, serving
 
 pytestmark = pytest.mark.slow
 

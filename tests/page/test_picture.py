@@ -8,7 +8,7 @@ from playwright.sync_api import FilePayload, expect
 
 from tests.page import gallery
 from tests.page.visit import Visit, texts
-from tests.service.serving import START
+from tests.service.support.serving import START
 
 pytestmark = pytest.mark.slow
 

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 
-from promptsearch.encoders import Encoders
-from promptsearch.manifest import Manifest, ModelReference, current_version
-from promptsearch.ranking import MAX_PLACES
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.search.ranking import MAX_PLACES
+from promptsearch.storage.manifest import Manifest, ModelReference, current_version
 from tests.page.visit import Visit, visiting
-from tests.service.serving import serving
-from tests.vectors import build, random_vectors
+from tests.service.support.serving import serving
+from tests.support.vectors import build, random_vectors
 
 pytestmark = pytest.mark.slow
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.drawing import as_bytes, picture
 from tests.page.visit import Visit, visiting
-from tests.service.serving import Service, serving
+from tests.service.support.serving import Service, serving
+from tests.support.drawing import as_bytes, picture
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Error as PlaywrightError
 
 from tests.page.gallery import MARKUP
 from tests.page.visit import Visit, visiting
-from tests.service.serving import Service
+from tests.service.support.serving import Service
 
 pytestmark = pytest.mark.slow
 

@@ -11,7 +11,7 @@ from typing import Any
 from playwright.sync_api import Browser, ConsoleMessage, JSHandle, Locator, Page, Request, expect
 
 from promptsearch.errors import PROBLEM
-from tests.service.serving import Service
+from tests.service.support.serving import Service
 
 PATIENCE = 30_000  # ms, on a busy machine
 _CARRIED = """([bytes, name, type]) => {

@@ -13,11 +13,11 @@ import pytest
 
 import promptsearch
 from promptsearch.__main__ import main
-from promptsearch.results import Field
-from promptsearch.table import fields_table, page_table
-from tests.drawing import as_bytes, picture
+from promptsearch.client.results import Field
+from promptsearch.client.terminal import fields_table, page_table
 from tests.promptsearch.conftest import Gallery
-from tests.service.serving import ROOT, Service, environment
+from tests.service.support.serving import ROOT, Service, environment
+from tests.support.drawing import as_bytes, picture
 
 FOX = "a red fox in the snow"
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 import promptsearch
 from promptsearch import Client, PromptSearchError, Searcher, Term
-from promptsearch.results import AnyPage
-from tests.drawing import as_bytes, picture
-from tests.service.serving import Service
+from promptsearch.client.results import AnyPage
+from tests.service.support.serving import Service
+from tests.support.drawing import as_bytes, picture
 
 UPLOAD = as_bytes(picture(7, 120, 80))
 FOX = "a red fox in the snow"

@@ -8,8 +8,8 @@ import * as service from "./service.js";
 
 const FIRST = 60; // results; what fills a large screen
 const FURTHER = 120;
-// Best places at which the service ends a search: promptsearch/ranking.py, MAX_PLACES; and where they are put into
-// another order or folded: promptsearch/paging.py, POOL.
+// Best places at which the service ends a search: promptsearch/search/ranking.py, MAX_PLACES; and where they are put into
+// another order or folded: promptsearch/search/paging.py, POOL.
 const PLACES = 10_000;
 const POOL = 1_000;
 

@@ -9,7 +9,7 @@ import pytest
 
 from builder.sources.generation import Generation, from_text, read_generation
 from tests.builder.sources import generators as made
-from tests.drawing import picture
+from tests.support.drawing import picture
 
 FOX = Generation(
     prompt="a fox in the snow, (oil painting:1.2), <lora:fur:0.8>\nby night",

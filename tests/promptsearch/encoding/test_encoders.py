@@ -1,0 +1,112 @@
+"""The reference is PyTorch, for both kinds of image tower; full-size towers: tests/builder/export/test_full_size.py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import clip.model
+import numpy as np
+import pytest
+from PIL.Image import Image
+
+from builder.export.checkpoint import Checkpoint
+from builder.export.export import export
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit
+from promptsearch.errors import BundleError
+from promptsearch.system.cpus import cores
+from tests.conftest import Transform
+from tests.support import checkpoints
+from tests.support.drawing import picture
+from tests.support.parity import TEXTS, check_images, check_texts
+
+
+@pytest.fixture(scope="module")
+def resnet(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    state = checkpoints.random_state(checkpoints.TINY_RESNET)
+    return Checkpoint.file(checkpoints.save(state, tmp_path_factory.mktemp("checkpoints") / "tiny-resnet.pt"))
+
+
+@pytest.fixture(scope="module")
+def resnet_bundle(resnet: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return export(resnet, tmp_path_factory.mktemp("models") / "tiny-resnet")
+
+
+def test_a_vision_transformers_vectors_are_pytorchs(
+    encoders: Encoders, vit_model: clip.model.CLIP, clip_transform: Callable[[int], Transform]
+) -> None:
+    check_texts(encoders, vit_model)
+    check_images(encoders, vit_model, clip_transform(64))
+
+
+def test_a_resnets_vectors_are_pytorchs(
+    resnet_bundle: Bundle, resnet: Checkpoint, clip_transform: Callable[[int], Transform]
+) -> None:
+    encoders = Encoders(resnet_bundle, threads=1)
+    check_texts(encoders, resnet.model())
+    check_images(encoders, resnet.model(), clip_transform(64))
+
+
+def test_a_resnets_checkpoint_can_be_had_back_from_its_bundle(resnet_bundle: Bundle, resnet: Checkpoint) -> None:
+    back, state = Checkpoint.of_bundle(resnet_bundle).model().state_dict(), resnet.model().state_dict()
+    assert back.keys() == state.keys()
+    for name, value in state.items():
+        np.testing.assert_allclose(back[name].numpy(), value.numpy(), atol=1e-6, err_msg=name)
+
+
+def test_a_text_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -> None:
+    texts = [f"{'very ' * (n % 40)}long text {n}" for n in range(TEXT_BATCH + 9)]
+    together = encoders.encode_texts(texts)
+    alone = np.concatenate([encoders.encode_texts([text]) for text in texts[::10]])
+    np.testing.assert_allclose(together[::10], alone, atol=2e-6)
+    np.testing.assert_allclose(encoders.encode_texts(texts[::-1])[::-1], together, atol=2e-6)
+
+
+def test_a_picture_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -> None:
+    images: list[Image] = [picture(seed) for seed in range(IMAGE_BATCH + 3)]
+    together = encoders.encode_images(images)
+    alone = np.concatenate([encoders.encode_images([image]) for image in images[::9]])
+    np.testing.assert_allclose(together[::9], alone, atol=2e-6)
+
+
+def test_nothing_is_no_vectors(encoders: Encoders) -> None:
+    assert encoders.encode_texts([]).shape == (0, 32)
+    assert encoders.encode_images([]).shape == (0, 32)
+
+
+def test_threads_may_share_encoders(encoders: Encoders) -> None:
+    expected = {text: encoders.encode_texts([text]) for text in TEXTS}
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda text: encoders.encode_texts([text]), TEXTS * 20))
+    np.testing.assert_allclose(np.stack(found), np.stack([expected[text] for text in TEXTS * 20]), atol=1e-6)
+
+
+def test_vectors_are_scaled_to_unit_length() -> None:
+    vectors = np.array([[3, 4], [0, 0], [1e-3, 0]], dtype=np.float32)
+    np.testing.assert_allclose(unit(vectors), np.array([[0.6, 0.8], [0, 0], [1, 0]]), rtol=1e-6)
+    assert unit(vectors[0]).dtype == np.float32
+
+
+def test_cores_are_those_of_this_process() -> None:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        assert cores() == 1
+    finally:
+        os.sched_setaffinity(0, before)
+    assert cores() == len(before)
+
+
+def test_a_precision_that_is_not_there_says_how_to_have_it(vit_bundle: Bundle) -> None:
+    with pytest.raises(BundleError, match="has no int8 encoders, only fp32; export them with --precision int8"):
+        Encoders(vit_bundle, precision="int8")
+
+
+def test_a_damaged_graph_is_refused(vit_bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "text.onnx").write_bytes(vit_bundle.path("text.onnx").read_bytes()[:1000])
+    with pytest.raises(BundleError, match=r"text\.onnx cannot be loaded"):
+        Encoders(replace(vit_bundle, folder=tmp_path))
