@@ -1,6 +1,6 @@
 """Filters resolved against a collection's fields: every condition names a field that exists, with values of its type.
 
-`row_filter` evaluates them over columns, `engines.milvus.expressions` writes them for Milvus; neither checks them again.
+`row_filter` evaluates them over columns, `engines.milvus.expressions` writes them for Milvus.
 """
 
 from __future__ import annotations
