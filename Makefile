@@ -86,6 +86,8 @@ clean: ## remove what was built: .venv, caches, collections
 .venv/.python: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12 or 3.13 with venv; \
 	found $$(python3 --version 2>&1). Install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
+	@test ! -L .venv || { echo ".venv is a link to $$(readlink -f .venv), whose content would be deleted: remove the link, or \
+	bring that environment up to date where it is" >&2; exit 1; }
 	@echo "creating .venv with $(PYTHON)"
 	@$(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt

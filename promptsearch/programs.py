@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
+HOW = "docs/python-and-shell.md says how"
+
 
 def service() -> None:
     _run("service")
@@ -21,4 +23,4 @@ def _run(program: str) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("promptsearch", program):
             raise
-        sys.exit(f"error: the {program} needs {error.name}, too: install prompt-search[{program}]; the README says how")
+        sys.exit(f"error: the {program} needs {error.name}, too: install prompt-search[{program}]; {HOW}")

@@ -1,4 +1,4 @@
-"""The README's table of settings, made from the code: `python -m tests.support.settings_table` writes it."""
+"""Write the table of docs/settings.md from the service's settings: `python -m tests.support.settings_table`."""
 
 from __future__ import annotations
 
@@ -8,32 +8,33 @@ from typing import Any
 
 from service.settings import Settings
 
-README = Path(__file__).parents[2] / "README.md"
-HEAD = "| flag | default | what it is |\n|---|---|---|\n"
+PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
+HEAD = "| flag | default | meaning |\n|---|---|---|\n"
 TABLE = re.compile(re.escape(HEAD) + r"(?:\|.*\n)*")
 
 
 def table() -> str:
+    """Return the table in Markdown, one row for each setting."""
     rows = [
-        f"| `--{name.replace('_', '-')}` | {_shown(field.default)} | {field.description} |\n"
+        f"| `--{name.replace('_', '-')}` | {_format(field.default)} | {field.description} |\n"
         for name, field in Settings.model_fields.items()
     ]
     return HEAD + "".join(rows)
 
 
-def _shown(default: Any) -> str:
+def _format(default: Any) -> str:
     if isinstance(default, list):
         default = ",".join(map(str, default))
     if isinstance(default, bool):
         default = str(default).lower()
     if isinstance(default, int) and default >= 100_000:
         return f"{default:,}"
-    return f"`{default}`" if isinstance(default, str | int | float) and default != "" else "none"
+    return f"`{default}`" if isinstance(default, str | int | float | Path) and default != "" else "none"
 
 
 def main() -> None:
-    text = README.read_text(encoding="utf-8")
-    README.write_text(TABLE.sub(table(), text), encoding="utf-8")
+    """Replace the table in the page."""
+    PAGE.write_text(TABLE.sub(table(), PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 if __name__ == "__main__":

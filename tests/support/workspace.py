@@ -1,4 +1,4 @@
-"""A checkout in which `make` and the README's commands can run without touching the real one's collections."""
+"""A checkout in which `make` and the documentation's commands run without touching the real one's collections."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ from tests.support.drawing import picture
 from tests.support.parity import ENGINES_COSINE, TEXTS, check_pixels
 
 TINY = ("tiny-ViT", "tiny-SigLIP", "tiny-xlm-roberta")
-FULL_SIZE = ("xlm-roberta-base-ViT-B-32", "ViT-B-16-SigLIP", "ViT-L-14")  # ViT-B-32 is in tests/test_readme.py
+FULL_SIZE = ("xlm-roberta-base-ViT-B-32", "ViT-B-16-SigLIP", "ViT-L-14")  # ViT-B-32 is in tests/docs/test_export.py
 # Of tokenizers that open_clip does not hold itself.
 KINDS = dict(zip((*TINY, *FULL_SIZE), (None, "siglip", "xlm-roberta", "xlm-roberta", "siglip", None), strict=True))
 # Where published weights want their pictures prepared in several ways.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -18,14 +17,14 @@ import pytest
 from promptsearch.encoding.encoders import Encoders, unit
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.search.collection import Collection
+from tests.docs.pages import CLIP_RETRIEVAL, blocks
 from tests.service.support.serving import ROOT, START, Service, serving
 from tests.service.support.several import MANY, MANY_PROMPTS, SERVED
 from tests.service.support.shapes import check_problem
 from tests.support import source, web
 from tests.support.drawing import as_bytes, picture
 
-CLIENT = (str(ROOT / ".venv-client" / "bin" / "python"), str(Path(__file__).parents[1] / "support" / "clip_client.py"))
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+CLIENT = (str(ROOT / ".venv-client" / "bin" / "python"), str(Path(__file__).with_name("clip_client.py")))
 PAGE = "http://localhost:1235"
 # What its page sends with every search, beside the text, picture or address.
 OF_THE_PAGE = {
@@ -131,8 +130,8 @@ def test_its_client_is_told_what_was_wrong(server: Service) -> None:
     assert "--image-urls" in address["detail"]
 
 
-def test_the_readmes_example_runs(shared: Service, tmp_path: Path) -> None:
-    [example] = re.findall(r"```python\n(from clip_retrieval.*?)```", README, re.DOTALL)
+def test_the_example_of_the_documentation_runs(shared: Service, tmp_path: Path) -> None:
+    [example] = blocks(CLIP_RETRIEVAL, "python")
     here = example.replace("http://localhost:8000", shared.url).replace('"emoji"', '"many"')
     (tmp_path / "example.py").write_text(here, encoding="utf-8")
     done = subprocess.run(

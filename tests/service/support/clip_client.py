@@ -26,7 +26,7 @@ def client_module() -> Any:
 
 def main() -> None:
     module = client_module()
-    if len(sys.argv) > 1:  # a file to run, such as the README's example
+    if len(sys.argv) > 1:  # a file to run, such as the documentation's example
         runpy.run_path(sys.argv[1])
         return
     asked = json.load(sys.stdin)
