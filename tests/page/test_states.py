@@ -88,6 +88,7 @@ FURTHER = "**/search/images?cursor=*"
 
 def more_is_missing(visit: Visit, why: str, remedy: str) -> None:
     """Further pages fail: that is said, what is there stays, and with the remedy they come."""
+    visit.stop_clock()  # the page would ask again by itself
     visit.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(visit.notice).to_contain_text(why)
     expect(visit.tiles.first).to_be_visible()
@@ -98,8 +99,8 @@ def more_is_missing(visit: Visit, why: str, remedy: str) -> None:
 
 def test_a_version_that_is_gone(emoji: Visit) -> None:
     emoji.provoked = "status of 410"
-    emoji.search("castle")
     emoji.refuse(FURTHER, 410, "cursor-gone", "its version is no longer open")
+    emoji.search("castle")
     more_is_missing(emoji, "This collection has a new version", "Search again")
     emoji.page.wait_for_function("() => scrollY === 0")
     emoji.shows(emoji.expected("images", q="castle"))
@@ -120,21 +121,28 @@ def test_a_service_that_is_gone_and_comes_back(browser: Browser, flags: tuple[st
     with serving(tmp_path, flags) as service, visiting(browser, service) as visit:
         visit.provoked = "net::ERR_"
         visit.open("/?q=red+fox")
+        visit.stop_clock()
         assert service.end() == 0
         visit.box.fill("blue cat")
+        visit.box.press("Enter")
         expect(visit.notice).to_contain_text("The service does not answer")
+        again = visit.page.get_by_role("button", name="Try again now")
+        for wait in (1, 2, 4):  # seconds; it keeps trying
+            expect(again).to_have_text(f"Try again now ({wait} s)")
+            visit.page.clock.run_for(wait * 1000)
+        expect(again).to_have_text("Try again now (8 s)")
         port = ("--port", service.url.rpartition(":")[2])
         (tmp_path / "again").mkdir()
         with serving(tmp_path / "again", (*flags, *port)):
-            visit.page.get_by_role("button", name="Try again now").click()
+            again.click()
             visit.shows(visit.expected("images", q="blue cat"))
             expect(visit.notice).to_be_empty()
 
 
 def test_more_that_does_not_come_is_said_below_what_is_there(emoji: Visit) -> None:
     emoji.provoked = "net::ERR_FAILED"
-    emoji.search("castle")
     emoji.page.route(FURTHER, lambda route: route.abort())
+    emoji.search("castle")
     more_is_missing(emoji, "does not answer", "Try again now")
     expect(emoji.status).to_have_text(re.compile("The first 180 pictures"))
 

@@ -62,6 +62,11 @@ class Visit:
         there = self.page.locator("#results > li, #welcome, #notice")
         expect(there.filter(visible=True).first).to_be_visible()
 
+    def stop_clock(self) -> None:
+        """Stop the page's timers and frames, which from now on run as far as `page.clock.run_for` lets them."""
+        self.page.clock.install(time=0)
+        self.page.clock.pause_at(3600)  # later than the clock can have run to meanwhile
+
     def drawn(self) -> None:
         """Wait until all that is near has been drawn, which goes on with each frame: for ten frames, nothing new."""
         self.page.evaluate(
