@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -93,12 +92,15 @@ def test_its_page_searches_shows_and_scrolls(fronted: tuple[str, Service], brows
     assert "fox" in page.locator("#products figcaption").nth(5).inner_text()
 
     expect(shown.nth(50)).to_be_attached(timeout=PATIENCE)  # it asks for more until the window is full
-    ends = time.monotonic() + PATIENCE / 1000
-    while shown.count() < gallery.PICTURES - 1 and time.monotonic() < ends:
-        # Again and again, as a person does: it does not hear of a scroll while it is asking for more.
-        page.evaluate("window.scrollTo(0, 0), window.scrollTo(0, document.body.scrollHeight)")
-        page.wait_for_timeout(100)
-    assert shown.count() >= gallery.PICTURES - 1
+    # Again and again, as a person does: it does not hear of a scroll while it is asking for more.
+    page.wait_for_function(
+        """([products, least]) => {
+          scrollTo(0, 0), scrollTo(0, document.body.scrollHeight);
+          return products.querySelectorAll("figure").length >= least;
+        }""",
+        arg=[page.locator("#products").element_handle(), gallery.PICTURES - 1],
+        polling=100,
+    )
 
     with page.expect_response("**/knn-service") as by_file:
         page.locator("#filechooser").set_input_files([FilePayload(name="a.png", mimeType="image/png", buffer=PNG)])

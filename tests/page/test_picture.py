@@ -65,14 +65,7 @@ def test_pasted_and_chosen_pictures(visit: Visit) -> None:
 
 def test_more_results_of_a_picture(visit: Visit) -> None:
     visit.drop(gallery.drawn(7))
-    expect(visit.tiles.first).to_be_visible()
-    visit.page.mouse.move(600, 600)
-    for _ in range(40):
-        if (visit.status.text_content() or "").startswith("90 pictures"):
-            break
-        visit.page.mouse.wheel(0, 4000)
-        visit.page.wait_for_timeout(50)
-    expect(visit.status).to_contain_text("90 pictures")
+    visit.scroll_until("^90 pictures")
 
 
 def test_a_reload_says_that_the_picture_is_gone(visit: Visit) -> None:

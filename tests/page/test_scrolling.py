@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -12,73 +13,65 @@ from playwright.sync_api import Browser, expect
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.search.ranking import MAX_PLACES
 from promptsearch.storage.manifest import Manifest, ModelReference, current_version
-from tests.page.visit import Visit, visiting
+from tests.page.visit import PATIENCE, Visit, visiting
 from tests.service.support.serving import serving
 from tests.support.vectors import build, random_vectors
 
 pytestmark = pytest.mark.slow
 
-# Scrolls to the end and notes every result that was drawn on the way.
-TO_THE_END = """async (least) => {
-  const seen = new Map();
-  let most = 0;
-  for (let still = 0; still < 40; still++) {
-    for (const li of document.querySelectorAll('#results > li')) {
-      const place = new URLSearchParams(li.querySelector('a').search).get('item');
-      if (seen.has(li.dataset.index) && seen.get(li.dataset.index) !== place) throw new Error('moved');
-      seen.set(li.dataset.index, place);
-    }
-    most = Math.max(most, document.querySelectorAll('#results > li').length);
-    const before = scrollY;
-    scrollBy(0, innerHeight);
-    await new Promise((done) => setTimeout(done, 30));
-    if (scrollY > before) still = -1;
-    else if (seen.size >= least) break;
+# Scrolls on by so many windows and notes every result that is drawn on the way, until the end is reached.
+TO_THE_END = """([leap, ends]) => {
+  const { seen, most } = (window.found ??= { seen: new Map(), most: 0, frames: 0 });
+  if (found.frames++ % 3) return false;  // as many as it takes to draw what is seen after a leap
+  const drawn = [...document.querySelectorAll('#results > li')];
+  for (const li of drawn) {
+    const place = new URLSearchParams(li.querySelector('a').search).get('item');
+    if ((seen.get(li.dataset.index) ?? place) !== place) throw new Error('moved');
+    seen.set(li.dataset.index, place);
   }
-  return { places: [...seen].sort((a, b) => a[0] - b[0]).map(([, place]) => place), most };
+  found.most = Math.max(most, drawn.length);
+  const ended = scrollY + innerHeight >= document.documentElement.scrollHeight - 1;
+  if (ended && document.querySelector('#status').textContent.match(ends)) return true;
+  scrollBy(0, leap * innerHeight);
+  return false;
 }"""
+FOUND = "{ places: [...found.seen].sort((a, b) => a[0] - b[0]).map(([, place]) => place), most: found.most }"
+
+
+def seen_to_the_end(visit: Visit, ends: str, leap: int = 1) -> tuple[list[str], int]:
+    """Return the places of the results drawn while scrolling until the status matches `ends`, and the most at once."""
+    visit.page.wait_for_function(TO_THE_END, arg=[leap, ends], timeout=4 * PATIENCE)
+    found: dict[str, Any] = visit.page.evaluate(f"({FOUND})")
+    return found["places"], found["most"]
 
 
 @pytest.mark.parametrize("kind", ["images", "prompts"])
 def test_everything_comes_once_and_in_order(visit: Visit, kind: str) -> None:
     visit.open(f"/?q=red+fox&kind={kind}")
-    answer = visit.service.get(f"/search/{kind}", q="red fox", limit=200).json()
-    found = visit.page.evaluate(TO_THE_END, len(answer["results"]))
-    assert found["places"] == [f"{kind}/{one['id']}" for one in answer["results"]]
-    expect(visit.status).to_contain_text(f"{len(answer['results'])} {'pictures' if kind == 'images' else 'prompts'}")
+    results = visit.service.get(f"/search/{kind}", q="red fox", limit=200).json()["results"]
+    noun = "pictures" if kind == "images" else "prompts"
+    places, _ = seen_to_the_end(visit, f"^{len(results)} {noun}")
+    assert places == [f"{kind}/{one['id']}" for one in results]
 
 
 def test_thousands_stay_few_in_the_page(emoji: Visit) -> None:
     emoji.search("face")
-    found = emoji.page.evaluate(TO_THE_END.replace("innerHeight)", "6 * innerHeight)"), 5160)
-    expect(emoji.status).to_contain_text("5,160 pictures")
-    assert len(found["places"]) > 1000  # a leap passes some without drawing them
-    assert len(found["places"]) == len(set(found["places"]))
-    assert found["most"] < 150
+    places, most = seen_to_the_end(emoji, "^5,160 pictures", leap=6)
+    assert len(places) > 1000  # a leap passes some without drawing them
+    assert len(places) == len(set(places))
+    assert most < 150
     last = emoji.tiles.last
     expect(last).to_have_attribute("aria-posinset", "5160")
     expect(last).to_have_attribute("aria-setsize", "5160")
 
 
-def said_at_the_end(visit: Visit, begins: str) -> str:
-    """Scroll on until the status begins so."""
-    visit.page.wait_for_function(
-        """(begins) => {
-          scrollTo(0, document.documentElement.scrollHeight);
-          return document.querySelector('#status').textContent.match(begins);
-        }""",
-        arg=begins,
-    )
-    return visit.status.text_content() or ""
-
-
 def test_where_a_search_ends_is_no_total(emoji: Visit) -> None:
     emoji.open("/?q=castle&sort=-image_count")
-    assert re.match(r"The best 1,000 pictures · \d+ ms$", said_at_the_end(emoji, "^The best"))
+    assert re.match(r"The best 1,000 pictures · \d+ ms$", emoji.scroll_until("^The best"))
     emoji.open("/?q=castle&deduplicate=true")
-    assert re.match(r"\d{3} of the best 1,000 pictures, best first", said_at_the_end(emoji, "of the best"))
+    assert re.match(r"\d{3} of the best 1,000 pictures, best first", emoji.scroll_until("of the best"))
     emoji.open('/?q=castle&sort=-image_count&deduplicate=true&filter={"group":"flags"}')
-    found = said_at_the_end(emoji, "^[0-9]")
+    found = emoji.scroll_until("^[0-9]")
     assert re.match(r"\d+ pictures · ", found), "all that there are: the search did not end before"
 
 
@@ -91,7 +84,7 @@ def test_ten_thousand_are_no_total(browser: Browser, encoders: Encoders, tmp_pat
     flags = ("--indices", str(tmp_path / "indices"), "--models", str(bundle.folder.parent))
     with serving(tmp_path, flags) as service, visiting(browser, service) as visit:
         visit.open("/?q=fox")
-        assert said_at_the_end(visit, "^The best").startswith("The best 10,000 prompts, best first")
+        assert visit.scroll_until("^The best").startswith("The best 10,000 prompts, best first")
 
 
 def test_back_returns_to_the_same_place(emoji: Visit) -> None:

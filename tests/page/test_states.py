@@ -19,6 +19,8 @@ from tests.support.drawing import as_bytes, picture
 
 pytestmark = pytest.mark.slow
 
+LONGEST_WAIT = 30_000  # ms between two tries: service/page/js/notice.js
+
 
 @contextmanager
 def overloading(service: Service, clients: int = 4) -> Iterator[None]:
@@ -43,31 +45,35 @@ def overloading(service: Service, clients: int = 4) -> Iterator[None]:
             thread.join()
 
 
+def search_until_refused(visit: Visit) -> str:
+    """Return the query that the service refused; its clock is stopped, so the page does not ask again."""
+    for number in range(50):  # those that get through are answered
+        visit.search(f"fox {number}")
+        if visit.notice.text_content():
+            return f"fox {number}"
+    raise AssertionError("the service answered 50 searches")
+
+
 def test_a_busy_service_is_asked_again_by_itself(browser: Browser, flags: tuple[str, ...], tmp_path: Path) -> None:
     with serving(tmp_path, (*flags, "--queue", "1")) as service, visiting(browser, service) as visit:
         visit.provoked = "status of 503"
         visit.open()
+        visit.stop_clock()
         with overloading(service):
-            for number in range(50):  # one that gets through is answered: ask until one does not
-                visit.search(f"fox {number}")
-                if visit.notice.text_content():
-                    break
+            refused = search_until_refused(visit)
             expect(visit.notice).to_contain_text("The service is busy")
             expect(visit.page.get_by_role("button", name="Try again now")).to_have_text(re.compile(r"\(\d+ s\)"))
-        expect(visit.tiles.first).to_be_visible()
+        visit.page.clock.run_for(LONGEST_WAIT)
+        visit.shows(visit.expected("images", q=refused))
         expect(visit.notice).to_be_empty()
-        visit.shows(visit.expected("images", q=f"fox {number}"))
-        visit.complaints.clear()  # thumbnails that were refused, too
 
 
 def test_who_asks_too_much_is_told_so(browser: Browser, flags: tuple[str, ...], tmp_path: Path) -> None:
-    with serving(tmp_path, (*flags, "--rate-limit", "40/minute")) as service, visiting(browser, service) as visit:
+    with serving(tmp_path, (*flags, "--rate-limit", "40/hour")) as service, visiting(browser, service) as visit:
         visit.provoked = "status of 429"
         visit.open()
-        for number in range(40):
-            visit.search(f"fox {number}")
-            if visit.notice.text_content():
-                break
+        visit.stop_clock()
+        search_until_refused(visit)
         expect(visit.notice).to_contain_text("You ask more than you may")
         expect(visit.page.get_by_role("button", name="Try again now")).to_have_text(re.compile(r"\(\d+ s\)"))
 
@@ -88,6 +94,7 @@ FURTHER = "**/search/images?cursor=*"
 
 def more_is_missing(visit: Visit, why: str, remedy: str) -> None:
     """Further pages fail: that is said, what is there stays, and with the remedy they come."""
+    visit.stop_clock()  # the page would ask again by itself
     visit.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(visit.notice).to_contain_text(why)
     expect(visit.tiles.first).to_be_visible()
@@ -98,8 +105,8 @@ def more_is_missing(visit: Visit, why: str, remedy: str) -> None:
 
 def test_a_version_that_is_gone(emoji: Visit) -> None:
     emoji.provoked = "status of 410"
-    emoji.search("castle")
     emoji.refuse(FURTHER, 410, "cursor-gone", "its version is no longer open")
+    emoji.search("castle")
     more_is_missing(emoji, "This collection has a new version", "Search again")
     emoji.page.wait_for_function("() => scrollY === 0")
     emoji.shows(emoji.expected("images", q="castle"))
@@ -120,23 +127,38 @@ def test_a_service_that_is_gone_and_comes_back(browser: Browser, flags: tuple[st
     with serving(tmp_path, flags) as service, visiting(browser, service) as visit:
         visit.provoked = "net::ERR_"
         visit.open("/?q=red+fox")
+        visit.stop_clock()
         assert service.end() == 0
         visit.box.fill("blue cat")
+        visit.box.press("Enter")
         expect(visit.notice).to_contain_text("The service does not answer")
+        again = visit.page.get_by_role("button", name="Try again now")
+        for wait in (1, 2, 4):  # seconds; it keeps trying
+            expect(again).to_have_text(f"Try again now ({wait} s)")
+            visit.page.clock.run_for(wait * 1000)
+        expect(again).to_have_text("Try again now (8 s)")
         port = ("--port", service.url.rpartition(":")[2])
         (tmp_path / "again").mkdir()
         with serving(tmp_path / "again", (*flags, *port)):
-            visit.page.get_by_role("button", name="Try again now").click()
+            again.click()
             visit.shows(visit.expected("images", q="blue cat"))
             expect(visit.notice).to_be_empty()
 
 
 def test_more_that_does_not_come_is_said_below_what_is_there(emoji: Visit) -> None:
     emoji.provoked = "net::ERR_FAILED"
-    emoji.search("castle")
     emoji.page.route(FURTHER, lambda route: route.abort())
+    emoji.search("castle")
     more_is_missing(emoji, "does not answer", "Try again now")
     expect(emoji.status).to_have_text(re.compile("The first 180 pictures"))
+
+
+# Stops the animation by which the style sheet counts time, and sets it to `ms`.
+AT_MS = """(ms) => {
+  const late = document.getAnimations().find(({ animationName }) => animationName === "late");
+  late.pause();
+  late.currentTime = ms;
+}"""
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
@@ -146,7 +168,9 @@ def test_a_page_that_did_not_load_says_so(browser: Browser, small: Service, moti
         visit.page.route("**/js/tile.js", lambda route: route.abort())
         visit.page.goto(f"{small.url}/?q=red+fox")
         said = visit.page.get_by_text("The page did not load: reload it.")
+        visit.page.evaluate(AT_MS, 4990)
         expect(said).to_be_hidden()  # it may still be loading
+        visit.page.evaluate(AT_MS, 5000)
         expect(said).to_be_visible()
         visit.page.unroute("**/js/tile.js")
         said.get_by_role("link").click()
@@ -158,8 +182,9 @@ def test_without_javascript(browser: Browser, small: Service) -> None:
     with visiting(browser, small, java_script_enabled=False) as visit:
         visit.page.goto(small.url)
         expect(visit.page.locator("noscript p")).to_be_visible()
-        visit.page.wait_for_timeout(5500)
         expect(visit.page.get_by_text("The page did not load")).to_be_hidden()
+        waiting = visit.page.evaluate("document.getAnimations().map(({ animationName }) => animationName)")
+        assert "late" not in waiting  # what would show it after a while
 
 
 def test_nothing_like_it(visit: Visit) -> None:

@@ -62,20 +62,41 @@ class Visit:
         there = self.page.locator("#results > li, #welcome, #notice")
         expect(there.filter(visible=True).first).to_be_visible()
 
+    def stop_clock(self) -> None:
+        """Stop the page's timers and frames, which from now on run as far as `page.clock.run_for` lets them."""
+        self.page.clock.install(time=0)
+        self.page.clock.pause_at(3600)  # later than the clock can have run to meanwhile
+
     def drawn(self) -> None:
-        """Wait until all that is near has been drawn, which goes on with each frame: for ten frames, nothing new."""
+        """Wait until all that is near has been loaded and drawn: for ten frames, nothing new."""
         self.page.evaluate(
             """() => new Promise(done => {
                 let before = "", still = 0;
+                const results = document.querySelector("#results"), status = document.querySelector("#status");
+                // More is on its way while less than one and a half windows (results.js) are left of what may go on.
+                const loaded = () => !status.textContent.startsWith("The first") ||
+                    results.getBoundingClientRect().bottom >= 2.5 * innerHeight;
                 const look = () => {
-                    const now = [...document.querySelectorAll("#results > li")].map(li => li.dataset.index).join();
-                    still = now === before ? still + 1 : 0;
+                    const now = [...results.children].map(li => li.dataset.index).join();
+                    still = loaded() && now === before ? still + 1 : 0;
                     before = now;
                     still < 10 ? requestAnimationFrame(look) : done();
                 };
                 look();
             })"""
         )
+
+    def scroll_until(self, status: str) -> str:
+        """Scroll on to the end of what is loaded until the status matches; return it."""
+        self.page.wait_for_function(
+            """(pattern) => {
+              scrollTo(0, document.documentElement.scrollHeight);
+              return document.querySelector("#status").textContent.match(pattern);
+            }""",
+            arg=status,
+            timeout=4 * PATIENCE,
+        )
+        return self.status.text_content() or ""
 
     def search(self, text: str) -> None:
         self.box.fill(text)

@@ -141,6 +141,7 @@ class App {
   go(changes, draft = false) {
     const next = { ...this.query, ...this.box.untold, ...changes };
     if (toAddress(next) === toAddress(this.query) && next.picture === this.query.picture) {
+      if (!draft) this.steps.keep();
       if (!draft && !this.search) this.show();
       return;
     }

@@ -72,6 +72,11 @@ export class Steps {
     this.step.search = null;
   }
 
+  /** Keep this step: what is typed from now on is another. */
+  keep() {
+    this.draft = false;
+  }
+
   /**
    * Correct the address without a step.
    * @param {Query} query
