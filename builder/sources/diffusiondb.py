@@ -30,10 +30,10 @@ from pyarrow import compute
 from builder.sources import Item, Picture, Rejected
 from builder.sources.lookup import Lookup
 from builder.sources.picture import DAMAGED, FilePicture, ZipPicture
-from builder.sources.rows import size, text, told
 from builder.sources.tables import batches, columns_of, rows_in
 from builder.sources.tree import SUFFIXES
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import size, text, told
 
 METADATA = ("metadata.parquet", "metadata-large.parquet")
 PART = re.compile(r"part-(\d{6})(\.zip)?")

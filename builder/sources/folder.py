@@ -18,9 +18,9 @@ from pathlib import Path
 from builder.sources import Item, Rejected
 from builder.sources.generation import Generation, from_text, read_generation
 from builder.sources.picture import FilePicture
-from builder.sources.rows import json_object, text, told
 from builder.sources.tree import pictures_below
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import json_object, text, told
 
 _SIDECAR_BYTES = 2**20  # more is no prompt
 

@@ -19,7 +19,7 @@ from PIL import ExifTags, Image
 from sd_parsers.data import PromptInfo
 from sd_parsers.parsers import MANAGED_PARSERS, AUTOMATIC1111Parser, Parser
 
-from builder.sources.rows import text, told
+from promptsearch.metadata.values import text, told
 from promptsearch.picture import FORMATS, MAX_PIXELS
 
 _PARSERS: list[Parser] = [parser() for parser in MANAGED_PARSERS]  # type: ignore[abstract]

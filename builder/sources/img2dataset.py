@@ -21,10 +21,10 @@ from typing import Any
 
 from builder.sources import Item, Picture, Rejected
 from builder.sources.picture import FilePicture, SlicePicture
-from builder.sources.rows import json_object, size, text, told
 from builder.sources.tables import CellPicture, batches, columns_of, rows_in
 from builder.sources.tree import SUFFIXES
 from promptsearch.errors import PictureError, SourceError
+from promptsearch.metadata.values import json_object, size, text, told
 
 SHARD = re.compile(r"(\d{5,})(\.tar|\.parquet)?")
 _PICTURES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)

@@ -13,8 +13,9 @@ from pathlib import Path, PurePosixPath
 
 from builder.sources import Item, Rejected
 from builder.sources.picture import FilePicture
-from builder.sources.rows import SETTINGS, Row, count_lines, read_csv, settings_of, typed, whole
+from builder.sources.rows import Row, count_lines, read_csv
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import SETTINGS, settings_of, typed, whole
 
 _KNOWN = {"image", "prompt", "width", "height", *SETTINGS}
 

@@ -17,9 +17,10 @@ from urllib.parse import unquote, urlsplit
 from builder.sources import Item, Rejected
 from builder.sources.lookup import Lookup
 from builder.sources.picture import FilePicture
-from builder.sources.rows import Row, count_lines, read_csv, settings_of, typed, whole
+from builder.sources.rows import Row, count_lines, read_csv
 from builder.sources.tree import pictures_below
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import settings_of, typed, whole
 
 _COLUMNS = ("prompt", "raw_data")
 # raw_discord_data's names for our settings
