@@ -28,11 +28,11 @@ import pyarrow
 from pyarrow import compute
 
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import size, text, told
 
 from . import Item, Picture, Rejected
 from .lookup import Lookup
 from .picture import DAMAGED, FilePicture, ZipPicture
-from .rows import size, text, told
 from .tables import batches, columns_of, rows_in
 from .tree import SUFFIXES
 

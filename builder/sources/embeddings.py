@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import plain, size, text, told
 
 from . import Item, Rejected
-from .rows import plain, size, text, told
 from .tables import batches, columns_of, rows_in
 
 _FOLDERS = {"images": "img_emb", "texts": "text_emb", "metadata": "metadata"}

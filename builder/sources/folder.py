@@ -16,11 +16,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import json_object, text, told
 
 from . import Item, Rejected
 from .generation import Generation, from_text, read_generation
 from .picture import FilePicture
-from .rows import json_object, text, told
 from .tree import pictures_below
 
 _SIDECAR_BYTES = 2**20  # more is no prompt

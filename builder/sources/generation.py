@@ -20,8 +20,7 @@ from sd_parsers.data import PromptInfo
 from sd_parsers.parsers import MANAGED_PARSERS, AUTOMATIC1111Parser, Parser
 
 from promptsearch.encoding.image_io import FORMATS, MAX_PIXELS
-
-from .rows import text, told
+from promptsearch.metadata.values import text, told
 
 _PARSERS: list[Parser] = [parser() for parser in MANAGED_PARSERS]  # type: ignore[abstract]
 _A1111 = AUTOMATIC1111Parser()
@@ -49,8 +48,8 @@ def read_generation(path: Path) -> Generation | None:
     except Exception:  # Pillow raises whatever the damage leads to, and the decoder will tell of it
         return None
     for parser in _PARSERS:
-        if info := _parsed(parser, fields):
-            return _told(info)
+        if generation := _parsed(parser, fields):
+            return generation
     # Without settings the text that AUTOMATIC1111 writes is the prompt alone; a comment may be about anything.
     parameters = fields.get("parameters", "")
     is_prompt = parameters and not parameters.startswith("{") and parameters != fields.get("UserComment")
@@ -59,8 +58,8 @@ def read_generation(path: Path) -> Generation | None:
 
 def from_text(parameters: str) -> Generation:
     """A prompt as text, perhaps followed by AUTOMATIC1111's `Negative prompt:` and `Steps: …` lines."""
-    if info := _parsed(_A1111, {"parameters": parameters}):
-        return _told(info)
+    if generation := _parsed(_A1111, {"parameters": parameters}):
+        return generation
     prompt, _, negative = parameters.partition("Negative prompt:")
     extra = {"negative_prompt": text(negative.strip())} if negative.strip() else {}
     return Generation(text(prompt.strip()) or None, {}, extra)
@@ -150,6 +149,10 @@ def _comfyui(fields: dict[str, str]) -> None:
             for key, source in inputs.items()
             if isinstance(source, list) and len(source) == 2 and isinstance(source[0], str)
         ]
+    for node in graph.values():
+        # sd-parsers takes any `model` for a name; between loader and sampler (LoRAs, patches) it is a link.
+        if isinstance(node["inputs"].get("model"), list) and "sampler_name" not in node["inputs"]:
+            del node["inputs"]["model"]
     fields["prompt"], fields["workflow"] = json.dumps(graph), json.dumps({"links": links})
 
 
@@ -173,13 +176,13 @@ def _novelai(fields: dict[str, str]) -> None:
         fields.setdefault("Source", "")
 
 
-def _parsed(parser: Parser, fields: dict[str, str]) -> PromptInfo | None:
+def _parsed(parser: Parser, fields: dict[str, str]) -> Generation | None:
     """None where these are not the fields of the parser's program."""
     try:
         info = parser.parse(fields)
-    except Exception:  # sd-parsers raises whatever a program's unusual output leads to
+        return _told(info) if info.samplers else None
+    except Exception:  # sd-parsers raises, or returns, whatever a program's unusual output leads to
         return None
-    return info if info.samplers else None
 
 
 def _told(info: PromptInfo) -> Generation:

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from promptsearch.errors import PictureError, SourceError
+from promptsearch.metadata.values import json_object, size, text, told
 
 from . import Item, Picture, Rejected
 from .picture import FilePicture, SlicePicture
-from .rows import json_object, size, text, told
 from .tables import CellPicture, batches, columns_of, rows_in
 from .tree import SUFFIXES
 

@@ -12,10 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import SETTINGS, settings_of, typed, whole
 
 from . import Item, Rejected
 from .picture import FilePicture
-from .rows import SETTINGS, Row, count_lines, read_csv, settings_of, typed, whole
+from .rows import Row, count_lines, read_csv
 
 _KNOWN = {"image", "prompt", "width", "height", *SETTINGS}
 

@@ -15,11 +15,12 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import settings_of, typed, whole
 
 from . import Item, Rejected
 from .lookup import Lookup
 from .picture import FilePicture
-from .rows import Row, count_lines, read_csv, settings_of, typed, whole
+from .rows import Row, count_lines, read_csv
 from .tree import pictures_below
 
 _COLUMNS = ("prompt", "raw_data")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +121,24 @@ def test_comfyui_with_a_custom_sampler(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    "patches",
+    [
+        [("LoraLoader", {"lora_name": "ink.safetensors", "strength_model": 0.8, "clip": ["4", 1]})],
+        [("LoraLoaderModelOnly", {"lora_name": "line.safetensors"}), ("ModelSamplingSD3", {"shift": 3.0})],
+        [("FreeU_V2", {"b1": 1.3, "b2": 1.4, "s1": 0.9, "s2": 0.2})],
+    ],
+)
+def test_comfyui_with_a_model_that_passes_through_patches(
+    tmp_path: Path, patches: list[tuple[str, dict[str, Any]]]
+) -> None:
+    graph: dict[str, Any] = copy.deepcopy(made.COMFYUI)
+    for number, (kind, inputs) in enumerate(patches):
+        graph[f"patch{number}"] = {"class_type": kind, "inputs": {**inputs, "model": graph["3"]["inputs"]["model"]}}
+        graph["3"]["inputs"]["model"] = [f"patch{number}", 0]
+    assert read_generation(made.save_png(tmp_path / "a.png", {"prompt": graph})) == BOTTLE
+
+
 def test_invokeai_now_and_then(tmp_path: Path) -> None:
     assert read_generation(made.save_png(tmp_path / "a.png", {"invokeai_metadata": made.INVOKEAI})) == BOAT
     version_3 = {**made.INVOKEAI, "model": {"model_name": "Juggernaut XL", "base_model": "sdxl"}}
@@ -214,6 +234,17 @@ def test_a_setting_that_is_no_such_value_is_kept_as_it_is(tmp_path: Path) -> Non
         {"prompt": "{}", "workflow": "[]"},
         {"prompt": '{"1": {"class_type": "KSampler", "inputs": {"sampler_name": [], "steps": {}, "cfg": null}}}'},
         {"prompt": '{"1": {"class_type": "SamplerCustomAdvanced", "inputs": {"noise": [[], 0], "guider": [1, 2, 3]}}}'},
+        {
+            "prompt": json.dumps(
+                {
+                    "3": {
+                        "class_type": "KSampler",
+                        "inputs": {"seed": 1, "steps": 2, "cfg": 1.0, "sampler_name": "euler", "model": ["4", 0]},
+                    },
+                    "4": {"class_type": "Loader", "inputs": {"ckpt_name": ["5", 0]}},
+                }
+            )
+        },
         {"prompt": "[" * 100_000},
         {"invokeai_metadata": "[]"},
         {"invokeai_metadata": '{"model": []}'},

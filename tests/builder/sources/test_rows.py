@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.sources.rows import moment, read_csv, real, settings_of, typed, whole
+from builder.sources.rows import read_csv
 from promptsearch.errors import SourceError
+from promptsearch.metadata.values import moment, real, settings_of, typed, whole
 
 
 def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
