@@ -51,7 +51,7 @@ from promptsearch.manifest import Manifest
 from promptsearch.picture import open_picture
 from promptsearch.preprocessing import Preprocessing
 from promptsearch.thumbnails import make_thumbnail
-from tests.checkpoints import VIT_B_32, random_state, save
+from tests.builder.export.checkpoints import VIT_B_32, random_state, save
 
 DEMO = Path("builder/demo/emoji")
 RESULTS = Path("bench/results")

@@ -34,7 +34,7 @@ from promptsearch.cores import cores
 from promptsearch.encoders import Encoders
 from promptsearch.picture import open_picture
 from promptsearch.preprocessing import Preprocessing
-from tests.checkpoints import VIT_B_32, VIT_L_14, random_state, save
+from tests.builder.export.checkpoints import VIT_B_32, VIT_L_14, random_state, save
 
 MODELS = {"ViT-B/32": VIT_B_32, "ViT-L/14": VIT_L_14}
 DEVICE = "cuda"

@@ -16,7 +16,7 @@ from builder.sources import Item
 from builder.staging import Staging
 from promptsearch.bundle import Bundle
 from promptsearch.manifest import Manifest, ModelReference
-from tests.checkpoints import VIT_B_32, random_state, save
+from tests.builder.export.checkpoints import VIT_B_32, random_state, save
 
 
 def make_checkpoint(path: Path) -> None:

@@ -22,7 +22,7 @@ from tests.drawing import as_bytes, picture
 from tests.milvus import milvus
 from tests.service.serving import START, Service, serving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.milvus
 
 PNG = as_bytes(picture(3))
 Held = tuple[Service, subprocess.Popen[bytes]]

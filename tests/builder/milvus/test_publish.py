@@ -27,7 +27,7 @@ from promptsearch.manifest import Manifest, current_version
 from promptsearch.milvus.connection import Connection
 from tests.vectors import Vectors, build, nearest, random_vectors, stage
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.milvus
 
 IMAGES, PROMPTS, DIM = 400, 150, 16
 NEVER = "http://127.0.0.1:9"  # where nothing listens

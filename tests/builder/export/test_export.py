@@ -16,10 +16,10 @@ from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders
 from promptsearch.errors import ExportError
 from promptsearch.files import sha256_of
-from tests import checkpoints
-from tests.builder.test_fidelity import NAMES
-from tests.checkpoints import stored_bytes
-from tests.parity import TEXTS
+from tests.builder.export import checkpoints
+from tests.builder.export.checkpoints import stored_bytes
+from tests.builder.export.test_fidelity import NAMES
+from tests.texts import TEXTS
 
 
 def contents(folder: Path) -> dict[str, str]:

@@ -8,8 +8,9 @@ from builder.engines import TorchEngine, open_engine
 from promptsearch.bundle import Bundle
 from promptsearch.encoders import TEXT_BATCH, Encoders
 from promptsearch.errors import BuildError
+from tests.builder.export.parity import ENGINES_COSINE
 from tests.drawing import picture
-from tests.parity import ENGINES_COSINE, TEXTS
+from tests.texts import TEXTS
 
 
 @pytest.fixture(scope="module")

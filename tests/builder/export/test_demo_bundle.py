@@ -11,11 +11,12 @@ import pytest
 from builder.checkpoint import Checkpoint
 from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders
-from tests.conftest import Transform
+from tests.builder.export.conftest import Transform
+from tests.builder.export.parity import check_images, check_pixels, check_texts, check_tokens
 from tests.drawing import picture
-from tests.parity import TEXTS, check_images, check_pixels, check_texts, check_tokens
+from tests.texts import TEXTS
 
-FOLDERS = [Path(__file__).parents[2] / "models" / "emoji"]
+FOLDERS = [Path(__file__).parents[3] / "models" / "emoji"]
 
 
 @pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: folder.name)

@@ -17,7 +17,7 @@ from builder.checkpoint import Checkpoint
 from builder.graph import write_image_graph
 from builder.quantise import FORMS, Form, quantise
 from promptsearch.bundle import Bundle
-from tests import checkpoints
+from tests.builder.export import checkpoints
 
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 

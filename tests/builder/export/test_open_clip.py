@@ -35,12 +35,12 @@ from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders, unit
 from promptsearch.errors import ExportError
 from promptsearch.tokenizer import Tokenizer
-from tests import open_clips
-from tests.checkpoints import stored_bytes
+from tests.builder.export import open_clips
+from tests.builder.export.checkpoints import stored_bytes
+from tests.builder.export.parity import ENGINES_COSINE, check_pixels
 from tests.drawing import picture
-from tests.parity import ENGINES_COSINE, TEXTS, check_pixels
-from tests.promptsearch.test_tokenizer import NASTY
 from tests.service.serving import serving
+from tests.texts import NASTY, TEXTS
 
 TINY = ("tiny-ViT", "tiny-SigLIP", "tiny-xlm-roberta")
 FULL_SIZE = ("xlm-roberta-base-ViT-B-32", "ViT-B-16-SigLIP", "ViT-L-14")  # ViT-B-32 is in tests/test_readme.py

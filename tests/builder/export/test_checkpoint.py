@@ -13,7 +13,7 @@ from builder.checkpoint import Checkpoint, StateDict
 from promptsearch.bundle import Bundle
 from promptsearch.errors import BundleError, ExportError
 from promptsearch.files import sha256_of
-from tests import checkpoints
+from tests.builder.export import checkpoints
 
 
 @pytest.fixture(scope="module")

@@ -22,11 +22,12 @@ from builder.engines import TorchEngine
 from builder.export import export
 from promptsearch.bundle import Bundle
 from promptsearch.encoders import Encoders
-from tests import checkpoints
-from tests.checkpoints import stored_bytes
-from tests.conftest import Transform
+from tests.builder.export import checkpoints
+from tests.builder.export.checkpoints import stored_bytes
+from tests.builder.export.conftest import Transform
+from tests.builder.export.parity import ENGINES_COSINE, check_images, check_pixels, check_texts, check_tokens
 from tests.drawing import picture
-from tests.parity import ENGINES_COSINE, TEXTS, check_images, check_pixels, check_texts, check_tokens
+from tests.texts import TEXTS
 
 SIZES = ((224, 224), (640, 427), (333, 777), (50, 60))
 
