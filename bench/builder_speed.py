@@ -51,7 +51,7 @@ from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.storage.manifest import Manifest
 from promptsearch.storage.thumbnails import make_thumbnail
 from promptsearch.system.cpus import cores
-from tests.support.checkpoints import VIT_B_32, random_state, save
+from tests.builder.export.checkpoints import VIT_B_32, random_state, save
 
 DEMO = Path("builder/demo/emoji")
 RESULTS = Path("bench/results")

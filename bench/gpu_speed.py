@@ -34,7 +34,7 @@ from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.system.cpus import cores
-from tests.support.checkpoints import VIT_B_32, VIT_L_14, random_state, save
+from tests.builder.export.checkpoints import VIT_B_32, VIT_L_14, random_state, save
 
 MODELS = {"ViT-B/32": VIT_B_32, "ViT-L/14": VIT_L_14}
 DEVICE = "cuda"

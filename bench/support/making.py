@@ -16,7 +16,7 @@ from builder.versions.publish import publish
 from builder.versions.staging import Staging
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.manifest import Manifest, ModelReference
-from tests.support.checkpoints import VIT_B_32, random_state, save
+from tests.builder.export.checkpoints import VIT_B_32, random_state, save
 
 
 def make_checkpoint(path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.support import source
 from tests.support.drawing import as_bytes, picture
 from tests.support.workspace import ROOT, free_port, make_workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 PORTS = {"PORT": "8000", "PROXY_PORT": "8080", "PROMETHEUS_PORT": "9090", "GRAFANA_PORT": "3000"}
 MANY = 40  # pictures

@@ -12,7 +12,7 @@ import pytest
 from tests.containers.engine import Engine
 from tests.support.workspace import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # images are built the first time
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]  # images are built the first time
 
 LOCKED_IN = (
     "--read-only --tmpfs /tmp:rw,size=64m,mode=1777 --cap-drop ALL --security-opt no-new-privileges "

@@ -88,6 +88,7 @@ def test_the_example_names_what_compose_reads() -> None:
     assert example - set(re.findall(r"\$\{([A-Z_]+)", files)) - {"COMPOSE_FILE"} <= settings
 
 
+@pytest.mark.containers
 def test_compose_fits_the_schema(tmp_path: Path) -> None:
     """docker-compose 1 refuses unknown keys. It does not know !reset yet: the rest of the override is read without."""
     if engine.docker_answers():

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.torch]
 @pytest.mark.parametrize("command", of_kind("export-open-clip"))
 def test_weights_of_open_clip_are_exported(command: str, tmp_path: Path) -> None:
     """Random weights of the architecture's full size stand in for a download."""
-    from tests.support import open_clips
+    from tests.builder.export import open_clips
 
     folder = make_workspace(tmp_path / "checkout")
     open_clips.save(open_clips.random_model("ViT-B-32", tmp_path), folder / "open_clip_pytorch_model.bin")

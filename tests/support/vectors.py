@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from builder.indexing.index import index
@@ -120,7 +121,7 @@ def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], li
     return order, [scores[row] for row in order]
 
 
-ENGINES = ("files", "milvus")
+ENGINES = ("files", pytest.param("milvus", marks=pytest.mark.milvus))
 
 
 @contextmanager

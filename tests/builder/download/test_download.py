@@ -24,8 +24,6 @@ from tests.support.drawing import picture
 from tests.support.web import Web, image, serving
 from tests.support.workspace import ROOT
 
-pytestmark = pytest.mark.slow
-
 GOOD = ("good/0.png", "good/1.jpg", "redirect/2")
 BAD = {
     "missing.png": "HTTP Error 404: Not Found",
@@ -75,6 +73,7 @@ def items(out: Path) -> dict[str, Item]:
     return {item.source: item for item in found if isinstance(item, Item)}
 
 
+@pytest.mark.download
 @pytest.mark.parametrize("layout", FORMATS)
 def test_links_are_fetched_with_all_that_is_known_of_them(
     web: Web, manifest: Path, tmp_path: Path, layout: Format
@@ -108,6 +107,7 @@ def test_links_are_fetched_with_all_that_is_known_of_them(
     assert jpeg.read() == image("1.jpg")  # not encoded again
 
 
+@pytest.mark.download
 def test_what_is_done_is_not_fetched_again_and_what_failed_can_be(web: Web, manifest: Path, tmp_path: Path) -> None:
     out, again = tmp_path / "out", tmp_path / "again"
     source = open_source("manifest", manifest, None)
@@ -123,6 +123,7 @@ def test_what_is_done_is_not_fetched_again_and_what_failed_can_be(web: Web, mani
     assert {item.prompt for item in items(again).values()} == {f"prompt of {place}" for place in BAD}
 
 
+@pytest.mark.download
 def test_a_download_that_is_killed_goes_on(web: Web, tmp_path: Path) -> None:
     web.release.clear()
     places = [f"good/{number}.png" for number in range(4)] + [f"held/{number}.png" for number in range(4, 12)]
@@ -152,6 +153,7 @@ def test_a_download_that_is_killed_goes_on(web: Web, tmp_path: Path) -> None:
     assert not list(out.rglob("000019.jpg"))
 
 
+@pytest.mark.download
 def test_what_was_downloaded_is_built_from(
     web: Web, manifest: Path, vit_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,6 +169,7 @@ def test_what_was_downloaded_is_built_from(
     assert (counts["prompts"], counts["images"], counts["image_vectors"]) == (7, 7, 3)
 
 
+@pytest.mark.download
 def test_open_prompts_links_are_fetched_where_no_picture_is_here(web: Web, tmp_path: Path) -> None:
     with (tmp_path / "prompts.csv").open("w", newline="", encoding="utf-8") as file:
         rows = [

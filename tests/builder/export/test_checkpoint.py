@@ -13,7 +13,7 @@ from builder.export.checkpoint import Checkpoint, StateDict
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BundleError, ExportError
 from promptsearch.system.files import sha256_of
-from tests.support import checkpoints
+from tests.builder.export import checkpoints
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,10 @@ import pytest
 from builder.export.checkpoint import Checkpoint
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
-from tests.conftest import Transform
+from tests.builder.export.conftest import Transform
+from tests.builder.export.parity import check_images, check_pixels, check_texts, check_tokens
 from tests.support.drawing import picture
-from tests.support.parity import TEXTS, check_images, check_pixels, check_texts, check_tokens
+from tests.support.texts import TEXTS
 
 FOLDERS = [Path(__file__).parents[3] / "models" / "emoji"]
 

@@ -16,10 +16,10 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.errors import ExportError
 from promptsearch.system.files import sha256_of
+from tests.builder.export import checkpoints
+from tests.builder.export.checkpoints import stored_bytes
 from tests.builder.export.test_fidelity import NAMES
-from tests.support import checkpoints
-from tests.support.checkpoints import stored_bytes
-from tests.support.parity import TEXTS
+from tests.support.texts import TEXTS
 
 
 def contents(folder: Path) -> dict[str, str]:

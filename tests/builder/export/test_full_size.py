@@ -22,11 +22,12 @@ from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
-from tests.conftest import Transform
-from tests.support import checkpoints
-from tests.support.checkpoints import stored_bytes
+from tests.builder.export import checkpoints
+from tests.builder.export.checkpoints import stored_bytes
+from tests.builder.export.conftest import Transform
+from tests.builder.export.parity import ENGINES_COSINE, check_images, check_pixels, check_texts, check_tokens
 from tests.support.drawing import picture
-from tests.support.parity import ENGINES_COSINE, TEXTS, check_images, check_pixels, check_texts, check_tokens
+from tests.support.texts import TEXTS
 
 SIZES = ((224, 224), (640, 427), (333, 777), (50, 60))
 

@@ -35,12 +35,12 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders, unit
 from promptsearch.encoding.tokenizer import Tokenizer
 from promptsearch.errors import ExportError
-from tests.promptsearch.encoding.test_tokenizer import NASTY
+from tests.builder.export import open_clips
+from tests.builder.export.checkpoints import stored_bytes
+from tests.builder.export.parity import ENGINES_COSINE, check_pixels
 from tests.service.support.serving import serving
-from tests.support import open_clips
-from tests.support.checkpoints import stored_bytes
 from tests.support.drawing import picture
-from tests.support.parity import ENGINES_COSINE, TEXTS, check_pixels
+from tests.support.texts import NASTY, TEXTS
 
 TINY = ("tiny-ViT", "tiny-SigLIP", "tiny-xlm-roberta")
 FULL_SIZE = ("xlm-roberta-base-ViT-B-32", "ViT-B-16-SigLIP", "ViT-L-14")  # ViT-B-32 is in tests/docs/test_export.py

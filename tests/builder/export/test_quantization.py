@@ -17,7 +17,7 @@ from builder.export.checkpoint import Checkpoint
 from builder.export.graph import write_image_graph
 from builder.export.quantization import FORMS, Form, quantise
 from promptsearch.encoding.bundle import Bundle
-from tests.support import checkpoints
+from tests.builder.export import checkpoints
 
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 

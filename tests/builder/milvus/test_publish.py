@@ -27,7 +27,7 @@ from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import Manifest, current_version
 from tests.support.vectors import Vectors, build, nearest, random_vectors, stage
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.milvus
 
 IMAGES, PROMPTS, DIM = 400, 150, 16
 NEVER = "http://127.0.0.1:9"  # where nothing listens

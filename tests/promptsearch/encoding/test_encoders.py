@@ -1,61 +1,34 @@
-"""The reference is PyTorch, for both kinds of image tower; full-size towers: tests/builder/export/test_full_size.py."""
+"""The reference is what PyTorch computed with the same weights; tests/builder/export/ computes it anew."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-import clip.model
 import numpy as np
 import pytest
 from PIL.Image import Image
 
-from builder.export.checkpoint import Checkpoint
-from builder.export.export import export
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit
 from promptsearch.errors import BundleError
 from promptsearch.system.cpus import cores
-from tests.conftest import Transform
-from tests.support import checkpoints
 from tests.support.drawing import picture
-from tests.support.parity import TEXTS, check_images, check_texts
+from tests.support.texts import TEXTS
+from tests.support.tiny import Reference, pictures
 
 
-@pytest.fixture(scope="module")
-def resnet(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    state = checkpoints.random_state(checkpoints.TINY_RESNET)
-    return Checkpoint.file(checkpoints.save(state, tmp_path_factory.mktemp("checkpoints") / "tiny-resnet.pt"))
-
-
-@pytest.fixture(scope="module")
-def resnet_bundle(resnet: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return export(resnet, tmp_path_factory.mktemp("models") / "tiny-resnet")
-
-
-def test_a_vision_transformers_vectors_are_pytorchs(
-    encoders: Encoders, vit_model: clip.model.CLIP, clip_transform: Callable[[int], Transform]
-) -> None:
-    check_texts(encoders, vit_model)
-    check_images(encoders, vit_model, clip_transform(64))
-
-
-def test_a_resnets_vectors_are_pytorchs(
-    resnet_bundle: Bundle, resnet: Checkpoint, clip_transform: Callable[[int], Transform]
-) -> None:
-    encoders = Encoders(resnet_bundle, threads=1)
-    check_texts(encoders, resnet.model())
-    check_images(encoders, resnet.model(), clip_transform(64))
-
-
-def test_a_resnets_checkpoint_can_be_had_back_from_its_bundle(resnet_bundle: Bundle, resnet: Checkpoint) -> None:
-    back, state = Checkpoint.of_bundle(resnet_bundle).model().state_dict(), resnet.model().state_dict()
-    assert back.keys() == state.keys()
-    for name, value in state.items():
-        np.testing.assert_allclose(back[name].numpy(), value.numpy(), atol=1e-6, err_msg=name)
+@pytest.mark.parametrize("size", [1, 64])
+def test_vectors_are_pytorchs(encoders: Encoders, size: int) -> None:
+    shown = pictures()
+    texts = [encoders.encode_texts(TEXTS[start : start + size]) for start in range(0, len(TEXTS), size)]
+    images = [encoders.encode_images(shown[start : start + size]) for start in range(0, len(shown), size)]
+    for found, expected in ((texts, Reference.read().texts), (images, Reference.read().pictures)):
+        vectors = np.concatenate(found)
+        assert np.vecdot(vectors, expected).min() >= 0.99999
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
 def test_a_text_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -> None:

@@ -22,7 +22,7 @@ from tests.service.support.serving import START, Service, serving
 from tests.support.drawing import as_bytes, picture
 from tests.support.milvus import milvus
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.milvus
 
 PNG = as_bytes(picture(3))
 Held = tuple[Service, subprocess.Popen[bytes]]

@@ -46,6 +46,7 @@ def test_without_pyspark_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         pass
 
 
+@pytest.mark.spark
 def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
@@ -56,7 +57,7 @@ def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path:
         pass
 
 
-@pytest.mark.slow
+@pytest.mark.spark
 @pytest.mark.usefixtures("spark_home")
 def test_a_master_that_is_none_is_told() -> None:
     said = (

@@ -32,7 +32,7 @@ from tests.builder.encode.test_crash import content
 from tests.builder.encode.test_embed import Deadly, Listed
 from tests.support.drawing import as_bytes, picture
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("spark_home")]
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("spark_home")]
 
 ROOT = Path(__file__).parents[4]
 NEW = 3 * PICTURES - 100  # pictures of their own: three tasks' worth, with all the others

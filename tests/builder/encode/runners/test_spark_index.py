@@ -47,7 +47,7 @@ def test_any_run_of_rows_is_read_from_where_all_reach_it(
         assert all(len(block) <= 3000 for block, _ in read)
 
 
-@pytest.mark.slow
+@pytest.mark.spark
 @pytest.mark.usefixtures("spark_home")
 @pytest.mark.parametrize(
     ("master", "key"), [("local[2]", "IVF64,Flat"), ("local-cluster[2,1,1024]", "OPQ8_32,IVF16,PQ8x4")]

@@ -16,22 +16,11 @@ from builder.export.fidelity import FP32_COSINE
 from promptsearch.encoding.encoders import Encoders, unit
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.encoding.tokenizer import Tokenizer
-from tests.support.drawing import picture
+from tests.support.texts import TEXTS
+from tests.support.tiny import pictures
 
 # Cosine of the torch engine's vectors with ONNX Runtime's: on a GPU it computes in half precision.
 ENGINES_COSINE = 0.999 if torch.cuda.is_available() else 0.99999
-
-TEXTS = (
-    "",
-    "a",
-    "happy dog",
-    "It's a dog's life; they'll say we've been there, I'm sure you'd agree",
-    "portrait of a woman with red hair, oil on canvas, dramatic light, 8k, f/1.8, 1:1",
-    "東京の夜景、サイバーパンク",
-    "🦊👩‍👩‍👧‍👦🏳️‍🌈 emoji & flags",
-    "caf&eacute; &amp;amp; &lt;b&gt;bold&lt;/b&gt; naÃ¯ve",
-    "one two three four five " * 15,
-)
 
 
 def check_tokens(tokenizer: Tokenizer, text: str) -> None:
@@ -55,7 +44,7 @@ def check_texts(encoders: Encoders, model: clip.model.CLIP) -> None:
 
 
 def check_images(encoders: Encoders, model: clip.model.CLIP, transform: Callable[[Image.Image], Tensor]) -> None:
-    images = [picture(seed, width, height) for seed, (width, height) in enumerate(((64, 64), (300, 200), (37, 411)))]
+    images = pictures()
     with torch.inference_mode():
         reference = model.encode_image(torch.stack([transform(image) for image in images]))
     _check_vectors(encoders.encode_images(images), reference)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import pytest
 import torch
 
 from builder.export.checkpoint import Checkpoint, StateDict
+from builder.export.export import export
 from promptsearch.encoding.bundle import Bundle
+from tests.support import tiny
 
 # Arguments of clip.model.CLIP. What `build_model` infers from weights (heads = width / 64) must come out the same.
 TINY_VIT = (32, 64, 2, 64, 16, 77, 49408, 64, 1, 2)
@@ -38,6 +41,19 @@ def random_state(sizes: tuple[Any, ...]) -> StateDict:
                 is_scale = name.endswith("weight")
                 value.copy_(0.1 * torch.randn_like(value) + (1.0 if is_scale else 0.0))
         return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def tiny_state() -> StateDict:
+    """Return the weights of TINY_VIT with the token embedding of tests/support/tiny.py."""
+    embedding = torch.from_numpy(tiny.token_embedding()).float()
+    return {**random_state(TINY_VIT), "token_embedding.weight": embedding}
+
+
+def export_tiny(folder: Path) -> Bundle:
+    """Write the bundle of `tiny_state` to `folder`."""
+    with tempfile.TemporaryDirectory() as scratch:
+        checkpoint = Checkpoint.file(save(tiny_state(), Path(scratch) / "tiny-vit.pt"))
+    return export(checkpoint, folder, licence="CC0-1.0")
 
 
 def save(state: StateDict, path: Path) -> Path:

@@ -8,8 +8,9 @@ from builder.encode.engines import TorchEngine, open_engine
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import TEXT_BATCH, Encoders
 from promptsearch.errors import BuildError
+from tests.builder.export.parity import ENGINES_COSINE
 from tests.support.drawing import picture
-from tests.support.parity import ENGINES_COSINE, TEXTS
+from tests.support.texts import TEXTS
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from torch import Tensor, nn
 
 from builder.export import fidelity
-from tests.support import parity
+from tests.support.texts import TEXTS
 
 # As in open_clip's own model_configs/, with fewer and narrower layers. A RoBERTa's size is that of its weights.
 _VISION = {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8}
@@ -104,7 +104,7 @@ def write_tokenizer(kind: str, folder: Path) -> Path:
     made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace()])
     made.decoder = decoders.Metaspace()
     trainer = trainers.UnigramTrainer(vocab_size=400, special_tokens=special, unk_token="<unk>", show_progress=False)
-    made.train_from_iterator([*fidelity.TEXTS, *parity.TEXTS, *fidelity.collection()[0]], trainer)
+    made.train_from_iterator([*fidelity.TEXTS, *TEXTS, *fidelity.collection()[0]], trainer)
     end = special.index("</s>")
     if kind == "xlm-roberta":
         around = "<s> $A </s>", [("<s>", 0), ("</s>", end)]
