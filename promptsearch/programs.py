@@ -1,26 +1,28 @@
-"""`prompt-search-service` and `prompt-search-builder`, which the package installs without what they need beyond it."""
+"""`prompt-search-service` and `prompt-search-builder`: always installed, although their dependencies are extras."""
 
 from __future__ import annotations
 
 import sys
 from importlib import import_module
 
-HOW = "docs/python-and-shell.md says how"
+HOW = "see docs/python-and-shell.md"
 
 
 def service() -> None:
+    """Run `prompt-search-service`."""
     _run("service")
 
 
 def builder() -> None:
+    """Run `prompt-search-builder`."""
     _run("builder")
 
 
 def _run(program: str) -> None:
-    """By its name, as nothing here imports it; ends with one line where its extra is not installed."""
+    """Run a package's main function by name, as the library imports neither; exit with one line without its extra."""
     try:
         import_module(f"{program}.__main__").main()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("promptsearch", program):
             raise
-        sys.exit(f"error: the {program} needs {error.name}, too: install prompt-search[{program}]; {HOW}")
+        sys.exit(f"error: the {program} needs {error.name}: install prompt-search[{program}]; {HOW}")

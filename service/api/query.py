@@ -16,8 +16,8 @@ from starlette.datastructures import FormData, UploadFile
 from promptsearch.client.results import DEFAULT_LIMIT
 from promptsearch.errors import ParameterError, PictureError, QueryError
 from promptsearch.filtering.filters import Filter, condition
-from promptsearch.search.options import Options
-from promptsearch.search.query import Query, add_conditions, blank_to_none, build_terms, normalize_sort
+from promptsearch.search.options import Options, normalize_sort
+from promptsearch.search.query import Query, add_conditions, blank_to_none, build_terms
 from promptsearch.search.terms import MAX_TERMS, Term
 
 from ..http.problems import describe

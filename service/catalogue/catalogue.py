@@ -18,10 +18,10 @@ from promptsearch.encoding.bundle import FILES as BUNDLE_FILES
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.bundles import bundle_for, bundles_in
 from promptsearch.encoding.encoders import Encoders
-from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection
+from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection, one_line
 from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import read_hidden
-from promptsearch.storage.manifest import FILES, current_version
+from promptsearch.storage.manifest import FILES, current_version, latest
 
 from ..inference.batching import Vector
 from ..inference.workers import threads
@@ -123,7 +123,7 @@ class Catalogue:
         except (ArtefactError, UnknownCollection):
             return False
         known = [path.name for path in (folder / FILES.versions).iterdir()]
-        return version == current or version > max(known)  # their names are times
+        return version == current or version > (latest(known) or "")
 
     def encoders(self) -> set[Encoders]:
         """Those of all versions that are open."""
@@ -162,8 +162,7 @@ class Catalogue:
                 left = KEPT - (time.time() - (folder / FILES.current).stat().st_mtime)
             except FileNotFoundError:
                 continue
-            # Their names are times.
-            if version == max(others, default=None) and left > 0 and name not in self._before:
+            if version == latest(others) and left > 0 and name not in self._before:
                 try:
                     before = self._open_version(
                         folder, versions / version, served.hidden, _bundles(self.mirrors.models)
@@ -206,11 +205,11 @@ class Catalogue:
                     self._before[name] = (now_open.hiding(hidden), time.monotonic() + KEPT)
                     log.info("collection %s: version %s replaces %s", name, version.name, now_open.collection.version)
         except (ArtefactError, UnknownCollection) as error:
-            self._keep(folder, _one_line(error))
+            self._keep(folder, one_line(error))
             return False
         except Exception as error:  # whatever else is wrong with a version, it must not end the service
             log.exception("collection %s cannot be opened", name)
-            self._keep(folder, _one_line(error))
+            self._keep(folder, one_line(error))
             return False
         self._wrong.pop(folder, None)
         return True
@@ -275,7 +274,7 @@ def _signature(paths: Iterable[Path]) -> object:
 
 def _bundles(folders: Iterable[Path]) -> list[Bundle]:
     """Every readable bundle below the folders; a damaged one is logged, and missed only by collections that need it."""
-    return bundles_in(folders, lambda path, error: log.error("model %s is not loaded: %s", path.name, _one_line(error)))
+    return bundles_in(folders, lambda path, error: log.error("model %s is not loaded: %s", path.name, one_line(error)))
 
 
 def _collection_folders(folders: Iterable[Path]) -> Iterable[Path]:
@@ -301,8 +300,3 @@ def _default(settings: Settings, served: Mapping[str, Served], refused: Mapping[
     if name in refused:
         raise StartError(f"the default collection cannot be served: {refused[name]}")
     raise StartError(f"the default collection {name!r} is not there; there are: {', '.join(served)}")
-
-
-def _one_line(error: Exception) -> str:
-    """What other libraries said may be part of it, in as many lines as they like."""
-    return " ".join(str(error).split())

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from promptsearch.encoding.bundles import bundles_in
-from promptsearch.errors import ArtefactError, PromptSearchError, StartError, StoreError, UnknownCollection
+from promptsearch.errors import ArtefactError, PromptSearchError, StartError, StoreError, UnknownCollection, one_line
 from promptsearch.remote.collections import Mirror
 from promptsearch.remote.models import ModelMirror
 from promptsearch.storage.manifest import FILES, Manifest, ModelReference, current_version
@@ -88,7 +88,7 @@ class Mirrors:
                 try:
                     stamps = {mirror.folder / name: stamp for name, stamp in mirror.look().items()}
                 except (StoreError, OSError) as error:
-                    self._unreachable[url] = _one_line(error)
+                    self._unreachable[url] = one_line(error)
                     continue
                 self._unreachable.pop(url, None)
                 for gone in {folder for folder in self._seen if folder.parent == mirror.folder} - stamps.keys():
@@ -107,10 +107,10 @@ class Mirrors:
             try:
                 self._bring_model(reference)
             except ArtefactError as error:
-                self._without[folder] = _one_line(error)
+                self._without[folder] = one_line(error)
                 self._models_done.add(reference.identity)
             except (PromptSearchError, OSError) as error:
-                self._without[folder] = _one_line(error)
+                self._without[folder] = one_line(error)
             else:
                 self._without.pop(folder, None)
         for mirror, folder in wanted:
@@ -127,10 +127,10 @@ class Mirrors:
             self._bring_model(manifest.model)
             mirror.switch(folder.name, manifest.version)
         except (ArtefactError, UnknownCollection) as error:
-            self._failed[folder] = _one_line(error)  # and so it stays until `current` is written again
+            self._failed[folder] = one_line(error)  # and so it stays until `current` is written again
             self._done[folder] = stamp
         except (PromptSearchError, OSError) as error:
-            self._failed[folder] = _one_line(error)
+            self._failed[folder] = one_line(error)
         else:
             self._failed.pop(folder, None)
             self._done[folder] = stamp
@@ -179,7 +179,3 @@ class Mirrors:
                 work()
             except Exception:  # whatever it is, what is here is served on, and the next look may be better
                 log.exception("what lies in the object stores cannot be brought")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
