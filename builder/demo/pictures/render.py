@@ -9,7 +9,7 @@ import numpy.typing as npt
 import resvg_py
 from PIL import Image
 
-from .styles import Art
+from ..styles import Art
 
 Pixels = npt.NDArray[np.uint8]
 

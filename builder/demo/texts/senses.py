@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ..emojis import Emoji
+from ..pictures.pictures import prompt
 from .captions import Caption
-from .emojis import Emoji
-from .pictures import prompt
 from .teacher import Teacher
 from .wordnet import Synset
 

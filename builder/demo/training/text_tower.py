@@ -14,11 +14,11 @@ from clip.simple_tokenizer import SimpleTokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .captions import Caption
+from ..texts.captions import Caption
+from ..texts.teacher import Teacher
+from ..texts.texts import Texts
 from .projection import Projection
 from .schedule import rate
-from .teacher import Teacher
-from .texts import Texts
 
 log = logging.getLogger(__name__)
 

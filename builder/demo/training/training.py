@@ -24,24 +24,24 @@ from torch import Tensor, nn
 
 from promptsearch.encoding.bundle import Bundle
 
-from ..export.checkpoint import Checkpoint
-from ..export.export import export
+from ...export.checkpoint import Checkpoint
+from ...export.export import export
+from ..attribution import LICENCES, write_attribution
+from ..emojis import load_emojis
+from ..errors import RunError
+from ..pictures.gallery import make_gallery
+from ..sources import EMOJIBASE, WORDNET
+from ..styles import TRAINING_STYLES, package_of
+from ..texts.captions import make_captions
+from ..texts.senses import defined, find_senses, flag_names, with_definitions
+from ..texts.teacher import SHA256 as TEACHER_SHA256
+from ..texts.teacher import Teacher
+from ..texts.texts import Texts
+from ..texts.wordnet import load_adjectives, load_synsets, phrases
 from .alignment import Seen, align_text_tower
-from .attribution import LICENCES, write_attribution
-from .captions import make_captions
-from .emojis import load_emojis
-from .errors import RunError
-from .gallery import make_gallery
 from .image_tower import ImageRun, new_tower, see, train_image_tower
 from .projection import class_vectors, fit_projection
-from .senses import defined, find_senses, flag_names, with_definitions
-from .sources import EMOJIBASE, WORDNET
-from .styles import TRAINING_STYLES, package_of
-from .teacher import SHA256 as TEACHER_SHA256
-from .teacher import Teacher
 from .text_tower import DIMENSION, TextResult, train_text_tower
-from .texts import Texts
-from .wordnet import load_adjectives, load_synsets, phrases
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .emojis import Emoji
-from .gallery import Gallery
+from ..emojis import Emoji
+from ..pictures.gallery import Gallery
 
 OWN_SHARE = 0.7  # of a style's draws that show the picture as the artist drew it; the rest are tones and restyled ones
 # What a mirror would make false, by group, subgroup or label.

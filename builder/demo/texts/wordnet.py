@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import SourceError
-from .sources import WORDNET
+from ..errors import SourceError
+from ..sources import WORDNET
 
 _PARTS = ("noun", "verb", "adj", "adv")
 _SCIENTIFIC = 3  # glosses of more than this many capitalised words are mostly taxa and biographies

@@ -13,9 +13,9 @@ from clip.model import ModifiedResNet
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .augment import augment
-from .emojis import Emoji
-from .gallery import Gallery
+from ..emojis import Emoji
+from ..pictures.augment import augment
+from ..pictures.gallery import Gallery
 from .sampling import Sampler, may_mirror
 from .schedule import rate
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from .emojis import Emoji
-from .pictures import prompt
-from .teacher import Teacher
+from ..emojis import Emoji
+from ..pictures.pictures import prompt
+from ..texts.teacher import Teacher
 
 
 @dataclass(frozen=True, slots=True)

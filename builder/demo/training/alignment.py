@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .gallery import Gallery
+from ..pictures.gallery import Gallery
+from ..texts.texts import Texts
 from .schedule import rate
 from .text_tower import TextResult, TextTower, class_targets
-from .texts import Texts
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .emojis import Emoji
-from .pictures import prompt
+from ..emojis import Emoji
+from ..pictures.pictures import prompt
 
 TEMPLATES = ("a {}", "an emoji of a {}", "a picture of a {}", "{} emoji", "the {}", "a drawing of {}")
 COMPOSED = 60_000  # two-word captions drawn; what is drawn twice counts once

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .emojis import Emoji
+from ..emojis import Emoji
+from ..styles import Art, load_style
 from .render import Pixels, pixels
 from .restyle import restyle
-from .styles import Art, load_style
 
 log = logging.getLogger(__name__)
 

@@ -6,9 +6,9 @@ import csv
 import logging
 from pathlib import Path
 
-from .emojis import Emoji, load_emojis
+from ..emojis import Emoji, load_emojis
+from ..styles import DEMO_STYLES, load_style
 from .render import draw
-from .styles import DEMO_STYLES, load_style
 
 log = logging.getLogger(__name__)
 
