@@ -1,34 +1,36 @@
-// Copying, also where the page came over plain HTTP, for which browsers withhold their clipboard.
+// Copying text, also on plain HTTP, where browsers offer no Clipboard API.
+
+const CONFIRMATION_MS = 1500;
 
 /**
  * @param {string | Promise<string>} text
- * @param {HTMLElement} near  where a field may stand for a moment: inside a dialog, if one is open
+ * @param {HTMLElement} parent  of a temporary field: inside the dialog if one is open
  */
-export async function copy(text, near) {
+async function copy(text, parent) {
   if (navigator.clipboard) {
     try {
-      // Still to come, it is given as it is: some browsers let a page copy in the moment of the click alone.
-      const content = Promise.resolve(text).then((known) => new Blob([known], { type: "text/plain" }));
+      // The promise is passed on unawaited: some browsers allow copying only during the click itself.
+      const content = Promise.resolve(text).then((resolved) => new Blob([resolved], { type: "text/plain" }));
       await navigator.clipboard.write([new ClipboardItem({ "text/plain": content })]);
       return;
-    } catch {} // not allowed: the old way may be
+    } catch {} // denied: the old command may still work
   }
   const field = document.createElement("textarea");
-  field.className = "unseen";
+  field.className = "visually-hidden";
   field.value = await text;
-  near.append(field);
+  parent.append(field);
   field.select();
   document.execCommand("copy");
   field.remove();
 }
 
 /**
- * Copy, and say so on the button that was pressed.
+ * Copy a text, and confirm it on the button that was pressed.
  * @param {string | Promise<string>} text
  * @param {HTMLElement} button
  * @param {HTMLElement} status  a live region
  */
-export async function copyWith(text, button, status) {
+export async function copyWithFeedback(text, button, status) {
   await copy(text, button.parentElement ?? document.body);
   button.focus({ preventScroll: true });
   button.classList.add("done");
@@ -36,5 +38,5 @@ export async function copyWith(text, button, status) {
   setTimeout(() => {
     button.classList.remove("done");
     status.textContent = "";
-  }, 1500);
+  }, CONFIRMATION_MS);
 }

@@ -1,19 +1,19 @@
-// Elements of the page. What the service says becomes text or attributes here, never markup.
+// Elements. Text from the service becomes text nodes or attributes, never markup.
 
 /**
- * The element of index.html with this id.
+ * Return the element of index.html with this id.
  * @template {HTMLElement} [T=HTMLElement]
  * @param {string} id
  * @returns {T}
  */
 export function byId(id) {
-  const found = document.getElementById(id);
-  if (!found) throw new Error(`index.html has no #${id}`);
-  return /** @type {T} */ (found);
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`index.html has no #${id}`);
+  return /** @type {T} */ (element);
 }
 
 /**
- * A new element. Functions become listeners, true an attribute without a value; false and null are left out.
+ * Create an element. Functions become event listeners and true an attribute without a value; false and null are skipped.
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
  * @param {Record<string, string | number | boolean | null | undefined | ((event: any) => void)>} [attributes]
@@ -34,7 +34,7 @@ export function make(tag, attributes = {}, ...children) {
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * One of the icons of index.html; for the eye alone.
+ * Create one of the icons defined in index.html, hidden from screen readers.
  * @param {string} name
  */
 export function icon(name) {
@@ -47,8 +47,25 @@ export function icon(name) {
   return svg;
 }
 
-/** @param {EventTarget | null} target  where something is typed, so that keys are letters */
-export const isTyping = (target) =>
+/**
+ * Let a plain click on a link call `follow`; every other click, such as one for a new tab, is left to the browser.
+ * @param {HTMLAnchorElement} anchor
+ * @param {() => void} follow
+ */
+export function link(anchor, follow) {
+  anchor.addEventListener("click", (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    follow();
+  });
+  return anchor;
+}
+
+/**
+ * Whether keys pressed in an element are text.
+ * @param {EventTarget | null} target
+ */
+export const isTextField = (target) =>
   target instanceof HTMLElement &&
   (target.isContentEditable || /^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName)) &&
   !/^(checkbox|radio|file)$/.test(/** @type {HTMLInputElement} */ (target).type);

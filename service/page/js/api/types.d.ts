@@ -1,9 +1,9 @@
-/** The shapes of the service's answers that the page reads; /docs has all of them. */
+/** The parts of the service's responses that the page reads; /docs describes all of them. */
 
 export type Kind = "images" | "prompts";
 export type Mode = "semantic" | "keyword" | "hybrid";
 
-export interface Picture {
+export interface ImageLinks {
   width: number | null;
   height: number | null;
   source: string;
@@ -13,7 +13,7 @@ export interface Picture {
 
 export interface Generation {
   id: string;
-  image: Picture;
+  image: ImageLinks;
   settings: Record<string, unknown>;
 }
 
@@ -24,7 +24,7 @@ export interface PromptReference {
 
 export interface ImageResult extends Generation {
   prompt: PromptReference | null;
-  /** Cosine similarity; null where there was nothing to compare with. */
+  /** Cosine similarity; null if the query has no terms to compare with. */
   score?: number | null;
   more?: number | null;
   duplicates?: number | null;
@@ -58,12 +58,12 @@ export type Value = string | number | boolean;
 export interface Field {
   name: string;
   type: "boolean" | "integer" | "number" | "string" | "time" | "prompt";
-  /** Images that have it. */
+  /** Number of images with a value. */
   count: number;
   distinct: number;
   least: number | string | null;
   greatest: number | string | null;
-  /** The most frequent ones, each with how many images have it. */
+  /** The most frequent values, each with the number of its images. */
   values: [Value, number][];
 }
 
@@ -79,9 +79,9 @@ export interface CollectionList {
   collections: Collection[];
 }
 
-/** What a field of an image has to be, such as {gte: 20} or {in: ["a", "b"]}. */
+/** A condition on one field, such as {gte: 20} or {in: ["a", "b"]}. */
 export type Condition = Partial<
   Record<"eq" | "gt" | "gte" | "lt" | "lte" | "prefix" | "exists", Value> & { in: Value[] }
 >;
-/** Conditions by field, as the API takes them: a value alone and a list are conditions, too. */
+/** Conditions by field, in the API's format: a plain value means `eq`, a list means `in`. */
 export type Filter = Record<string, unknown>;
