@@ -43,7 +43,9 @@ def test_files_are_small_kept_and_under_a_strict_policy(small: Service, path: st
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("path", ["/js/api/types.d.ts", "/js/nothing.js", "/js/", "/js/viewer/", "/css/", "/js/../page.py", "/docs.html"])
+@pytest.mark.parametrize(
+    "path", ["/js/api/types.d.ts", "/js/nothing.js", "/js/", "/js/viewer/", "/css/", "/js/../page.py", "/docs.html"]
+)
 def test_nothing_else_of_the_folder_is_sent(small: Service, path: str) -> None:
     answer = small.raw(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
