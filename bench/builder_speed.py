@@ -41,13 +41,13 @@ from builder.checkpoint import Checkpoint
 from builder.decoding import Decoded
 from builder.export import export
 from builder.sources import Item
-from builder.sources.generation import read_generation
 from builder.sources.picture import FilePicture
 from builder.staging import Staging
 from promptsearch.bundle import Bundle
 from promptsearch.cores import cores
 from promptsearch.encoders import IMAGE_BATCH, Encoders
 from promptsearch.manifest import Manifest
+from promptsearch.metadata import read_generation
 from promptsearch.picture import open_picture
 from promptsearch.preprocessing import Preprocessing
 from promptsearch.thumbnails import make_thumbnail

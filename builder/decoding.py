@@ -5,6 +5,7 @@ A picture that ends its process (a decoder's crash, memory that ran out) costs t
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -27,6 +28,8 @@ from promptsearch.errors import PictureError
 from promptsearch.picture import open_picture
 from promptsearch.preprocessing import Preprocessing
 from promptsearch.thumbnails import make_thumbnail
+
+log = logging.getLogger(__name__)
 
 CHUNK = 8  # items a task: fewer trips between processes
 AHEAD = 4  # tasks a process that are decoded and wait for the encoder
@@ -164,3 +167,6 @@ def _decode(picture: Picture) -> Outcome:
         return Decoded(digest, np.asarray(_preprocessing.crop(opened)), opened.size, make_thumbnail(opened))
     except PictureError as error:
         return str(error)
+    except Exception as error:  # whatever it is, it costs this picture alone
+        log.exception("decoding a picture failed")
+        return f"decoding it failed: {type(error).__name__}: {error}"
