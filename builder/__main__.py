@@ -368,11 +368,16 @@ def run_verify(arguments: argparse.Namespace) -> None:
 
 def run_hide(arguments: argparse.Namespace) -> None:
     new = hide(_collection(arguments), arguments.ids)
-    print(f"hidden in {arguments.collection}: {', '.join(new) or 'nothing that was not hidden before'}")
+    print(f"hidden in {arguments.collection}: {len(new) or 'nothing that was not hidden before'}")
+    for item in new:
+        print(f"  {item}")
 
 
 def run_unhide(arguments: argparse.Namespace) -> None:
-    print(f"shown again in {arguments.collection}: {', '.join(unhide(_collection(arguments), arguments.ids))}")
+    shown_again = unhide(_collection(arguments), arguments.ids)
+    print(f"shown again in {arguments.collection}: {len(shown_again)}")
+    for item in shown_again:
+        print(f"  {item}")
 
 
 def run_delete_version(arguments: argparse.Namespace) -> None:

@@ -96,7 +96,7 @@ def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cac
     else:
         picture = cache.picture(outcome.digest)
         assert picture is not None, "what was decoded is encoded before it comes"
-        staging.add(item, picture.vector, picture.size, picture.thumbnail)
+        staging.add(item, picture.vector, picture.size, picture.thumbnail, outcome.digest)
         return True
     return False
 
