@@ -52,13 +52,13 @@ def embed(
         pictures_done = time.monotonic()
         new_texts = _embed_prompts(runner, staging, cache)
         counts = staging.counts()
+        if not allow_removal:
+            require_most_kept(collection, counts)
         if not counts["prompts"] and not counts["images"]:
             raise BuildError(
                 f"the source has nothing to build from: {counts['quarantined']} rows were rejected, "
                 f"{staging.folder / 'quarantine.csv'} says why"
             )
-        if not allow_removal:
-            require_most_kept(collection, counts)
     now = datetime.now(UTC)
     done = time.monotonic()
     manifest = Manifest(
