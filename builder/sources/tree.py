@@ -7,18 +7,28 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from promptsearch.encoding.image_io import FORMATS, PLUGINS, unreadable
+from promptsearch.metadata.embedded.signatures import HEAD_BYTES, kind_of_file
+
 from . import Rejected
 
 # File endings of promptsearch.encoding.image_io.FORMATS; the decoder finds out what a file really is.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+# Of files with other endings, or none, the first bytes are read, but not of these, which lie beside pictures.
+_NO_PICTURES = (
+    ".txt", ".json", ".caption", ".csv", ".tsv", ".md", ".html", ".xml", ".yaml", ".yml", ".toml", ".ini", ".log",
+    ".py", ".parquet", ".npy", ".npz", ".sqlite", ".db", ".zip", ".tar", ".gz", ".7z", ".safetensors", ".ckpt",
+    ".pt", ".pth", ".bin", ".onnx", ".gguf", ".pdf", ".mp3", ".wav", ".flac",
+)  # fmt: skip
 
 
 def pictures_below(root: Path) -> Iterator[str | Rejected]:
     """Yield paths below `root` with forward slashes, one folder after the other; no more than one is in memory.
 
-    Hidden files and folders are left out, as are other kinds of files. Every file and folder comes once, under its own
-    name if it has one below the root: links come last, and add only what is hidden or named otherwise there. Links that
-    lead out of the root or to nothing, folders that cannot be listed and names that are not UTF-8 are rejected.
+    Hidden files and folders are left out, as are files that are no pictures by their content. Every file and folder
+    comes once, under its own name if it has one below the root: links come last, and add only what is hidden or left
+    out there. Rejected are links that lead out of the root or to nothing, folders that cannot be listed, pictures of
+    formats that cannot be read, and names that are not UTF-8.
     """
     yield from _Walk(root).pictures()
 
@@ -80,11 +90,11 @@ class _Walk:
             self._links.append(inner)
         elif is_folder:
             yield f"{inner}/"
-        elif _is_picture(entry.name):
+        elif (found := _picture(self._root / inner, inner)) is not None:
             with contextlib.suppress(OSError):  # it went away, as whatever reads it will say
                 if not self._is_new(entry.stat()):
                     return
-            yield inner
+            yield found
 
     def _follow(self, link: str) -> Iterator[str | Rejected]:
         path = self._root / link
@@ -96,19 +106,20 @@ class _Walk:
                 yield Rejected(link, "the link leads to nothing")
             return
         is_folder = target.is_dir()
-        if not is_folder and not _is_picture(link):
+        found = None if is_folder else _picture(target, link)
+        if not is_folder and found is None:
             return
         if not target.is_relative_to(self._real_root):
             yield Rejected(link, "the link leads out of the source's folder: name that as a source of its own")
         elif is_folder:
             yield from self._below(link)
-        elif not self._was_listed(target) and self._is_new(status, linked=True):
-            yield link
+        elif found is not None and not self._was_listed(target) and self._is_new(status, linked=True):
+            yield found
 
     def _was_listed(self, file: Path) -> bool:
         """Whether a file, given without links, came under its own name."""
         place = file.relative_to(self._real_root)
-        return _is_picture(file.name) and not any(part.startswith(".") for part in place.parts)
+        return _picture(file, file.name) is not None and not any(part.startswith(".") for part in place.parts)
 
     def _is_new(self, status: os.stat_result, *, linked: bool = False) -> bool:
         """Whether a file comes for the first time. Files with one name need no remembering."""
@@ -123,6 +134,27 @@ class _Walk:
 
 def _is_picture(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
+
+
+def _picture(path: Path, place: str) -> str | Rejected | None:
+    """Return the place of a picture, a rejection for one that cannot be read, or a video, and None for other files.
+
+    Files with other endings than those of pictures, or none, are judged by their first bytes.
+    """
+    if _is_picture(place):
+        return place
+    if place.lower().endswith(_NO_PICTURES):
+        return None
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:  # no picture, as far as anyone knows
+        return None
+    kind = kind_of_file(head)
+    if kind is None:
+        return None
+    can_read = kind.upper() in FORMATS or (kind in PLUGINS and PLUGINS[kind][0] in FORMATS)
+    return place if can_read else Rejected(place, unreadable(head))
 
 
 def _as_text(name: str) -> str:

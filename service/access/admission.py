@@ -33,11 +33,14 @@ class Admission:
     other models and slower machines need no setting.
     """
 
-    def __init__(self, places: int, deadline: float, metrics: Metrics) -> None:
-        """`deadline` in seconds, from when work is taken to its answer."""
+    def __init__(
+        self, places: int, deadline: float, metrics: Metrics, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`deadline` in seconds, from when work is taken to its answer; `now` is the clock, in seconds."""
         self._places = places
         self._deadline = deadline
         self._metrics = metrics
+        self._now = now
         # Of each kind, lately: seconds that its answers took, and how many there were. Both fade alike, so a batch
         # that is answered at one moment counts as much as as many answers one by one.
         self._seconds = {work: _GUESSED * guess for work, guess in _FIRST_GUESS.items()}
@@ -65,7 +68,7 @@ class Admission:
         cost = self._cost(work)
         alone = not self._taken
         if alone:
-            self._last = time.monotonic()
+            self._last = self._now()
         self._taken += 1
         self._ahead += cost
         self._metrics.queue_depth.inc()
@@ -87,7 +90,7 @@ class Admission:
         return self._seconds[work] / self._answers[work]
 
     def _learn(self, work: Work, share: float) -> None:
-        now = time.monotonic()
+        now = self._now()
         took, self._last = now - self._last, now
         kept = math.exp(-took / _MEMORY)
         self._seconds[work] = kept * self._seconds[work] + share * took

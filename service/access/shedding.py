@@ -38,8 +38,12 @@ class Shedding:
     more than a service that is asked ten times what it can has. While the loop keeps up, it is found out first.
     """
 
-    def __init__(self, require_room: Callable[[Work, int], None], metrics: Metrics) -> None:
+    def __init__(
+        self, require_room: Callable[[Work, int], None], metrics: Metrics, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`now` is the clock, in seconds."""
         self._require_room = require_room
+        self._now = now
         self._refused = metrics.requests.labels("GET", UNKNOWN, str(HTTPStatus.SERVICE_UNAVAILABLE.value))
         self._stopped = False
         self._waiting = 0
@@ -49,7 +53,7 @@ class Shedding:
 
     def refusal(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> JSONResponse | None:
         """The answer to a GET that is not to be handed on, else None."""
-        now = time.monotonic()
+        now = self._now()
         if (self._waiting < _WAITING and now > self._behind) or self._stopped or not (work := _WORK.match(target)):
             return None
         if not _HANDED_ON.isdisjoint(name for name, _ in headers):
