@@ -27,8 +27,8 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench.support.browser import FLAGS
 from bench.support.ours import ours
-from tests.page.conftest import FLAGS
 
 RESULTS = Path("bench/results/page-speed.md")
 QUERIES = (

@@ -10,16 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from bench.support.browser import FLAGS
 from promptsearch.encoding.encoders import Encoders
 from tests.page import gallery
 from tests.page.visit import Visit, visiting
 from tests.service.support.serving import ROOT, Service, serving
 
-# Root (a container) has no sandbox; the rest keeps Chromium from calling home, which is no part of the page.
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 AXE = ROOT / "tools" / "page" / "node_modules" / "axe-core" / "axe.min.js"
