@@ -88,9 +88,9 @@ WITH_DEV = $(LOCK) $(OVERRIDE) -c requirements/dev.txt pyproject.toml --extra
 lock: .venv/.python ## resolve pyproject.toml's extras and groups into hash-locked requirements/*.txt
 	$(LOCK) $(OVERRIDE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	$(WITH_DEV) service -o requirements/service.txt
-	$(WITH_DEV) service --extra builder -o requirements/builder.txt
+	$(WITH_DEV) service --extra builder --group autofaiss -o requirements/builder.txt
 	$(WITH_DEV) service --extra builder --extra tracing --extra stores --group test -o requirements/test.txt
-	$(WITH_DEV) service --extra builder --extra export -o requirements/export.txt
+	$(WITH_DEV) service --extra builder --extra export --group autofaiss -o requirements/export.txt
 	$(WITH_DEV) spark -o requirements/spark.txt
 	$(WITH_DEV) stores -o requirements/stores.txt
 	$(WITH_DEV) milvus --group milvus -o requirements/milvus.txt
@@ -104,7 +104,7 @@ indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections
-	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
+	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build indices/*/
 
 .venv/.python: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12, 3.13 or 3.14 with venv, found $$(python3 --version 2>&1). \

@@ -33,8 +33,12 @@ if TYPE_CHECKING:
     from .versions.upload import Uploaded
 
 
+# `builder` is its name in a checkout.
+PROGRAM = "python -m builder" if __package__ == "builder" else "prompt-search-builder"
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m builder", description="Build collections and model bundles.")
+    top = argparse.ArgumentParser(prog=PROGRAM, description="Build collections and model bundles.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     export = commands.add_parser("export", help="a CLIP checkpoint to an ONNX model bundle")
@@ -71,6 +75,12 @@ def parser() -> argparse.ArgumentParser:
         default=1000,
         metavar="N",
         help="links that are begun anew after a stop (default: 1000)",
+    )
+    fetch.add_argument(
+        "--python",
+        type=Path,
+        metavar="FILE",
+        help="Python of an environment with img2dataset (default: .venv-download of the checkout or this folder)",
     )
     fetch.set_defaults(run=run_download)
 
@@ -235,7 +245,12 @@ def run_download(arguments: argparse.Namespace) -> None:
 
     source = open_source(arguments.source, arguments.path, arguments.images)
     done = download(
-        source, arguments.out, layout=arguments.format, timeout=arguments.timeout, shard_size=arguments.shard_size
+        source,
+        arguments.out,
+        layout=arguments.format,
+        timeout=arguments.timeout,
+        shard_size=arguments.shard_size,
+        python=arguments.python,
     )
     print(f"downloaded {done.fetched} of {done.links} links to {arguments.out}: {done.failed} failed")
     for reason, count in done.reasons.most_common(10):
@@ -247,6 +262,9 @@ def run_download(arguments: argparse.Namespace) -> None:
 
 
 def run_build(arguments: argparse.Namespace) -> None:
+    from .encode import embed  # noqa: F401 - whatever is not installed is reported before anything is embedded
+    from .indexing import autofaiss  # noqa: F401
+
     with locked(_collection(arguments)):
         _embed(arguments)
         _index(arguments)
@@ -412,8 +430,8 @@ def _collection(arguments: argparse.Namespace) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for stage in ("progress", "index"):
-        logging.getLogger(f"builder.{stage}").setLevel(logging.INFO)
+    for stage in ("progress", "indexing"):
+        logging.getLogger(f"{__package__}.{stage}").setLevel(logging.INFO)
     parsed = parser().parse_args(arguments)
     try:
         parsed.run(parsed)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promptsearch.errors import CollectionError
 from promptsearch.storage.hidden import read_hidden
-from promptsearch.storage.manifest import KINDS, IndexInfo, Kind, Manifest, current_version
+from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind, Manifest, current_version
 
 from ..sizes import format_size
 from .versions import size_of, versions
@@ -53,7 +53,8 @@ def shown(collection: Path) -> Iterator[str]:
     if rate := manifest.build.get("images_a_second"):
         encoded, known = manifest.build["encoded"], manifest.build["from_cache"]
         yield f"  {encoded['images']} images encoded, {rate:.1f} a second; {known['images']} were known already"
-    yield f"  {manifest.counts['quarantined']} in quarantine" + (":" if manifest.build.get("quarantined") else "")
+    why = f", {folder / FILES.quarantine} names each:" if manifest.build.get("quarantined") else ""
+    yield f"  {manifest.counts['quarantined']} in quarantine{why}"
     for reason, count in manifest.build.get("quarantined", {}).items():
         yield f"    {count}: {reason}"
     yield f"  {len(read_hidden(collection))} ids hidden, {old} old version{'' if old == 1 else 's'} kept"

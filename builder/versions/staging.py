@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -21,6 +22,8 @@ from promptsearch.storage.manifest import FILES, Manifest
 
 from ..sources import Item, Rejected
 from .vectors import VectorFile
+
+_ENDING = re.compile(r"\.[A-Za-z]\w{0,11}$")  # of a file's name
 
 
 def staging_folder(collection: Path) -> Path:
@@ -64,7 +67,8 @@ class Staging:
         self._quarantine.writerow((rejected.where, rejected.reason))
         self.quarantined += 1
         # The part before a colon is the same for all of its kind; what follows tells of the one row.
-        self.reasons[rejected.reason.partition(":")[0]] += 1
+        ending = _ENDING.search(rejected.where)
+        self.reasons[rejected.reason.partition(":")[0] + (f" ({ending[0].lower()})" if ending else "")] += 1
 
     def add(
         self, item: Item, vector: Vector | None, size: tuple[int, int] | None = None, thumbnail: bytes | None = None

@@ -188,7 +188,7 @@ class Collection:
             cut.rows,
             [None if search.vector is None else score for score in cut.scores],
             None if cut.next is None else Cursor(self.version, search, cut.next),
-            self._engine.others(cut.rows, search.options.filter) if search.options.group_by else None,
+            self._engine.sibling_counts(cut.rows, search.options.filter) if search.options.group_by else None,
             cut.duplicates,
         )
 

@@ -23,12 +23,12 @@ from promptsearch.engines.milvus.connection import Connection
 from promptsearch.engines.milvus.expressions import expression
 from promptsearch.engines.milvus.items import MilvusItems
 from promptsearch.engines.milvus.schema import ROW
-from promptsearch.filtering.conditions import resolved
+from promptsearch.filtering.conditions import resolve
 from promptsearch.filtering.filters import Filter
-from promptsearch.filtering.row_filter import mask_of
+from promptsearch.filtering.row_filter import row_mask
 from promptsearch.search.collection import Collection, Page
 from promptsearch.search.cursor import Cursor
-from promptsearch.storage.fields import Fields
+from promptsearch.storage.fields import FieldColumns
 from promptsearch.storage.items import ItemStore
 from promptsearch.storage.manifest import Manifest, ModelReference
 from promptsearch.storage.thumbnails import make_thumbnail
@@ -140,12 +140,12 @@ def in_milvus(collection: Collection) -> bool:
 
 def filtered_by(filter: Filter, collection: Collection) -> NDArray[np.bool_]:
     """Which images meet it, those without a vector among them; bool [images]."""
-    if isinstance(collection.fields, Fields) and isinstance(collection.items, ItemStore):
-        return mask_of(filter, collection.fields, collection.items)
+    if isinstance(collection.fields, FieldColumns) and isinstance(collection.items, ItemStore):
+        return row_mask(filter, collection.fields, collection.items)
     assert collection.manifest.milvus is not None
     assert isinstance(collection.items, MilvusItems)
     connection = Connection(collection.manifest.milvus.address)
-    asked = expression(resolved(filter, collection.fields), collection.fields, collection.items.rows)
+    asked = expression(resolve(filter, collection.fields), collection.fields, collection.items.rows)
     mask = np.zeros(collection.manifest.counts["images"], dtype=bool)
     mask[[one[ROW] for one in connection.all(collection.manifest.milvus.images, asked, [])]] = True
     return mask

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -107,6 +108,104 @@ FOOOCUS = {
     "resolution": "(1152, 896)", "sampler": "dpmpp_2m_sde_gpu", "scheduler": "karras", "seed": "5211461",
     "sharpness": 2.0, "steps": 30, "styles": "['Fooocus V2']", "vae": "Default (model)", "version": "Fooocus v2.5.5",
 }  # fmt: skip
+
+
+SWARMUI = {
+    "sui_image_params": {
+        "prompt": "a green lamp", "negativeprompt": "dust", "model": "OfficialStableDiffusion/sd_xl_base_1.0",
+        "seed": 4077, "steps": 24, "cfgscale": 6.5, "aspectratio": "1:1", "width": 1024, "height": 1024,
+        "sampler": "dpmpp_2m", "scheduler": "karras", "vae": "sdxl_vae", "fluxguidancescale": 3.5,
+        "loras": ["brass", "felt"], "loraweights": ["0.7", "0.4"], "clipstopatlayer": -2, "initimagecreativity": 0.6,
+        "refinerupscale": 1.5, "refinerupscalemethod": "model-4x-UltraSharp", "swarm_version": "0.9.4.0",
+        "date": "2025-01-02",
+    },
+    "sui_extra_data": {"generation_time": "0.01 sec", "original_prompt": "a <random:green,red> lamp"},
+    "sui_models": [{"name": "sd_xl_base_1.0.safetensors", "param": "model", "hash": "0x31e35c80fc"}],
+}  # fmt: skip
+EASY_DIFFUSION = {
+    "prompt": "a red kite", "negative_prompt": "blurry", "seed": "42", "num_inference_steps": "25",
+    "guidance_scale": "7.5", "sampler_name": "euler_a", "use_stable_diffusion_model": "sd-v1-5", "width": "512",
+    "height": "640", "use_vae_model": "vae-ft-mse", "use_lora_model": "kites", "lora_alpha": "0.5", "clip_skip": "True",
+    "use_upscale": "RealESRGAN_x4plus", "prompt_strength": "0.8", "scheduler_name": "karras",
+    "use_face_correction": "None",
+}  # fmt: skip
+DRAW_THINGS_COMMENT = {
+    "c": "a stone bridge", "uc": "people", "seed": 3003, "steps": 8, "scale": 4.5, "sampler": "DPM++ 2M AYS",
+    "model": "sd_xl_base_1.0_f16.ckpt", "strength": 0.9, "size": "1024x768", "clip_skip": 2,
+    "upscaler": "realesrgan_x4plus_f16.ckpt", "guidance": 3.5, "shift": 1,
+    "lora": [{"model": "mist_lora_f16.ckpt", "weight": 0.6}],
+}  # fmt: skip
+DRAW_THINGS_TEXT = (
+    "a stone bridge\n-people\nSteps: 8, Sampler: DPM++ 2M AYS, Guidance Scale: 4.5, Seed: 3003, Size: 1024x768, "
+    "Model: sd_xl_base_1.0_f16.ckpt, Strength: 0.9"
+)
+MIDJOURNEY = {
+    "Description": "a snail made of glass, dusk --no fog --ar 3:2 --v 6.1 --seed 77 --style raw "
+    "Job ID: 0b3a2b0e-54e5-4a8e-9f6d-3f7a3f0f1c11",
+    "Author": "someone",
+}
+STABLE_DIFFUSION_CPP = (
+    "a clay pot\nNegative prompt: cracks\nSteps: 12, CFG scale: 7.0, Guidance: 3.5, Eta: 0, Seed: 8, Size: 512x768, "
+    "Model: sd-v1-4.ckpt, RNG: cuda, Sampler: euler_a karras, VAE: vae.safetensors, Version: stable-diffusion.cpp"
+)
+FORGE_HIRES = """a lighthouse <lora:waves:0.6>
+Negative prompt: calm
+Steps: 20, Sampler: Euler, Schedule type: Simple, CFG scale: 1, Distilled CFG Scale: 3.5, Seed: 7, Size: 896x1152, \
+Model hash: bea01d51bd, Model: flux1-dev-bnb, Denoising strength: 0.7, Clip skip: 2, Hires upscale: 2, \
+Hires steps: 10, Hires upscaler: 4x_foolhardy_Remacri, Lora hashes: "waves: 1234abcd", \
+Version: f2.0.1v1.10.1-previous-659, Module 1: ae, Module 2: t5xxl_fp16"""
+A1111_HIRES = """a fox <lora:fur:0.8><lora:snow:0.3>
+Negative prompt: text
+Steps: 28, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 6.5, Seed: 12, Size: 512x768, Model hash: 6ce0161689, \
+Model: foxes-v2, VAE hash: 235745af8d, VAE: vae-ft-mse-840000, Denoising strength: 0.4, Clip skip: 2, \
+Hires upscale: 1.5, Hires upscaler: R-ESRGAN 4x+, Version: v1.10.1"""
+COMFYUI_FULL = {
+    "1": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "flux.safetensors"}},
+    "2": {"class_type": "LoraLoader", "inputs": {"lora_name": "ink.safetensors", "strength_model": 0.8,
+                                                 "strength_clip": 0.8, "model": ["1", 0], "clip": ["3", 0]}},
+    "3": {"class_type": "CLIPSetLastLayer", "inputs": {"stop_at_clip_layer": -2, "clip": ["1", 1]}},
+    "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "an ink crane", "clip": ["2", 1]}},
+    "5": {"class_type": "CLIPTextEncode", "inputs": {"text": "watermark", "clip": ["2", 1]}},
+    "6": {"class_type": "FluxGuidance", "inputs": {"guidance": 3.5, "conditioning": ["4", 0]}},
+    "7": {"class_type": "EmptyLatentImage", "inputs": {"width": 640, "height": 480, "batch_size": 1}},
+    "8": {"class_type": "KSampler", "inputs": {
+        "seed": 5, "steps": 20, "cfg": 1.5, "sampler_name": "euler", "scheduler": "beta", "denoise": 1.0,
+        "model": ["2", 0], "positive": ["6", 0], "negative": ["5", 0], "latent_image": ["7", 0]}},
+    "9": {"class_type": "LatentUpscaleBy", "inputs": {"upscale_method": "bislerp", "scale_by": 1.5,
+                                                      "samples": ["8", 0]}},
+    "10": {"class_type": "KSampler", "inputs": {
+        "seed": 6, "steps": 9, "cfg": 1.5, "sampler_name": "euler", "scheduler": "beta", "denoise": 0.5,
+        "model": ["2", 0], "positive": ["6", 0], "negative": ["5", 0], "latent_image": ["9", 0]}},
+    "11": {"class_type": "VAELoader", "inputs": {"vae_name": "ae.safetensors"}},
+    "12": {"class_type": "VAEDecode", "inputs": {"samples": ["10", 0], "vae": ["11", 0]}},
+    "13": {"class_type": "SaveImage", "inputs": {"filename_prefix": "x", "images": ["12", 0]}},
+}  # fmt: skip
+INVOKEAI_FULL = {
+    **INVOKEAI,
+    "guidance": 4.0, "clip_skip": 1, "strength": 0.75, "vae": {"key": "k", "name": "sdxl-vae-fp16-fix"},
+    "loras": [{"model": {"key": "l", "name": "paper"}, "weight": 0.55}], "hrf_enabled": True, "hrf_method": "ESRGAN",
+}  # fmt: skip
+NOVELAI_V4_COMMENT = {
+    **NOVELAI_COMMENT,
+    "strength": 0.7,
+    "v4_prompt": {"caption": {"base_caption": "2girls, park", "char_captions": [
+        {"char_caption": "girl, red hair", "centers": [{"x": 0.3, "y": 0.5}]},
+        {"char_caption": "girl, umbrella", "centers": [{"x": 0.7, "y": 0.5}]}]}, "use_coords": True},
+    "v4_negative_prompt": {"caption": {"base_caption": "lowres", "char_captions": [{"char_caption": "hat"}]}},
+}  # fmt: skip
+
+
+def xmp(tags: Mapping[str, str], description: str = "") -> bytes:
+    """An XMP packet with attributes of exif and xmp, and a description."""
+    attributes = " ".join(f"{name}={quoteattr(value)}" for name, value in tags.items())
+    return (
+        '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
+        '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"><rdf:Description '
+        'xmlns:exif="http://ns.adobe.com/exif/1.0/" xmlns:xmp="http://ns.adobe.com/xap/1.0/" '
+        f'xmlns:dc="http://purl.org/dc/elements/1.1/" {attributes}><dc:description><rdf:Alt>'
+        f'<rdf:li xml:lang="x-default">{escape(description)}</rdf:li></rdf:Alt></dc:description></rdf:Description>'
+        '</rdf:RDF></x:xmpmeta><?xpacket end="w"?>'
+    ).encode()
 
 
 def save_png(path: Path, fields: Mapping[str, Any], *, after_pixels: bool = False) -> Path:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from promptsearch.system.faiss_blas import faiss
 
 
-class Selection:
+class RowSet:
     """Some of an index's rows; one bit each, and more when it is asked for."""
 
     def __init__(self, mask: NDArray[np.bool_]) -> None:
