@@ -1,0 +1,54 @@
+"""Every test has an assertion that can fail."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+# Calls that fail a test: of pytest, numpy.testing and Playwright; of tests/, those of checks, which assert themselves;
+# and of tests/page/visit.py and tests/service/load.py.
+OF_PYTEST = ("raises", "warns", "fail", "assert_", "expect", "wait_for")
+OF_OURS = ("check", "_check", "shows", "scroll_until")
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def functions(*names: str) -> Iterator[tuple[str, Function]]:
+    """Yield every function below tests/ whose name begins so, with its place."""
+    for path in sorted(TESTS.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, Function) and node.name.startswith(names):
+                yield f"{path.relative_to(TESTS)}:{node.lineno} {node.name}", node
+
+
+def can_fail(expression: ast.expr) -> bool:
+    """Whether an asserted expression is more than a constant, and more than a default that is true."""
+    if isinstance(expression, ast.Call) and getattr(expression.func, "attr", "") == "get":
+        return not any(isinstance(default, ast.Constant) and default.value for default in expression.args[1:])
+    return not isinstance(expression, ast.Constant | ast.Tuple)
+
+
+def asserts(function: Function) -> bool:
+    """Whether something in a function can fail a test."""
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert) and can_fail(node.test):
+            return True
+        if isinstance(node, ast.Call):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called.startswith(OF_PYTEST + OF_OURS):
+                return True
+    return False
+
+
+def test_every_test_and_every_check_can_fail() -> None:
+    found = dict(functions("test_", *OF_OURS))
+    assert len(found) > 100
+    assert [place for place, function in found.items() if not asserts(function)] == []
+
+
+def test_an_assertion_that_cannot_fail_counts_as_none() -> None:
+    for weak in ("assert True", "assert (1, 'text')", "assert answer.get('results', True)", "answer.get('results')"):
+        [function] = ast.parse(f"def test() -> None:\n {weak}").body
+        assert isinstance(function, Function)
+        assert not asserts(function), weak
