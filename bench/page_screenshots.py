@@ -13,7 +13,7 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.ours import ours
+from bench.support.ours import ours
 from tests.page.conftest import FLAGS
 
 FOLDER = Path("docs/screenshots")

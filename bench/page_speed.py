@@ -27,7 +27,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from bench.ours import ours
+from bench.support.ours import ours
 from tests.page.conftest import FLAGS
 
 RESULTS = Path("bench/results/page-speed.md")

@@ -14,24 +14,24 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from promptsearch.client import AsyncClient, Client
-    from promptsearch.errors import PromptSearchError
-    from promptsearch.searcher import Searcher, open  # noqa: A004  meant as promptsearch.open
-    from promptsearch.terms import Term
+from promptsearch.version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from promptsearch.client.client import AsyncClient, Client
+    from promptsearch.errors import PromptSearchError
+    from promptsearch.search.terms import Term
+    from promptsearch.searcher import Searcher, open  # noqa: A004  meant as promptsearch.open
 
 _PLACES = {
-    "AsyncClient": "promptsearch.client",
-    "Client": "promptsearch.client",
+    "AsyncClient": "promptsearch.client.client",
+    "Client": "promptsearch.client.client",
     "PromptSearchError": "promptsearch.errors",
     "Searcher": "promptsearch.searcher",
-    "Term": "promptsearch.terms",
+    "Term": "promptsearch.search.terms",
     "open": "promptsearch.searcher",
 }
 
-__all__ = ["AsyncClient", "Client", "PromptSearchError", "Searcher", "Term", "open"]
+__all__ = ["AsyncClient", "Client", "PromptSearchError", "Searcher", "Term", "__version__", "open"]
 
 
 def __getattr__(name: str) -> Any:

@@ -14,14 +14,14 @@ from typing import Any, cast, get_args
 from rich.console import RenderableType
 
 import promptsearch
-from promptsearch.arguments import Arguments, read_picture
+from promptsearch.client.arguments import Arguments, read_picture
+from promptsearch.client.results import DEFAULT_LIMIT, AnyPage
+from promptsearch.client.terminal import render_fields, render_page
 from promptsearch.errors import ParameterError, UnknownCollection
-from promptsearch.filters import Filter, condition
-from promptsearch.manifest import FILES
-from promptsearch.results import DEFAULT_LIMIT, AnyPage
-from promptsearch.search import MODES, Mode
-from promptsearch.table import fields_table, page_table
-from promptsearch.terms import Term
+from promptsearch.filtering.filters import Filter, condition
+from promptsearch.search.options import MODES, Mode
+from promptsearch.search.terms import Term
+from promptsearch.storage.manifest import FILES
 
 Answer = tuple[Any, RenderableType]  # in JSON's types, and for a person
 
@@ -108,11 +108,11 @@ def run_similar(arguments: argparse.Namespace) -> Answer:
 def run_fields(arguments: argparse.Namespace) -> Answer:
     with _opened(arguments) as collection:
         fields = collection.fields()
-        return [asdict(field) for field in fields], fields_table(fields)
+        return [asdict(field) for field in fields], render_fields(fields)
 
 
 def _shown(page: AnyPage) -> Answer:
-    return page.to_dict(), page_table(page)
+    return page.to_dict(), render_page(page)
 
 
 def _asked(arguments: argparse.Namespace) -> Arguments:

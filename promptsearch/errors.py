@@ -32,8 +32,8 @@ PromptSearchError
     ├── SourceError         a source that cannot be read at all
     └── ExportError         an export that failed or is not faithful
 
-`slug` is the stable last part of a problem document's `type`; `service/problems.py` maps the tree to HTTP, and
-`promptsearch/problems.py` back.
+`slug` is the stable last part of a problem document's `type`; `service/http/problems.py` maps the tree to HTTP, and
+`promptsearch/client/problems.py` back.
 """
 
 from __future__ import annotations

@@ -10,11 +10,12 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp
 
 from promptsearch.errors import PromptSearchError, StartError
-from service import logs
-from service.problems import describe
-from service.processes import Processes
-from service.server import serve, serve_beside
-from service.settings import Settings
+
+from .http.problems import describe
+from .ops import logs
+from .server.processes import Processes
+from .server.server import serve, serve_beside
+from .settings import Settings
 
 
 def greeting(host: str, port: int) -> str:

@@ -12,27 +12,29 @@ from fastapi import Depends, FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.security import APIKeyCookie, HTTPBearer
 
-from promptsearch import __version__
-from service import problems
-from service.addresses import Addresses
-from service.catalogue import Catalogue
-from service.fetching import Fetching
-from service.gate import Gate
-from service.headers import SecurityHeaders
-from service.keys import COOKIE, Keys, read_keys
-from service.limits import BodyLimit
-from service.metrics import Metrics
-from service.observing import HEADER as REQUEST_ID_HEADER
-from service.observing import Observed
-from service.rates import Rates
-from service.readiness import Readiness
-from service.reloading import Reloading
-from service.routes import clip_retrieval, collections, embed, health, items, metrics, page, search, session
-from service.searching import Searching
-from service.settings import Settings
-from service.shedding import SHEDDING, Shedding
-from service.tracing import trace
-from service.workers import Workers, threads
+from promptsearch.version import __version__
+
+from .access.auth import Gate
+from .access.keys import COOKIE, Keys, read_keys
+from .access.rates import Rates
+from .access.shedding import SHEDDING, Shedding
+from .api import openapi
+from .api.readiness import Readiness
+from .api.routes import clip_retrieval, collections, embed, health, items, metrics, page, search, session
+from .catalogue.catalogue import Catalogue
+from .catalogue.reloading import Reloading
+from .http import problems
+from .http.body_limit import BodyLimit
+from .http.normalize_path import Addresses
+from .http.security_headers import SecurityHeaders
+from .inference.workers import Workers, threads
+from .ops.metrics import Metrics
+from .ops.request_log import HEADER as REQUEST_ID_HEADER
+from .ops.request_log import Observed
+from .ops.tracing import trace
+from .search.image_fetcher import Fetching
+from .search.searching import Searching
+from .settings import Settings
 
 DESCRIPTION = """Which generated images, and which prompts, mean this? Ask in words, with a picture, or both.
 
@@ -53,7 +55,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         app.state.fetching = Fetching(settings.max_upload_bytes) if settings.image_urls else None
         app.state.reloading, app.state.readiness = reloading, readiness
         tasks = [asyncio.create_task(reloading.keep_looking()), asyncio.create_task(readiness.keep_checking())]
-        yield {SHEDDING: Shedding(searching.require_room, app.state.metrics)}  # for service/protocol.py
+        yield {SHEDDING: Shedding(searching.require_room, app.state.metrics)}  # for service/server/protocol.py
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -68,6 +70,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
     for served in catalogue.served.values():
         app.state.metrics.serves(served.name, served.collection.version)
     problems.install(app)
+    openapi.install(app)
     _add_middleware(app, settings, private=bool(keys))
     _add_routes(app, settings, keys)
     if settings.otlp_endpoint:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-# Calls that fail a test: of pytest, numpy.testing and Playwright; of tests/, those of checks, which assert themselves;
-# and of tests/page/visit.py and tests/service/load.py.
-OF_PYTEST = ("raises", "warns", "fail", "assert_", "expect", "wait_for")
-OF_OURS = ("check", "_check", "shows", "scroll_until")
+# Calls that fail a test: of pytest, numpy.testing and Playwright; and of tests/, its checks, which assert themselves.
+FAILING = re.compile(r"raises|warns|fail|(assert|expect|wait_for|_?check)(_\w+)?|shows|scroll_until")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def functions(*names: str) -> Iterator[tuple[str, Function]]:
-    """Yield every function below tests/ whose name begins so, with its place."""
+def functions() -> Iterator[tuple[str, Function]]:
+    """Yield every test and every check below tests/, with its place."""
     for path in sorted(TESTS.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, Function) and node.name.startswith(names):
+            if isinstance(node, Function) and (node.name.startswith("test_") or FAILING.fullmatch(node.name)):
                 yield f"{path.relative_to(TESTS)}:{node.lineno} {node.name}", node
 
 
@@ -34,15 +33,17 @@ def asserts(function: Function) -> bool:
     for node in ast.walk(function):
         if isinstance(node, ast.Assert) and can_fail(node.test):
             return True
+        if isinstance(node, ast.Raise) and "AssertionError" in ast.unparse(node):
+            return True
         if isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            if called.startswith(OF_PYTEST + OF_OURS):
+            if FAILING.fullmatch(called):
                 return True
     return False
 
 
 def test_every_test_and_every_check_can_fail() -> None:
-    found = dict(functions("test_", *OF_OURS))
+    found = dict(functions())
     assert len(found) > 100
     assert [place for place, function in found.items() if not asserts(function)] == []
 

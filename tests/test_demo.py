@@ -9,12 +9,12 @@ import httpx
 import numpy as np
 import pytest
 
-from promptsearch.bundle import Bundle
-from promptsearch.collection import Collection
-from promptsearch.encoders import Encoders
-from promptsearch.manifest import KINDS, Kind
-from tests.vectors import scores_of
-from tests.workspace import ROOT, Running, free_port, make_workspace, running
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.search.collection import Collection
+from promptsearch.storage.manifest import KINDS, Kind
+from tests.support.vectors import scores_of
+from tests.support.workspace import ROOT, Running, free_port, make_workspace, running
 
 pytestmark = pytest.mark.slow
 

@@ -1,175 +1,137 @@
-"""CSV files as streams of rows, and cells of whatever comes from outside as values that a collection can hold."""
+"""CSV files as streams of rows, in whatever encoding and with whatever delimiter they were saved."""
 
 from __future__ import annotations
 
 import csv
-import json
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from promptsearch.errors import SourceError
+from promptsearch.metadata.text_decoding import decode_text
+from promptsearch.metadata.values import SETTINGS
 
 # A cell may be longer than the default's 128 KB, but not much: a quote that is never closed swallows rows up to here.
 csv.field_size_limit(2**21)
 
 Row = Mapping[str, str]
+_DELIMITERS = (",", ";", "\t", "|")
+_KNOWN = {"image", "prompt", "raw_data", "width", "height", *SETTINGS}  # columns whose case does not matter
+_HEAD_BYTES = 2**16
+_SHOWN = 40  # columns that an error names, and letters of each
+_MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How a CSV is to be read."""
+
+    encoding: str
+    delimiter: str
+    has_sep_line: bool  # Excel's first line `sep=;`, which says what the delimiter is
 
 
 def read_csv(
     path: Path, *, all_of: Sequence[str] = (), any_of: Sequence[str] = ()
-) -> Iterator[tuple[int, Row | csv.Error]]:
-    """Line number (of the row's last line) and cells of each row; cells that a short row lacks are not among them.
+) -> Iterator[tuple[int, Row | Exception]]:
+    """Yield line number (of the row's last line) and cells of each row, without the cells that a short row lacks.
 
-    A row that cannot be parsed comes as its error and the next one follows. Raises SourceError where the file cannot
-    be read or columns are missing.
+    A row that cannot be parsed or decoded comes as its error and the next one follows. Raises SourceError if the file
+    cannot be read or columns are missing.
     """
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            columns = set(header)
-            if missing := set(all_of) - columns:
-                raise SourceError(f"{path} has no column {', '.join(sorted(missing))}; it needs {', '.join(all_of)}")
-            if any_of and not columns.intersection(any_of):
-                raise SourceError(f"{path} has none of the columns {', '.join(any_of)}")
-            while True:
-                try:
-                    cells = next(reader, None)
-                except csv.Error as error:
-                    yield reader.line_num, error
-                    continue
-                if cells is None:
-                    return
-                if cells:
-                    yield reader.line_num, dict(zip(header, cells, strict=False))
-    except (OSError, csv.Error) as error:
+        form = _form(path)
+        with _open(path, form) as file:
+            reader = _reader(file, form)
+            header = _names(next(reader, []))
+            _require(path, header, all_of, any_of)
+            yield from _rows(reader, header)
+    except (OSError, csv.Error, UnicodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
 
 
 def columns_of_csv(path: Path) -> set[str]:
-    """Raises SourceError where it cannot be read."""
+    """Return the names of the columns. Raises SourceError if the file cannot be read."""
     try:
-        with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-            return set(next(csv.reader(file), []))
-    except (OSError, csv.Error) as error:
+        form = _form(path)
+        with _open(path, form) as file:
+            return set(_names(next(_reader(file, form), [])))
+    except (OSError, csv.Error, UnicodeError) as error:
         raise SourceError(f"{path} cannot be read: {error}") from error
 
 
 def count_lines(path: Path) -> int:
-    """The lines of a file; a CSV has as many rows but its header, where no cell has a line break."""
+    """Count the lines of a file; a CSV has as many rows but its header, if no cell has a line break."""
     with path.open("rb") as file:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(2**20), b""))
 
 
-def whole(value: Any) -> int:
-    """A whole number that SQLite can hold."""
-    number = float(value) if isinstance(value, str) and not value.lstrip("+-").isdigit() else value
-    if isinstance(number, bool) or (isinstance(number, float) and number != math.trunc(number)):
-        raise ValueError(f"{value!r} is no whole number")
-    number = int(number)
-    if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{value!r} does not fit into 64 bits")
-    return number
+def _open(path: Path, form: _Form) -> TextIO:
+    """Bytes that are no UTF-8 are kept, for `_decoded`."""
+    errors = "surrogateescape" if form.encoding.startswith("utf-8") else "replace"
+    return path.open(newline="", encoding=form.encoding, errors=errors)
 
 
-def real(value: Any) -> float:
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"{value!r} is no finite number")
-    return number
+def _form(path: Path) -> _Form:
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    encoding = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and 0 in head[:2]:  # half of the first letter
+        encoding = "utf-16-le" if head[0] else "utf-16-be"
+    lines = head.decode(encoding, "replace").splitlines()[:2]
+    first = lines[0] if lines else ""
+    if first.lower().startswith("sep=") and len(first) == 5:
+        return _Form(encoding, first[4], has_sep_line=True)
+    return _Form(encoding, max(_DELIMITERS, key=lambda delimiter: _fit(first, delimiter)), has_sep_line=False)
 
 
-def moment(value: Any) -> str:
-    """Seconds since 1970 or ISO 8601 -> ISO 8601 in UTC."""
-    try:
-        when = datetime.fromtimestamp(float(value), tz=UTC)
-    except (TypeError, ValueError, OverflowError, OSError):
-        when = datetime.fromisoformat(str(value))
-        when = when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
-    return when.isoformat().replace("+00:00", "Z")
+def _fit(header: str, delimiter: str) -> tuple[int, int]:
+    """How many known columns a delimiter makes of the header, and how many in all. Of equal ones the first is taken."""
+    names = _names(next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), []))
+    return len(_KNOWN.intersection(names)), len(names)
 
 
-SETTINGS: Mapping[str, Callable[[Any], Any]] = {
-    "seed": whole,
-    "steps": whole,
-    "cfg_scale": real,
-    "sampler": str,
-    "model": str,
-    "created": moment,
-}
+def _reader(file: Iterable[str], form: _Form) -> Any:
+    reader = csv.reader(file, delimiter=form.delimiter, skipinitialspace=True)
+    if form.has_sep_line:
+        next(reader)
+    return reader
 
 
-def settings_of(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings among these cells, typed; empty cells are left out. Raises ValueError that names the cell."""
-    return {
-        name: typed(name, cells[name], kind) for name, kind in SETTINGS.items() if cells.get(name) not in (None, "")
-    }
+def _names(header: Sequence[str]) -> list[str]:
+    """Without blanks around them; those of known columns in lower case."""
+    names = (name.strip() for name in header)
+    return [name.lower() if name.lower() in _KNOWN else name for name in names]
 
 
-def typed(name: str, value: Any, kind: Callable[[Any], Any]) -> Any:
-    try:
-        return kind(value)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name}: {error}") from error
+def _require(path: Path, header: Sequence[str], all_of: Sequence[str], any_of: Sequence[str]) -> None:
+    columns = set(header)
+    found = f"found {', '.join(repr(name[:_SHOWN]) for name in header[:_SHOWN]) or 'none'}"
+    if missing := set(all_of) - columns:
+        raise SourceError(f"{path} has no column {', '.join(sorted(missing))}; it needs {', '.join(all_of)}; {found}")
+    if any_of and not columns.intersection(any_of):
+        raise SourceError(f"{path} has none of the columns {', '.join(any_of)}; {found}")
 
 
-def text(value: Any) -> str:
-    """As text that every database takes: JSON can carry half a surrogate pair."""
-    return str(value).encode("utf-8", "replace").decode()
-
-
-def plain(value: Any) -> Any:
-    """As JSON can hold it: a float that is no number becomes null, a time or whatever else its text."""
-    if value is None or isinstance(value, bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {text(name): plain(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return text(value)
-
-
-def told(cells: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Settings and extra of cells that must not cost us the item: a setting that is no such value stays in extra.
-
-    Cells that are empty, or nothing but null, are left out.
-    """
-    settings: dict[str, Any] = {}
-    extra: dict[str, Any] = {}
-    for name, value in cells.items():
-        cell = plain(value)
-        if cell in (None, "", [], {}):
-            continue
+def _rows(reader: Any, header: Sequence[str]) -> Iterator[tuple[int, Row | Exception]]:
+    while True:
         try:
-            settings.update(settings_of({name: cell}))
-        except ValueError:
-            extra[text(name)] = cell
-        else:
-            if name not in SETTINGS:
-                extra[text(name)] = cell
-    return settings, extra
+            cells = next(reader, None)
+            if cells is None:
+                return
+            if cells:
+                yield reader.line_num, dict(zip(header, map(_decoded, cells), strict=False))
+        except (csv.Error, ValueError) as error:
+            yield reader.line_num, error
 
 
-def json_object(raw: str | bytes) -> dict[str, Any]:
-    """Raises ValueError that says what is wrong with it."""
+def _decoded(cell: str) -> str:
+    """A cell whose bytes were no UTF-8 in the encoding that they are in. Raises ValueError if that is unknown."""
+    if cell.isascii():
+        return cell
     try:
-        found = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError("this is no JSON object")  # noqa: TRY004 - the data is wrong, not the program
-    return found
-
-
-def size(value: Any) -> int | None:
-    """A width or height in pixels; None where it is none."""
-    try:
-        pixels = whole(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return pixels if pixels > 0 else None
+        cell.encode()
+    except UnicodeEncodeError:
+        return decode_text(cell.encode("utf-8", "surrogateescape"))
+    return cell

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
-from builder.sources.picture import require_size
 from promptsearch.errors import PictureError, SourceError
+
+from .picture import require_size
 
 ROWS = 4096  # at once in memory
 _ROW_GROUPS = 2  # of pictures, that a process keeps in memory

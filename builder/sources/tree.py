@@ -6,17 +6,27 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.sources import Rejected
+from promptsearch.encoding.image_io import FORMATS, PLUGINS, unreadable
+from promptsearch.metadata.embedded.signatures import HEAD_BYTES, kind_of_file
 
-# What a picture's name ends in; what it then is, its decoder finds out. Those of promptsearch.picture.FORMATS.
+from . import Rejected
+
+# File endings of promptsearch.encoding.image_io.FORMATS; the decoder finds out what a file really is.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
+# Of files with other endings, or none, the first bytes are read, but not of these, which lie beside pictures.
+_NO_PICTURES = (
+    ".txt", ".json", ".caption", ".csv", ".tsv", ".md", ".html", ".xml", ".yaml", ".yml", ".toml", ".ini", ".log",
+    ".py", ".parquet", ".npy", ".npz", ".sqlite", ".db", ".zip", ".tar", ".gz", ".7z", ".safetensors", ".ckpt",
+    ".pt", ".pth", ".bin", ".onnx", ".gguf", ".pdf", ".mp3", ".wav", ".flac",
+)  # fmt: skip
 
 
 def pictures_below(root: Path) -> Iterator[str | Rejected]:
     """Paths below `root` with forward slashes, one folder after the other; no more than one is in memory.
 
-    Hidden files and folders are left out, as are other kinds of files. Links to folders are followed, but never
-    back into a folder that we are in. What cannot be listed, or has a name that is no text, is rejected.
+    Hidden files and folders are left out, as are files that are no pictures by their content. Links to folders are
+    followed, but never back into a folder that we are in. What cannot be listed or read, or has a name that is no text,
+    is rejected.
     """
     yield from _below(root, "", ())
 
@@ -41,6 +51,24 @@ def _below(folder: Path, place: str, above: tuple[tuple[int, int], ...]) -> Iter
             yield from _below(folder / name, inner, (*above, identity))
         elif name.lower().endswith(SUFFIXES):
             yield inner
+        elif not name.lower().endswith(_NO_PICTURES):
+            yield from _by_content(folder / name, inner)
+
+
+def _by_content(path: Path, place: str) -> Iterator[str | Rejected]:
+    """The place of a picture with another ending, or none; a rejection for one that cannot be read, or a video."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:  # no picture, as far as anyone knows
+        return
+    kind = kind_of_file(head)
+    if kind is None:
+        return
+    if kind.upper() in FORMATS or (kind in PLUGINS and PLUGINS[kind][0] in FORMATS):
+        yield place
+    else:
+        yield Rejected(place, unreadable(head))
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

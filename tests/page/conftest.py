@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from promptsearch.encoders import Encoders
+from promptsearch.encoding.encoders import Encoders
 from tests.page import gallery
 from tests.page.visit import Visit, visiting
-from tests.service.serving import ROOT, Service, serving
+from tests.service.support.serving import ROOT, Service, serving
 
 # Root (a container) has no sandbox; the rest keeps Chromium from calling home, which is no part of the page.
 FLAGS = (

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.embed import embed
-from builder.index import index
-from builder.publish import publish
-from builder.runners.local import LocalRunner
+from builder.encode.embed import embed
+from builder.encode.runners.local import LocalRunner
+from builder.indexing.index import index
 from builder.sources import Item, Source
 from builder.sources.picture import FilePicture
-from promptsearch.encoders import Encoders
-from tests.drawing import as_bytes, picture
+from builder.versions.publish import publish
+from promptsearch.encoding.encoders import Encoders
+from tests.support.drawing import as_bytes, picture
 
 PICTURES = 90
 SHARED = 6  # the last ones, all of one prompt

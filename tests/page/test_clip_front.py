@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, FilePayload, Request, expect
 
-from tests.drawing import as_bytes, picture
 from tests.page import gallery
 from tests.page.visit import PATIENCE
-from tests.service.serving import ROOT, Service, serving
+from tests.service.support.serving import ROOT, Service, serving
+from tests.support.drawing import as_bytes, picture
 
 pytestmark = pytest.mark.slow
 

@@ -11,11 +11,11 @@ import pytest
 
 import promptsearch
 from promptsearch import Client, PromptSearchError, Searcher, Term
-from promptsearch.encoders import Encoders
-from promptsearch.results import AnyPage
-from tests.calls import watched
-from tests.drawing import as_bytes, picture
-from tests.service.serving import Service
+from promptsearch.client.results import AnyPage
+from promptsearch.encoding.encoders import Encoders
+from tests.service.support.serving import Service
+from tests.support.calls import watched
+from tests.support.drawing import as_bytes, picture
 
 UPLOAD = as_bytes(picture(7, 120, 80))
 FOX = "a red fox in the snow"

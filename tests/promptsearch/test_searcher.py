@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import promptsearch
-from builder.hide import hide
+from builder.versions.hide import hide
 from promptsearch.errors import (
     CursorError,
     CursorGone,
@@ -20,9 +20,9 @@ from promptsearch.errors import (
     UnknownCollection,
     UnknownItem,
 )
-from tests import gallery
 from tests.promptsearch.conftest import Gallery
-from tests.service.serving import ROOT
+from tests.service.support.serving import ROOT
+from tests.support import gallery
 
 FOX = "a red fox in the snow"
 

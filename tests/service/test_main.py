@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from service.__main__ import greeting, main
-from tests.service.serving import Service, failing, lines, serving
-from tests.service.shapes import check_answer
+from tests.service.support.serving import Service, failing, lines, serving
+from tests.service.support.shapes import check_answer
 
 
 def test_it_says_where_it_serves_and_what_to_try(server: Service) -> None:
@@ -74,7 +74,7 @@ def check_failure(flags: list[str], status: int, said: str, settings: dict[str, 
     assert said in line
     # Anything before it is the log's, about what was refused.
     before = lines("".join(done.stderr.splitlines(keepends=True)[:-1]))
-    assert {one["logger"] for one in before} <= {"service.catalogue"}
+    assert {one["logger"] for one in before} <= {"service.catalogue.catalogue"}
     return line
 
 

@@ -12,23 +12,23 @@ import numpy as np
 import pytest
 
 import builder.milvus.filling
-from builder.hide import hide
-from builder.index import index
+from builder.indexing.index import index
 from builder.milvus.entities import Entities
 from builder.milvus.publish import publish_to_milvus
-from builder.publish import publish
-from builder.report import shown
-from builder.verify import verify
-from builder.versions import delete_version, versions
-from promptsearch.collection import Collection
+from builder.versions.hide import hide
+from builder.versions.publish import publish
+from builder.versions.report import shown
+from builder.versions.verify import verify
+from builder.versions.versions import delete_version, versions
+from promptsearch.engines.milvus.connection import Connection
 from promptsearch.errors import BuildError, CollectionError, NotReady
-from promptsearch.items import item_id
-from promptsearch.manifest import Manifest, current_version
-from promptsearch.milvus.connection import Connection
-from tests.calls import watched
-from tests.vectors import Vectors, build, nearest, random_vectors, stage
+from promptsearch.search.collection import Collection
+from promptsearch.storage.items import item_id
+from promptsearch.storage.manifest import Manifest, current_version
+from tests.support.calls import watched
+from tests.support.vectors import Vectors, build, nearest, random_vectors, stage
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.milvus
 
 IMAGES, PROMPTS, DIM = 400, 150, 16
 NEVER = "http://127.0.0.1:9"  # where nothing listens

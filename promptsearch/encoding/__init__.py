@@ -1,0 +1,1 @@
+"""Model bundles, and how texts and pictures become vectors."""

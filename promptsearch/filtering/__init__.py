@@ -1,0 +1,1 @@
+"""Filters on fields: their syntax, their conditions, the rows they leave."""

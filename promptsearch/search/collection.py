@@ -1,0 +1,219 @@
+"""One version of a collection, opened: the search itself."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import unit
+from promptsearch.engines.engine import Engine, Index
+from promptsearch.engines.file_engine import FileEngine
+from promptsearch.engines.stages import Stage, untimed
+from promptsearch.errors import CursorError, CursorGone, ModelMismatch, NoVectors, ParameterError, UnknownItem
+from promptsearch.search.cursor import Cursor
+from promptsearch.search.options import Options, Search, combine
+from promptsearch.search.paging import Pages
+from promptsearch.search.terms import Term
+from promptsearch.storage.hidden import read_hidden
+from promptsearch.storage.items import Image, Prompt
+from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest, current_version
+from promptsearch.storage.thumbnails import Thumbnails
+
+_DEFAULT = Options()
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of rows, best first, and where the next begins (None: there is none).
+
+    Scores are cosines, None where there was no query. `more`, for images grouped by prompt: how many others of the
+    prompt meet the filter. `duplicates`: how many were folded into each row.
+    """
+
+    rows: Sequence[int]
+    scores: Sequence[float | None]
+    next: Cursor | None
+    more: Sequence[int] | None = None
+    duplicates: Sequence[int] | None = None
+
+
+class Collection:
+    """Read-only and safe to use from any thread."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open one version's folder; raises CollectionError where it is damaged."""
+        self.folder = folder
+        self.manifest = Manifest.read(folder)
+        self.name = self.manifest.collection
+        self.version = self.manifest.version
+        self._use(_engine(folder, self.manifest))
+        has_thumbnails = (folder / FILES.thumbnails).is_file()
+        self.thumbnails = Thumbnails(folder / FILES.thumbnails) if has_thumbnails else None
+
+    @classmethod
+    def open(cls, path: Path) -> Collection:
+        """The current version of the collection in `path`, without what is taken down."""
+        return cls(current_version(path)).hiding(read_hidden(path))
+
+    def hiding(self, ids: Set[str]) -> Collection:
+        """The same collection, on the same open files, without the items of these ids: no answer holds them."""
+        collection = copy.copy(self)
+        collection._use(self._engine.hiding(ids))
+        return collection
+
+    def _use(self, engine: Engine) -> None:
+        self._engine = engine
+        self.items, self.fields = engine.items, engine.fields
+        self._pages = Pages(engine)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What can be searched: those of "images" and "prompts" that have vectors."""
+        return tuple(self._engine.indices)
+
+    def require_model(self, bundle: Bundle | None) -> Bundle:
+        """`bundle` if its vectors are this collection's; raises ModelMismatch, which says what to do, if not."""
+        wanted = self.manifest.model
+        if bundle is None:
+            raise ModelMismatch(
+                f"collection {self.name} was built with the model {wanted.name}, which is not there: "
+                f"export it to a models folder, or build the collection with another"
+            )
+        if bundle.identity != wanted.identity:
+            raise ModelMismatch(
+                f"collection {self.name} was built with another model called {wanted.name} "
+                f"(identity {wanted.identity[:12]}, found {bundle.identity[:12]}): build the collection again"
+            )
+        return bundle
+
+    def index(self, kind: Kind) -> Index:
+        """Raises NoVectors where the collection was built without this kind."""
+        if kind not in self._engine.indices:
+            other = KINDS[1 - KINDS.index(kind)]
+            raise NoVectors(
+                kind,
+                f"collection {self.name} has no vectors of {kind}; /search/{other} answers texts and pictures alike",
+            )
+        return self._engine.indices[kind]
+
+    def search(
+        self,
+        kind: Kind,
+        query: NDArray[np.float32] | None,
+        limit: int,
+        options: Options = _DEFAULT,
+        *,
+        words: str | None = None,
+        exclude: Sequence[int] = (),
+        stage: Stage = untimed,
+    ) -> Page:
+        """The first page for a query vector, float32 [embedding_dim], of any length but zero.
+
+        None asks for whatever meets the filter. `words` are those of modes keyword and hybrid; rows in `exclude` are
+        never answers. Raises the errors of queries, and NoVectors.
+        """
+        search = Search(kind, None if query is None else unit(query), options, words, tuple(exclude))
+        return self.page(Cursor(self.version, search, offset=0), limit, stage)
+
+    def begin(
+        self,
+        kind: Kind,
+        terms: Sequence[Term],
+        encoded: Sequence[NDArray[np.float32] | None],
+        options: Options = _DEFAULT,
+        words: str | None = None,
+    ) -> Cursor:
+        """Where the first page of a query begins.
+
+        `encoded` has a unit vector, float32 [embedding_dim], for each term that is a text or picture, None for the
+        others. Items that are terms are no answers themselves. Raises the errors of queries, UnknownItem and NoVectors.
+        """
+        answers: Kind = "images" if options.via else kind
+        vectors: list[NDArray[np.float32]] = []
+        exclude = []
+        for term, vector in zip(terms, encoded, strict=True):
+            if term.id is not None:
+                found, row = self.find(term.id)
+                vector = unit(self.vector(found, row))
+                exclude += [row] if found == answers else []
+            elif term.vector is not None:
+                vector = self._given(term.vector)
+            assert vector is not None
+            vectors.append(vector)
+        query = combine(vectors, [term.weight for term in terms]) if terms else None
+        asked = None if options.mode == "semantic" else words
+        return Cursor(self.version, Search(kind, query, options, asked, tuple(exclude)), offset=0)
+
+    def _given(self, vector: Sequence[float]) -> NDArray[np.float32]:
+        dim = self.manifest.model.embedding_dim
+        if len(vector) != dim:
+            raise ParameterError(f"a vector of this collection's model has {dim} numbers, this one has {len(vector)}")
+        given = np.asarray(vector, dtype=np.float64)
+        return (given / np.linalg.norm(given)).astype(np.float32)
+
+    def find(self, id: str) -> tuple[Kind, int]:
+        """The kind and row of an item; raises UnknownItem."""
+        for kind in KINDS:
+            if rows := self.items.rows(kind, [id]):
+                return kind, rows[0]
+        raise UnknownItem(f"there is no image or prompt with the id {id!r}")
+
+    def vector(self, kind: Kind, row: int) -> NDArray[np.float32]:
+        """The stored vector of one item, float32 [embedding_dim]; raises NoVectors where it has none."""
+        index = self.index(kind)
+        if row >= len(index):
+            raise NoVectors(kind, "this item has no vector: its picture was not there when the collection was built")
+        return index.vector(row)
+
+    def page(self, cursor: Cursor, limit: int, stage: Stage = untimed) -> Page:
+        """The page that a cursor of this version begins."""
+        if cursor.version != self.version:
+            raise CursorGone(f"this cursor belongs to version {cursor.version}, served is {self.version}: ask again")
+        search = cursor.search
+        dim = self.manifest.model.embedding_dim
+        if search.vector is not None and (
+            search.vector.shape != (dim,) or not 0.99 < np.linalg.norm(search.vector.astype(np.float64)) < 1.01
+        ):
+            raise CursorError("this cursor's vector is not of this collection's model; pass `next` unchanged")
+        kind: Kind = "images" if search.options.via else search.kind
+        self.index(kind)
+        cut = self._pages.cut(search, cursor.offset, limit, stage)
+        return Page(
+            cut.rows,
+            [None if search.vector is None else score for score in cut.scores],
+            None if cut.next is None else Cursor(self.version, search, cut.next),
+            self._engine.sibling_counts(cut.rows, search.options.filter) if search.options.group_by else None,
+            cut.duplicates,
+        )
+
+    def probe(self, vector: NDArray[np.float32]) -> None:
+        """Find and read an item of each kind for a unit vector, float32 [embedding_dim]; raises what a query would."""
+        for kind in self.kinds:
+            rows = self.index(kind).probe(vector).tolist()
+            if kind == "images":
+                self.items.images(rows)
+            else:
+                self.items.prompts(rows)
+
+    def prompts_of(self, images: Sequence[Image]) -> dict[int, Prompt]:
+        """The prompts of these images, by row; without those that are hidden."""
+        return self.items.prompts(sorted({image.prompt for image in images if image.prompt is not None}))
+
+    def close(self) -> None:
+        self._engine.close()
+        if self.thumbnails:
+            self.thumbnails.close()
+
+
+def _engine(folder: Path, manifest: Manifest) -> Engine:
+    if manifest.milvus is None:
+        return FileEngine(folder, manifest)
+    from promptsearch.engines.milvus.engine import MilvusEngine
+
+    return MilvusEngine(folder, manifest, manifest.milvus)
