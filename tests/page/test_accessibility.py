@@ -44,7 +44,7 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
         visit.provoked = "status of [45]|net::ERR_"
         failures: dict[str, list[str]] = {}
 
-        def check(state: str) -> None:
+        def collect(state: str) -> None:
             failures[state] = violations(visit.page, axe)
 
         check_after_open = {
@@ -59,30 +59,30 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
         }
         for state, address in check_after_open.items():
             visit.open(address)
-            check(state)
+            collect(state)
         visit.open('/?q=several+foxes&mode=keyword&group_by=prompt&filter={"steps":{"gte":20}}')
         visit.filters()
-        check("filters and chips")
+        collect("filters and chips")
         visit.tiles.first.locator("a").click()
         expect(visit.page.locator("#viewer-facts")).to_contain_text("blurry")
-        check("viewer")
+        collect("viewer")
         visit.open("/?q=several+foxes&mode=keyword&kind=prompts")
         visit.rows.first.locator(".text").click()
         expect(visit.viewer).to_be_visible()
-        check("viewer of a prompt")
+        collect("viewer of a prompt")
         visit.open()
         visit.drop(gallery.drawn(7))
-        check("picture")
+        collect("picture")
         visit.page.reload()
         visit.settled()
-        check("lost picture")
+        collect("lost picture")
         visit.open("/?q=red+fox")
         expect(visit.tiles.first.locator("img")).to_have_js_property("complete", True)
         held: list[Route] = []
         visit.page.route(SEARCHES, lambda route: held.append(route))
         visit.box.fill("slow")
         expect(visit.page.locator("main[aria-busy=true]")).to_be_attached()
-        check("busy")
+        collect("busy")
         for route in held:
             route.continue_()
         visit.page.unroute(SEARCHES)
@@ -91,17 +91,17 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
             visit.refuse(SEARCHES, status, type, "it was refused")
             visit.open("/?q=refused")
             expect(visit.notice).not_to_be_empty()
-            check(type)
+            collect(type)
             visit.page.unroute(SEARCHES)
         visit.page.route(SEARCHES, lambda route: route.abort())
         visit.open("/?q=unreachable")
         expect(visit.notice).to_contain_text("not responding")
-        check("unreachable")
+        collect("unreachable")
         visit.page.unroute(SEARCHES)
         visit.page.context.set_offline(True)
         visit.box.fill("offline")
         expect(visit.notice).to_contain_text("offline")
-        check("offline")
+        collect("offline")
     assert failures == {state: [] for state in failures}
 
 
