@@ -36,22 +36,22 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from bench.support.checkpoints import VIT_B_32, random_state, save
 from builder.encode.cache import Cache, CachedPicture, digest_of
 from builder.encode.decoding import Decoded
 from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
 from builder.sources import Item
-from builder.sources.generation import read_generation
 from builder.sources.picture import FilePicture
 from builder.versions.staging import Staging
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
+from promptsearch.metadata import read_generation
 from promptsearch.storage.manifest import Manifest
 from promptsearch.storage.thumbnails import make_thumbnail
 from promptsearch.system.cpus import available_cores
-from tests.builder.export.checkpoints import VIT_B_32, random_state, save
 
 DEMO = Path("builder/demo/emoji")
 RESULTS = Path("bench/results")

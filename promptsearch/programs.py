@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 
 HOW = "see docs/python-and-shell.md"
 
@@ -19,10 +20,15 @@ def builder() -> None:
 
 
 def _run(program: str) -> None:
-    """Run a package's main function by name, as the library imports neither; exit with one line without its extra."""
+    """Run a program, or exit with one line if its extra is not installed.
+
+    Its package is `promptsearch_<program>` if pip installed it and `<program>` in a checkout. It is imported by name:
+    the library depends on neither program.
+    """
+    package = program if find_spec(f"promptsearch_{program}") is None else f"promptsearch_{program}"
     try:
-        import_module(f"{program}.__main__").main()
+        import_module(f"{package}.__main__").main()
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] in ("promptsearch", program):
+        if error.name is None or error.name.partition(".")[0] in ("promptsearch", package):
             raise
         sys.exit(f"error: the {program} needs {error.name}: install prompt-search[{program}]; {HOW}")

@@ -7,22 +7,19 @@ adding to it, are called here with a reader of our own, and training in between.
 
 from __future__ import annotations
 
-from promptsearch.system.faiss_blas import faiss  # before autofaiss, which loads it, too
-
-# isort: split
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from autofaiss.indices.build import add_embeddings_to_index_local
-from autofaiss.indices.training import create_empty_index
 from numpy.typing import NDArray
 
 from promptsearch.system.cpus import available_cores
+from promptsearch.system.faiss_blas import faiss
 from promptsearch.system.float16 import to_float32
 from promptsearch.system.malloc import trim_heap
 
+from .autofaiss import add_embeddings_to_index_local, create_empty_index
 from .index_key import Plan
 
 Vectors = NDArray[np.float32]

@@ -37,6 +37,7 @@ class CollectionFiles:
     words: str = "words.sqlite"
     thumbnails: str = "thumbnails.sqlite"
     quarantine: str = "quarantine.csv"
+    digests: str = "pictures.digest.npy"  # see promptsearch/storage/digests.py
     field_list: str = "fields.json"  # the catalogue of `fields`, if Milvus has their values
 
     def index(self, kind: Kind) -> str:

@@ -54,7 +54,7 @@ def part(name: str, value: bytes, extra: str = "") -> bytes:
 
 
 NOTHING = "the query is empty: send a text as `q`, a picture as `image`, a filter, or several of these"
-NO_PICTURE = "this is not a picture that can be read: expected JPEG, PNG"
+NO_PICTURE = "this is not a picture that can be read; readable are JPEG, PNG"
 PARAMETERS = re.escape("(parameters are q, negative, image, terms, filter, collection, limit, cursor, mode, sort")
 
 EMPTY: dict[str, Send] = {
