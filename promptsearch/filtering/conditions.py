@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -62,7 +61,7 @@ Node = Condition | Both | Either | Not
 
 def resolved(filter: Filter, fields: Known) -> Node:
     """Raises ParameterError for a field that is not there, and for a value or operator that does not suit its type."""
-    return _all(json.loads(filter.json), fields)
+    return _all(filter.tree, fields)
 
 
 def _all(data: Mapping[str, Any], fields: Known) -> Node:

@@ -16,7 +16,8 @@ begins with it: `{"created": "2023-05"}` is all of that May, and `{"created": {"
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from promptsearch.errors import ParameterError
@@ -33,6 +34,7 @@ class Filter:
     """A filter whose form is right; whether its fields are there is seen when it meets a collection."""
 
     json: str  # canonical: equal filters have equal texts
+    tree: Mapping[str, Any] = field(compare=False, repr=False)  # `json`, parsed once
 
     @classmethod
     def parse(cls, data: object) -> Filter:
@@ -44,7 +46,7 @@ class Filter:
             text.encode()
         except UnicodeEncodeError:
             raise ParameterError("a filter holds half a surrogate pair, which is no text") from None
-        return cls(text)
+        return cls(text, json.loads(text))
 
     @classmethod
     def read(cls, text: str) -> Filter:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -74,14 +73,14 @@ def is_within(options: Options, condition: Mapping[str, Any]) -> bool:
     """Whether `Query.within` has added this condition to them."""
     if options.filter is None:
         return False
-    filter, wanted = json.loads(options.filter.json), json.loads(Filter.parse(condition).json)
-    return bool(filter == wanted or wanted in filter.get("and", ()))
+    filter = options.filter.tree
+    return bool(filter == condition or condition in filter.get("and", ()))
 
 
 def filtered(options: Options, conditions: Sequence[Mapping[str, Any]]) -> Options:
     """The same options, of what meets these filters too; raises ParameterError."""
     if not conditions:
         return options
-    given = [] if options.filter is None else [json.loads(options.filter.json)]
+    given = [] if options.filter is None else [options.filter.tree]
     every = [*given, *conditions]
     return replace(options, filter=Filter.parse(every[0] if len(every) == 1 else {"and": every}))
