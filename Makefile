@@ -10,8 +10,8 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; 
 BIN := .venv/bin
 INSTALL = $(BIN)/uv pip install --quiet --no-deps --require-hashes --python $(BIN)/python
 RESULTS := work/test-results
-# One process a core, 8 at most.
-PYTEST = $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8
+# One process a core, 8 at most. What is compiled is kept: the tests start hundreds of programs.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8
 # What `make test` leaves to `make test-all`: pyproject.toml says what each needs.
 MORE := torch or spark or milvus or download or containers or long
 
@@ -88,9 +88,9 @@ WITH_DEV = $(LOCK) $(OVERRIDE) -c requirements/dev.txt pyproject.toml --extra
 lock: .venv/.python ## resolve pyproject.toml's extras and groups into hash-locked requirements/*.txt
 	$(LOCK) $(OVERRIDE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
 	$(WITH_DEV) service -o requirements/service.txt
-	$(WITH_DEV) service --extra builder -o requirements/builder.txt
+	$(WITH_DEV) service --extra builder --group autofaiss -o requirements/builder.txt
 	$(WITH_DEV) service --extra builder --extra tracing --extra stores --group test -o requirements/test.txt
-	$(WITH_DEV) service --extra builder --extra export -o requirements/export.txt
+	$(WITH_DEV) service --extra builder --extra export --group autofaiss -o requirements/export.txt
 	$(WITH_DEV) spark -o requirements/spark.txt
 	$(WITH_DEV) stores -o requirements/stores.txt
 	$(WITH_DEV) milvus --group milvus -o requirements/milvus.txt
@@ -104,7 +104,7 @@ indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections
-	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
+	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build indices/*/
 
 .venv/.python: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12, 3.13 or 3.14 with venv, found $$(python3 --version 2>&1). \
@@ -131,12 +131,12 @@ clean: ## remove what was built: .venv, caches, collections
 
 .venv/.test: .venv/.service requirements/test.txt
 	@echo "installing the tests' tools (hash-locked, 0.6 GB)"
-	@$(INSTALL) -r requirements/test.txt
+	@$(INSTALL) --compile-bytecode -r requirements/test.txt
 	@touch $@
 
 .venv/.all: .venv/.test requirements/dev.txt
 	@echo "installing PyTorch, Spark and Milvus (hash-locked, about 6 GB)"
-	@$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL) --compile-bytecode -r requirements/dev.txt
 	@touch $@
 
 .venv-download/.all: .venv/.python requirements/download.txt

@@ -33,7 +33,7 @@ from promptsearch.encoding.bundle import Bundle, ImageSpec
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 from tests.builder.export.checkpoints import VIT_B_32, VIT_L_14, random_state, save
 
 MODELS = {"ViT-B/32": VIT_B_32, "ViT-L/14": VIT_L_14}
@@ -151,8 +151,8 @@ def page(found: dict[str, Found], parts_of: dict[str, dict[str, float]]) -> str:
     lines = [
         "# The builder on a GPU",
         "",
-        f"Made by `python -m bench.gpu_speed` on one {torch.cuda.get_device_name()} and {cores()} cores, with PyTorch "
-        f"{torch.__version__}, in one run. Models of random weights.",
+        f"Made by `python -m bench.gpu_speed` on one {torch.cuda.get_device_name()} and {available_cores()} cores, "
+        f"with PyTorch {torch.__version__}, in one run. Models of random weights.",
         "",
         f"| | {' | '.join(found)} |",
         "|---|" + "---|" * len(found),

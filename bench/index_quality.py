@@ -50,7 +50,7 @@ from builder.sizes import format_size, parse_size
 from builder.versions.vectors import VectorFile
 from promptsearch.encoding.encoders import unit
 from promptsearch.engines.faiss_index import VectorIndex
-from promptsearch.engines.selection import Selection
+from promptsearch.engines.row_set import RowSet
 from promptsearch.storage.manifest import FILES, IndexInfo
 
 DIM = 512
@@ -212,7 +212,7 @@ def _autofaiss(folder: Path, memory: int, size: int) -> tuple[Any, dict[str, Any
 def _ask_filtered(folder: Path, index: VectorIndex) -> dict[str, dict[float, dict[str, float]]]:
     """By kind of query and share of the rows: recall@10 and milliseconds; each query with every share in turn."""
     random = np.random.default_rng(3)
-    selections = {share: Selection(random.random(len(index)) < share) for share in SHARES if share < 1}
+    selections = {share: RowSet(random.random(len(index)) < share) for share in SHARES if share < 1}
     stored = np.load(folder / FILES.vectors("images"), mmap_mode="r")
     found: dict[str, dict[float, dict[str, float]]] = {}
     for kind in ("texts", "images"):
@@ -226,7 +226,7 @@ def _ask_filtered(folder: Path, index: VectorIndex) -> dict[str, dict[float, dic
     return found
 
 
-def _filtered(index: VectorIndex, selection: Selection | None, query: Vectors) -> NDArray[np.int64]:
+def _filtered(index: VectorIndex, selection: RowSet | None, query: Vectors) -> NDArray[np.int64]:
     return index.search(query, 10, selection)[0]
 
 

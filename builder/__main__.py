@@ -33,8 +33,12 @@ if TYPE_CHECKING:
     from .versions.upload import Uploaded
 
 
+# `builder` is its name in a checkout.
+PROGRAM = "python -m builder" if __package__ == "builder" else "prompt-search-builder"
+
+
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m builder", description="Build collections and model bundles.")
+    top = argparse.ArgumentParser(prog=PROGRAM, description="Build collections and model bundles.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     export = commands.add_parser("export", help="a CLIP checkpoint to an ONNX model bundle")
@@ -72,6 +76,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="links that are begun anew after a stop (default: 1000)",
     )
+    fetch.add_argument(
+        "--python",
+        type=Path,
+        metavar="FILE",
+        help="Python of an environment with img2dataset (default: .venv-download of the checkout or this folder)",
+    )
     fetch.set_defaults(run=run_download)
 
     for name, text, run in (
@@ -83,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("path", type=Path, metavar="PATH", help="the source's file or folder")
         command.add_argument("--images", type=Path, metavar="DIR", help="the pictures' folder, where it is another")
         command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
+        allow = "publish less than half of what the collection has now, too"
+        command.add_argument("--allow-removal", action="store_true", help=allow)
         command.add_argument("--engine", choices=engines.NAMES, default="onnx", help="what computes (default: onnx)")
         _add_runner(command)
         _add_collection(command)
@@ -235,7 +247,12 @@ def run_download(arguments: argparse.Namespace) -> None:
 
     source = open_source(arguments.source, arguments.path, arguments.images)
     done = download(
-        source, arguments.out, layout=arguments.format, timeout=arguments.timeout, shard_size=arguments.shard_size
+        source,
+        arguments.out,
+        layout=arguments.format,
+        timeout=arguments.timeout,
+        shard_size=arguments.shard_size,
+        python=arguments.python,
     )
     print(f"downloaded {done.fetched} of {done.links} links to {arguments.out}: {done.failed} failed")
     for reason, count in done.reasons.most_common(10):
@@ -247,6 +264,9 @@ def run_download(arguments: argparse.Namespace) -> None:
 
 
 def run_build(arguments: argparse.Namespace) -> None:
+    from .encode import embed  # noqa: F401 - whatever is not installed is reported before anything is embedded
+    from .indexing import autofaiss  # noqa: F401
+
     with locked(_collection(arguments)):
         _embed(arguments)
         _index(arguments)
@@ -291,7 +311,14 @@ def _embed(arguments: argparse.Namespace) -> None:
     bundle = Bundle.open(arguments.model)
     source = open_source(arguments.source, arguments.path, arguments.images)
     with _runner(arguments, bundle) as runner:
-        manifest = embed(source, runner, bundle, _collection(arguments), engine_name=arguments.engine)
+        manifest = embed(
+            source,
+            runner,
+            bundle,
+            _collection(arguments),
+            engine_name=arguments.engine,
+            allow_removal=arguments.allow_removal,
+        )
     print(f"embedded {counted(manifest)} in {seconds(manifest)}")
     if manifest.counts["quarantined"]:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")
@@ -368,11 +395,16 @@ def run_verify(arguments: argparse.Namespace) -> None:
 
 def run_hide(arguments: argparse.Namespace) -> None:
     new = hide(_collection(arguments), arguments.ids)
-    print(f"hidden in {arguments.collection}: {', '.join(new) or 'nothing that was not hidden before'}")
+    print(f"hidden in {arguments.collection}: {len(new) or 'nothing that was not hidden before'}")
+    for item in new:
+        print(f"  {item}")
 
 
 def run_unhide(arguments: argparse.Namespace) -> None:
-    print(f"shown again in {arguments.collection}: {', '.join(unhide(_collection(arguments), arguments.ids))}")
+    shown_again = unhide(_collection(arguments), arguments.ids)
+    print(f"shown again in {arguments.collection}: {len(shown_again)}")
+    for item in shown_again:
+        print(f"  {item}")
 
 
 def run_delete_version(arguments: argparse.Namespace) -> None:
@@ -412,8 +444,8 @@ def _collection(arguments: argparse.Namespace) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for stage in ("progress", "index"):
-        logging.getLogger(f"builder.{stage}").setLevel(logging.INFO)
+    for stage in ("progress", "indexing"):
+        logging.getLogger(f"{__package__}.{stage}").setLevel(logging.INFO)
     parsed = parser().parse_args(arguments)
     try:
         parsed.run(parsed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 from tqdm import tqdm
 
@@ -14,19 +15,20 @@ EVERY = 30.0  # seconds between two lines
 
 
 class Progress:
-    """Counts what is done. `total` is None where nobody knows it."""
+    """Counts what is done. `total` is None where nobody knows it; `now` is the clock of a log, in seconds."""
 
-    def __init__(self, what: str, total: int | None) -> None:
+    def __init__(self, what: str, total: int | None, now: Callable[[], float] = time.monotonic) -> None:
         self._what, self._total = what, total
         self._done = 0
-        self._started = self._told = time.monotonic()
+        self._now = now
+        self._started = self._told = now()
         self._bar = tqdm(total=total, desc=what, unit=f" {what}") if sys.stderr.isatty() else None
 
     def add(self, count: int) -> None:
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
-        elif (now := time.monotonic()) - self._told >= EVERY:
+        elif (now := self._now()) - self._told >= EVERY:
             self._told = now
             rate = self._done / (now - self._started)
             rest = f" of {self._total:,}, {(self._total - self._done) / rate:,.0f} s left" if self._total else ""

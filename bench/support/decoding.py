@@ -15,7 +15,7 @@ from builder.encode.cache import Cache
 from builder.encode.decoding import Decoded, Decoders
 from builder.sources import open_source
 from promptsearch.encoding.bundle import Bundle
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 
 
 def rate(folder: Path, bundle: Bundle) -> float:
@@ -24,7 +24,7 @@ def rate(folder: Path, bundle: Bundle) -> float:
     with (
         tempfile.TemporaryDirectory() as nothing,
         Cache(Path(nothing), bundle) as cache,
-        Decoders(bundle.image, cache.path, cores()) as decoders,
+        Decoders(bundle.image, cache.path, available_cores()) as decoders,
     ):
         for _, outcome in decoders.decode(open_source("folder", folder, None).items()):
             assert isinstance(outcome, Decoded)

@@ -12,7 +12,7 @@ from bench.index_quality import DIM
 from bench.support.charts import Chart, svg
 from builder.indexing.index_key import choose
 from builder.sizes import format_size, parse_size
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 
 FITTED_FROM = 100_000  # vectors: from here on indices are of codes
 PLANNED = {"10M": 10_000_000, "100M": 100_000_000, "1B": 1_000_000_000}
@@ -231,7 +231,7 @@ def page(growth: Sequence[Growth], peers: Sequence[Peer], asked: str) -> str:
     ours, theirs = peers
     return _PAGE.format(
         asked=asked,
-        cores=cores(),
+        cores=available_cores(),
         growth="\n".join(one.line() for one in growth),
         least=FITTED_FROM,
         largest=growth[-1].count,

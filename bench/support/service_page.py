@@ -11,7 +11,7 @@ import numpy as np
 from bench.support import peer
 from bench.support.charts import Chart, svg
 from bench.support.material import COUNTS
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 
 
 @dataclass
@@ -186,7 +186,8 @@ def page(figures: Figures) -> str:
     lines = [
         "# The service's speed",
         "",
-        f"Made by `python -m bench.service_speed` on {cores()} cores, in one run. Its docstring says what is compared;",
+        f"Made by `python -m bench.service_speed` on {available_cores()} cores, in one run. Its docstring says what is "
+        "compared;",
         f"the peer is clip-retrieval {peer.version()}.",
         "A ratio is the median of the rounds' ratios; beside it stand the medians.",
         "",

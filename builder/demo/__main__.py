@@ -41,11 +41,11 @@ def run(step: str, arguments: argparse.Namespace) -> None:
         fetch(work)
         return
     if step == "pictures":
-        from .pictures import write_pictures
+        from .pictures.pictures import write_pictures
 
         print(f"{write_pictures(work, PICTURES)} pictures in {PICTURES}")
         return
-    from . import training
+    from .training import training
 
     minutes = arguments.minutes or MINUTES.get(step, 0.0)
     match step:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .sources import Package
-from .teacher import SHA256
+from .texts.teacher import SHA256
 
 HERE = Path(__file__).parent
 # The texts of every licence that the table names.

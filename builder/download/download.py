@@ -27,7 +27,7 @@ from pyarrow import parquet
 
 from promptsearch.encoding.image_io import MAX_PIXELS
 from promptsearch.errors import BuildError
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 from promptsearch.system.files import replace_text, to_json
 
 from ..progress import Progress
@@ -37,7 +37,8 @@ from .links import shards_of_links, survey, write_links
 
 Format = Literal["files", "webdataset", "parquet"]
 FORMATS: tuple[Format, ...] = ("files", "webdataset", "parquet")
-PYTHON = Path(__file__).parents[2] / ".venv-download" / "bin" / "python"
+ENVIRONMENT = Path(".venv-download")  # of the checkout, or of the current folder
+INSTALL = "python3 -m venv .venv-download && .venv-download/bin/pip install img2dataset==1.47.0 standard-imghdr"
 SHARD_SIZE = 1000
 TIMEOUT = 10.0
 THREADS = 32  # links at once in each process
@@ -71,20 +72,20 @@ def download(
     layout: Format = "files",
     timeout: float = TIMEOUT,
     shard_size: int = SHARD_SIZE,
-    python: Path = PYTHON,
+    python: Path | None = None,
 ) -> Downloaded:
     """Fetch the picture of every item that has a link and no picture, into shards below `out`.
 
     Prompts become captions; the item's key, settings and whatever else the source said are columns of each shard.
-    `out/failed.csv` names each link that failed with the reason. `timeout`: seconds without a byte.
+    `out/failed.csv` names each link that failed with the reason. `timeout`: seconds without a byte. `python` is that of
+    an environment with img2dataset (default: see `find_python`).
 
     Raises BuildError where img2dataset is not installed, where nothing has a link, where `out` is in use by anything
     else, and where img2dataset ends before every shard is done; run again, it goes on.
     """
     if shard_size < 1 or not timeout > 0:
         raise BuildError(f"--shard-size {shard_size} and --timeout {timeout} must be above 0")
-    if not python.is_file():
-        raise BuildError(f"there is no {python}: run `make setup-download`, which installs img2dataset there")
+    python = find_python(python)
     state = out / ".download"
     if out.exists() and not state.is_dir() and (not out.is_dir() or any(out.iterdir())):
         raise BuildError(f"{out} is in use and no download: choose another --out")
@@ -111,6 +112,22 @@ def download(
             )
         reasons = _report(out, state)
     return Downloaded(found.links, found.links - reasons.total(), reasons, found.without, found.rejected)
+
+
+def find_python(named: Path | None = None) -> Path:
+    """Return the Python that img2dataset runs in: `named`, else that of `.venv-download` in the checkout or here.
+
+    Raises BuildError, which says how to create the environment, if there is none.
+    """
+    environments = (Path(__file__).parents[2] / ENVIRONMENT, ENVIRONMENT.absolute())
+    candidates = [environment / "bin" / "python" for environment in environments] if named is None else [named]
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise BuildError(
+        f"img2dataset runs in an environment of its own, but there is no {candidates[-1]}: run `make setup-download` "
+        f"in a checkout, or `{INSTALL}` here, or pass --python FILE"
+    )
 
 
 @contextlib.contextmanager
@@ -152,7 +169,7 @@ def _arguments(
         "output_folder": str(out.resolve()),
         "output_format": layout,
         "number_sample_per_shard": shard_size,
-        "processes_count": min(cores(), shards),
+        "processes_count": min(available_cores(), shards),
         "thread_count": THREADS,
         "timeout": timeout,
         "retries": RETRIES,

@@ -1,8 +1,8 @@
 """How faithful a bundle's encoders are to the checkpoint in PyTorch fp32: the measurement that decides an export.
 
-Measured on texts and pictures of TEXTS and `pictures()`, and on those of the demo's emoji collection, which lie beside
-this file. Weights that nobody trained give no realistic activations: what is measured of them proves the export, not
-how well 8 bits do.
+Measured on TEXTS and `pictures()`, and on a sample of the demo's emoji in the folder `reference`, which is part of the
+installed package. Random weights give no realistic activations: measuring them proves the export, not the quality of
+8 bits.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from .original import Original
 
 FP32_COSINE = 0.99999  # what an fp32 export must reach on every text and picture
 INT8_COSINE = 0.99  # what an int8 export must reach on average
-COLLECTION = 100  # of the demo's pictures and prompts, in which the ten nearest are compared
+COLLECTION = 100  # pictures of the folder `reference`, among which the ten nearest are compared
 TOP = 10
 BATCH = 16
 
-_EMOJI = Path(__file__).parents[1] / "demo" / "emoji"
+_PICTURES = Path(__file__).parent / "reference"
 
 # Everyday prompts of every length, one of them the whole context, and what tokenizers stumble over.
 TEXTS = (
@@ -59,15 +59,10 @@ def pictures(size: int = 256, count: int = 8) -> list[Image.Image]:
 
 
 def collection() -> tuple[list[str], list[Image.Image]]:
-    """COLLECTION prompts of the demo, all different, and their pictures; raises ExportError where it is not there."""
-    try:
-        with (_EMOJI / "manifest.csv").open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except FileNotFoundError:
-        raise ExportError(f"fidelity is measured on the pictures in {_EMOJI}: export from a checkout") from None
-    by_prompt = {row["prompt"]: row["image"] for row in rows}
-    chosen = list(by_prompt.items())[:: len(by_prompt) // COLLECTION][:COLLECTION]
-    return [prompt for prompt, _ in chosen], [open_picture(_EMOJI / image) for _, image in chosen]
+    """Return COLLECTION different prompts and their pictures, which are a sample of the demo's."""
+    with (_PICTURES / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return [row["prompt"] for row in rows], [open_picture(_PICTURES / row["image"]) for row in rows]
 
 
 @dataclass(frozen=True)

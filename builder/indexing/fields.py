@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from promptsearch.storage.fields import DTYPES, PROMPT, SCHEMA, Type, missing, present_in
+from promptsearch.storage.fields import DTYPES, PROMPT, SCHEMA, Type, missing_value, present_mask
 from promptsearch.storage.manifest import FILES
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ def _extras(database: sqlite3.Connection) -> Iterator[_Source]:
 def _write(database: sqlite3.Connection, folder: Path, number: int, source: _Source, count: int) -> None:
     dtype = np.dtype(DTYPES[source.type])
     column = np.lib.format.open_memmap(folder / FILES.field(number), mode="w+", dtype=dtype, shape=(count,))
-    column[:] = missing(dtype)
+    column[:] = missing_value(dtype)
     coded = source.type in ("string", "time")
     if coded:
         database.execute(
@@ -124,7 +124,7 @@ def _write(database: sqlite3.Connection, folder: Path, number: int, source: _Sou
         column[list(rows)] = found
         present += len(batch)
     column.flush()
-    summary = _summary(database, number, source.type, column[present_in(column)])
+    summary = _summary(database, number, source.type, column[present_mask(column)])
     database.execute(
         "INSERT INTO fields VALUES (?, ?, ?, ?, ?)", (number, source.name, source.type, present, json.dumps(summary))
     )

@@ -18,7 +18,7 @@ from promptsearch.engines.engine import Rows
 from promptsearch.engines.faiss_index import VectorIndex
 from promptsearch.storage.manifest import IndexInfo
 from promptsearch.system.faiss_blas import faiss
-from promptsearch.system.float16 import singles
+from promptsearch.system.float16 import to_float32
 
 from .index_file import Vectors, blocks
 from .index_key import Plan
@@ -52,7 +52,7 @@ def sample(vectors: Path, *, own: bool) -> Queries:
     """Rows of a `.npy`, drawn with a fixed seed; `own` where that is the file of the index that is asked."""
     mapped = np.load(vectors, mmap_mode="r")
     rows = np.random.default_rng(2).choice(len(mapped), min(2 * QUERIES, len(mapped)), replace=False)
-    found = singles(mapped[rows])
+    found = to_float32(mapped[rows])
     return Queries(found, rows.astype(np.int64) if own else np.full(len(rows), -1, np.int64))
 
 

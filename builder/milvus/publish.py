@@ -14,7 +14,7 @@ from promptsearch.engines.milvus.connection import Connection
 from promptsearch.engines.milvus.schema import ALL_OF, schema
 from promptsearch.errors import BuildError, CollectionError
 from promptsearch.remote.store import is_url
-from promptsearch.storage.fields import Fields
+from promptsearch.storage.fields import FieldColumns
 from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest, MilvusReference, current_version
 
 from ..versions.publish import KEEP, publish_folder
@@ -23,7 +23,7 @@ from .entities import Entities
 from .filling import fill
 from .recall import tuned
 
-_KEPT = (FILES.thumbnails, FILES.quarantine)  # of the files, those that stay files
+_KEPT = (FILES.thumbnails, FILES.quarantine, FILES.digests)  # of the files, those that stay files
 
 
 def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Manifest:
@@ -44,7 +44,7 @@ def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Ma
     names = _names(collection.name, manifest.version, address)
     connection = Connection(address)
     try:
-        fields = Fields(folder, manifest.counts["images"])
+        fields = FieldColumns(folder, manifest.counts["images"])
         try:
             for kind in KINDS:
                 _fill(connection, names.collection(kind), kind, folder, manifest, fields)
@@ -75,7 +75,9 @@ def _name(collection: str, part: str) -> str:
     return re.sub(r"\W", "_", f"prompt_search_{collection}_{part}", flags=re.ASCII)
 
 
-def _fill(connection: Connection, name: str, kind: Kind, folder: Path, manifest: Manifest, fields: Fields) -> None:
+def _fill(
+    connection: Connection, name: str, kind: Kind, folder: Path, manifest: Manifest, fields: FieldColumns
+) -> None:
     info, client = manifest.index(kind), connection.client
     dim = manifest.model.embedding_dim if info else None
     with connection.errors():

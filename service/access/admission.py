@@ -33,8 +33,11 @@ class Admission:
     cores. So batching, other models and slower machines need no setting.
     """
 
-    def __init__(self, places: int, deadline: float, metrics: Metrics) -> None:
-        """Admit at most `places` at once, each for `deadline` seconds."""
+    def __init__(
+        self, places: int, deadline: float, metrics: Metrics, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Admit at most `places` at once, each for `deadline` seconds of the clock `now`."""
+        self._now = now
         self._places = places
         self._deadline = deadline
         self._metrics = metrics
@@ -62,7 +65,7 @@ class Admission:
         cost = self._cost(work)
         alone = not self._admitted
         if alone:
-            self._last = time.monotonic()
+            self._last = self._now()
         self._admitted += 1
         self._expected += cost
         self._metrics.admitted_requests.inc()
@@ -84,7 +87,7 @@ class Admission:
         return self._seconds[work] / self._responses[work]
 
     def _learn(self, work: Work, share: float) -> None:
-        now = time.monotonic()
+        now = self._now()
         took, self._last = now - self._last, now
         decay = math.exp(-took / _MEMORY)
         self._seconds[work] = decay * self._seconds[work] + share * took

@@ -39,7 +39,11 @@ class Shedding:
     the load it would take all the time there is. While the loop keeps up, every request is parsed.
     """
 
-    def __init__(self, require_room: Callable[[Work, int], None], metrics: Metrics) -> None:
+    def __init__(
+        self, require_room: Callable[[Work, int], None], metrics: Metrics, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Refuse what `require_room` refuses; `now` is the clock, in seconds."""
+        self._now = now
         self._require_room = require_room
         self._refused = metrics.requests.labels("GET", UNKNOWN, str(HTTPStatus.SERVICE_UNAVAILABLE.value))
         self._stopped = False
@@ -50,7 +54,7 @@ class Shedding:
 
     def refusal(self, target: bytes, headers: Sequence[tuple[bytes, bytes]]) -> JSONResponse | None:
         """Return the response to a GET that is refused, or None for a GET that is to be parsed."""
-        now = time.monotonic()
+        now = self._now()
         keeps_up = self._waiting < _MAX_WAITING and now > self._behind_until
         if keeps_up or self._stopped or not (route := _SHEDDABLE.match(target)):
             return None

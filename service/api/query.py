@@ -15,7 +15,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from promptsearch.errors import ParameterError, PictureError, QueryError
 from promptsearch.filtering.filters import Filter, condition
-from promptsearch.search.query import Query, terms_of, text_of
+from promptsearch.search.query import Query, blank_to_none, build_terms
 from promptsearch.search.terms import MAX_TERMS, Term
 
 from ..http.problems import describe
@@ -30,7 +30,7 @@ CollectionParameter = Annotated[str | None, Parameter(description=JsonQuery.mode
 
 def parse_url(request: Request) -> Query:
     """Return the query of a URL's parameters; raises EmptyQuery and the errors of queries."""
-    return parse_url_options(request).asked()
+    return parse_url_options(request).require_terms()
 
 
 def parse_url_options(request: Request) -> Query:
@@ -61,9 +61,9 @@ async def parse_body(request: Request) -> Query:
     if media_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
         async with request.form(max_files=MAX_TERMS + 1, max_fields=_MAX_FORM_FIELDS) as form:
             fields, conditions, pictures = await _read_form(form)
-            return to_query(_validate(fields), conditions, pictures).asked()
+            return to_query(_validate(fields), conditions, pictures).require_terms()
     if media_type == "application/json":
-        return to_query(_validate(read_json(await request.body()), strict=True)).asked()
+        return to_query(_validate(read_json(await request.body()), strict=True)).require_terms()
     raise ParameterError(
         f"content type {media_type!r} is not supported: send multipart/form-data (curl -F image=@cat.png) or "
         "application/json"
@@ -78,9 +78,9 @@ def to_query(body: JsonQuery, conditions: Sequence[dict[str, Any]] = (), picture
     uploads = [*pictures, *([decode_picture(body.image)] if body.image is not None else [])]
     filters = [*([] if body.filter is None else [body.filter]), *conditions]
     return Query(
-        terms=terms_of(body.q, uploads, [_term(term) for term in body.terms], body.negative),
+        terms=build_terms(body.q, uploads, [_term(term) for term in body.terms], body.negative),
         options=body.options(_all_of(filters)),
-        words=text_of(body.q),
+        words=blank_to_none(body.q),
         cursor=body.cursor,
         collection=body.collection,
         limit=body.limit,

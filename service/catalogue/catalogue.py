@@ -21,7 +21,7 @@ from promptsearch.encoding.bundles import bundle_for, bundles_in
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection
 from promptsearch.search.collection import Collection
-from promptsearch.storage.hidden import read_hidden
+from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.manifest import FILES, current_version
 
 from ..inference.batching import Vector
@@ -47,12 +47,12 @@ class Served:
     collection: Collection
     encoders: Encoders
     files: Path | None
-    hidden: Set[str]  # ids that are taken down, including those of other versions
+    hidden: Set[Takedown]  # including those of other versions' items
     revision: int = field(default_factory=lambda: next(_revisions))  # changes with everything that responses depend on
 
-    def hiding(self, ids: Set[str]) -> Served:
-        """Return the same version without the items of these ids."""
-        return replace(self, collection=self.collection.hiding(ids), hidden=ids, revision=next(_revisions))
+    def hiding(self, hidden: Set[Takedown]) -> Served:
+        """Return the same version without the items that are taken down."""
+        return replace(self, collection=self.collection.hiding(hidden), hidden=hidden, revision=next(_revisions))
 
     def check(self, vector: Vector) -> None:
         """Search once for each kind of item; raises what a first request would raise."""
@@ -224,7 +224,7 @@ class Catalogue:
         self._errors.pop(folder, None)
         return True
 
-    def _open_version(self, folder: Path, version: Path, hidden: Set[str], bundles: Iterable[Bundle]) -> Served:
+    def _open_version(self, folder: Path, version: Path, hidden: Set[Takedown], bundles: Iterable[Bundle]) -> Served:
         """Return a version, opened, checked against its model and searched once. Collections share their encoders."""
         collection = Collection(version).hiding(hidden)
         bundle = collection.require_model(bundle_for(collection.manifest.model, bundles))
@@ -237,7 +237,7 @@ class Catalogue:
         served.check(encoders.encode_texts([CHECK_TEXT])[0])
         return served
 
-    def _hide_in_previous(self, name: str, hidden: Set[str]) -> None:
+    def _hide_in_previous(self, name: str, hidden: Set[Takedown]) -> None:
         if name in self._previous:
             previous, until = self._previous[name]
             self._previous[name] = (previous.hiding(hidden), until)

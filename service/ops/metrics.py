@@ -16,7 +16,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from promptsearch.engines.stages import NAMES, Name
+from promptsearch.engines.stages import STAGES, StageName
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 # The folder in which workers share their metrics. prometheus_client reads the variable as it is imported, so the
@@ -80,14 +80,14 @@ class Metrics:
             ("collection",),
             registry=self.registry,
         )
-        for stage in NAMES:  # so that each is exported, at zero, before the first search
+        for stage in STAGES:  # so that each is exported, at zero, before the first search
             self.stage_seconds.labels(stage)
         self._shared = os.environ.get(SHARED_FOLDER)
         self._versions: dict[str, str] = {}
         self._exported = _exported(self.registry, self._shared)
 
     @contextmanager
-    def stage(self, name: Name) -> Iterator[None]:
+    def stage(self, name: StageName) -> Iterator[None]:
         """Time a stage, in any thread."""
         started = time.perf_counter()
         try:

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from promptsearch.search.collection import Collection, Page
-from promptsearch.search.serialize import Listing
+from promptsearch.search.serialize import Serializer
 from promptsearch.storage.items import Image, Prompt
 from promptsearch.storage.manifest import IndexInfo, Kind
 
@@ -47,22 +47,22 @@ class ResponseBuilder:
         self._collection = served.collection
         # Not a method of this object: a reference cycle would hold a version open until a garbage collection.
         urls = ItemUrls(served, named=named)
-        self._listing = Listing(served.collection, lambda image: (urls.file(image), urls.thumbnail(image)))
+        self._serializer = Serializer(served.collection, lambda image: (urls.file(image), urls.thumbnail(image)))
 
     def page(self, kind: Kind, page: Page, notes: Sequence[str] = (), *, with_vectors: bool = False) -> CachedResponse:
         """Return a page of results, without `took_ms`."""
-        results = self._listing.page(kind, page, with_vectors=with_vectors)
+        results = self._serializer.page(kind, page, with_vectors=with_vectors)
         before = to_json({"collection": self._name, "version": self._collection.version})
         after = to_json({"results": results, "next": page.next.encode() if page.next else None, "notes": notes})
         return CachedResponse(before[:-1] + b',"took_ms":', b"," + after[1:])
 
     def image(self, image: Image) -> schemas.ImageItem:
         """Return one image, with everything that is known of it."""
-        return schemas.ImageItem(collection=self._name, **self._listing.image(image))
+        return schemas.ImageItem(collection=self._name, **self._serializer.image(image))
 
     def prompt(self, prompt: Prompt) -> schemas.PromptItem:
         """Return one prompt and its images."""
-        return schemas.PromptItem(collection=self._name, **self._listing.prompt(prompt))
+        return schemas.PromptItem(collection=self._name, **self._serializer.prompt(prompt))
 
 
 def field_list(served: Served) -> schemas.FieldList:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from promptsearch.client.results import DEFAULT_LIMIT
 from promptsearch.filtering.filters import Filter
 from promptsearch.search.options import Mode, Options
-from promptsearch.search.query import sort_of
+from promptsearch.search.query import normalize_sort
 from promptsearch.search.terms import MAX_TERMS
 
 from ..http.problems import Problem
@@ -188,7 +188,7 @@ class SearchOptions(BaseModel):
     def options(self, filter: Filter | None) -> Options:
         """Return the library's options with this filter; raises ParameterError."""
         same = {name: getattr(self, name) for name in _SAME_OPTIONS}
-        return Options(filter=filter, sort=sort_of(self.sort, self.mode), **same)
+        return Options(filter=filter, sort=normalize_sort(self.sort, self.mode), **same)
 
 
 # The library's options, but for those that have another form over HTTP.

@@ -10,7 +10,7 @@ from promptsearch.engines.stages import Stage
 from promptsearch.errors import CursorError
 from promptsearch.search.cursor import Cursor
 from promptsearch.search.options import Options
-from promptsearch.search.query import Query, is_within
+from promptsearch.search.query import Query, has_condition
 from promptsearch.search.terms import Term
 from promptsearch.storage.manifest import Kind
 
@@ -114,14 +114,14 @@ class Planner:
         """Return the plan of a search for what is like the item of this id and row; raises as `search` does."""
         if source.cursor is not None and row not in source.cursor.search.exclude:
             raise CursorError(_OTHER_SEARCH)
-        return self.search(kind, query.about(id), source)
+        return self.search(kind, query.with_item(id), source)
 
     def images_of_prompt(self, prompt: str, query: Query, source: Source) -> Plan:
         """Return the plan of a search among the images of the prompt of this text; raises as `search` does."""
         condition = {"prompt": prompt}
-        if source.cursor is not None and not is_within(source.cursor.search.options, condition):
+        if source.cursor is not None and not has_condition(source.cursor.search.options, condition):
             raise CursorError(_OTHER_SEARCH)
-        return self.search("images", query.within(condition), source)
+        return self.search("images", query.with_condition(condition), source)
 
     def nearest(
         self, served: Served, kind: Kind, term: Term, write: Write, depends_on: Hashable, *, deep: bool

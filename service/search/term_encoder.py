@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture
-from promptsearch.encoding.warnings import cut_note
+from promptsearch.encoding.warnings import truncation_warning
 from promptsearch.search.terms import Term
 
 from ..catalogue.catalogue import Catalogue
@@ -128,4 +128,4 @@ def _fulfil(
 
 
 def _notes(encoders: Encoders, text: str, truncated: bool) -> list[str]:
-    return [cut_note(text, encoders.tokenizer.spec.context_length)] if truncated else []
+    return [truncation_warning(text, encoders.tokenizer.spec.context_length)] if truncated else []

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from promptsearch.engines.stages import Name, Stopwatch
+from promptsearch.engines.stages import StageName, Stopwatch
 
 from ..ops.metrics import Metrics
 
@@ -25,12 +25,12 @@ class Timing(Stopwatch):
         return 1000 * (time.perf_counter() - self._started)
 
     @contextmanager
-    def __call__(self, name: Name, /) -> Iterator[None]:
+    def __call__(self, name: StageName, /) -> Iterator[None]:
         """Time a stage of this request alone."""
         with self._metrics.stage(name), self.waiting(name):
             yield
 
-    def waiting(self, name: Name) -> AbstractContextManager[None]:
+    def waiting(self, name: StageName) -> AbstractContextManager[None]:
         """Time a stage that is shared with other requests, the wait for them included.
 
         The metrics count it once for all of them, where it is computed.

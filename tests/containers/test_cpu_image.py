@@ -86,7 +86,10 @@ def test_it_has_no_rights(container: Container) -> None:
 
 
 def test_its_threads_are_as_many_as_its_cpus(container: Container) -> None:
-    assert container.inside("python -c 'from promptsearch.system.cpus import cores; print(cores())'") == "1"
+    assert (
+        container.inside("python -c 'from promptsearch.system.cpus import available_cores; print(available_cores())'")
+        == "1"
+    )
 
 
 def test_neither_torch_nor_what_builds_is_in_it(container: Container) -> None:

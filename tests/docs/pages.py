@@ -21,6 +21,7 @@ KINDS = {
     "curl": (r"curl ", "test_curl"),
     "install": (r"pip install ", "test_install"),
     "shell": (r"prompt-search ", "test_install"),
+    "programs": (r"prompt-search-(builder|service) ", "test_install"),
     "export-open-clip": (rf"{_BUILDER}export --open-clip ", "test_export"),
     "export": (rf"{_BUILDER}export ", "test_export"),
     "download": (rf"{_BUILDER}(download |build img2dataset fetched )", "test_download"),

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,19 +82,11 @@ def small(folder: Path, flags: tuple[str, ...]) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="package")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """What `make demo` serves: the collection that it built, or else one that is built now."""
+def demo(emoji_indices: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """What `make demo` serves."""
     folder = tmp_path_factory.mktemp("demo-page")
-    indices, source = ROOT / "indices", ROOT / "builder" / "demo" / "emoji"
-    if not (indices / "emoji" / "current").exists():
-        indices = folder / "indices"
-        build = [sys.executable, "-m", "builder", "build", "manifest", str(source), "--indices", str(indices)]
-        model = ["--model", str(ROOT / "models" / "emoji"), "--collection", "emoji"]
-        subprocess.run([*build, *model], cwd=ROOT, check=True, capture_output=True, timeout=600)
-    only = folder / "only"  # the demo's collection, whatever else lies beside it
-    only.mkdir()
-    (only / "emoji").symlink_to(indices / "emoji")
-    flags = ("--indices", str(only), "--models", str(ROOT / "models"), "--files", f"emoji={source}")
+    files = f"emoji={ROOT / 'builder' / 'demo' / 'emoji'}"
+    flags = ("--indices", str(emoji_indices), "--models", str(ROOT / "models"), "--files", files)
     with serving(folder, flags) as service:
         yield service
         assert service.end() == 0

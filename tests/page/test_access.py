@@ -95,7 +95,7 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
             visit.page.unroute(SEARCHES)
         visit.page.route(SEARCHES, lambda route: route.abort())
         visit.open("/?q=unreachable")
-        expect(visit.notice).to_contain_text("does not answer")
+        expect(visit.notice).to_contain_text("not responding")
         check("unreachable")
         visit.page.unroute(SEARCHES)
         visit.page.context.set_offline(True)
@@ -176,7 +176,7 @@ def test_the_skip_link_leads_to_the_results(visit: Visit) -> None:
     visit.search("red fox")
     visit.page.evaluate("document.activeElement.blur()")
     visit.page.keyboard.press("Shift+Tab")
-    link = visit.page.get_by_role("link", name="Skip to the results")
+    link = visit.page.get_by_role("link", name="Skip to results")
     link.focus()
     expect(link).to_be_in_viewport()
     visit.page.keyboard.press("Enter")
@@ -187,7 +187,7 @@ def test_the_skip_link_leads_to_the_results(visit: Visit) -> None:
 def test_what_is_found_is_announced(visit: Visit) -> None:
     status = visit.page.get_by_role("status").first
     visit.search("red fox")
-    expect(status).to_have_text(re.compile("pictures, best first"))
+    expect(status).to_have_text(re.compile("images, best first"))
     expect(visit.notice).to_be_empty()
 
 

@@ -27,13 +27,13 @@ def test_an_address_is_a_whole_query(browser: Browser, small: Service) -> None:
         visit.open(WHOLE)
         visit.shows(visit.expected("images", **ASKED))
         expect(visit.box).to_have_value("fox")
-        expect(visit.page.get_by_role("searchbox", name="Without")).to_have_value("blue")
-        expect(visit.page.get_by_label("How words are understood")).to_have_value("hybrid")
-        expect(visit.page.get_by_label("Order")).to_have_value("-created")
+        expect(visit.page.get_by_role("searchbox", name="Exclude")).to_have_value("blue")
+        expect(visit.page.get_by_label("Search mode")).to_have_value("hybrid")
+        expect(visit.page.get_by_label("Sort order")).to_have_value("-created")
         panel = visit.filters()
         expect(panel.get_by_label("Steps from")).to_have_value("30")
-        expect(panel.get_by_label("One picture per prompt")).to_be_checked()
-        expect(panel.get_by_label("Score at least")).to_have_value("-0.9")
+        expect(panel.get_by_label("One image per prompt")).to_be_checked()
+        expect(panel.get_by_label("Minimum score")).to_have_value("-0.9")
         visit.page.reload()
         visit.shows(visit.expected("images", **ASKED))
 
@@ -83,17 +83,17 @@ def test_what_the_service_refuses_is_said(visit: Visit) -> None:
     visit.open("/?like=images/00000000000000000000")
     expect(visit.notice).to_contain_text("There is no image")
     visit.page.get_by_role("button", name="Start over").click()
-    expect(visit.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    expect(visit.page.get_by_role("heading", name="Find images")).to_be_visible()
 
 
 def test_what_is_no_longer_there_is_said_beside_the_results(emoji: Visit) -> None:
     emoji.provoked = "status of 404"
     emoji.open("/?q=castle&item=images/00000000000000000000")
     said = emoji.page.locator("#gone")
-    expect(said).to_contain_text("This is no longer here. There is no image with the id")
+    expect(said).to_contain_text("This item is no longer available. There is no image with the id")
     expect(said).to_be_in_viewport()
     emoji.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(emoji.status).to_contain_text("The first 180 pictures")  # more is loaded all the same
+    expect(emoji.status).to_contain_text("The first 180 images")  # more is loaded all the same
     expect(said).to_be_in_viewport()
     said.get_by_role("button", name="Close").click()
     expect(said).to_be_hidden()

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 def test_the_words_go_along_and_filters_do_not(visit: Visit) -> None:
     visit.search("fox")
     visit.filters().get_by_label("ddim").check()
-    expect(visit.status).to_contain_text("30 pictures")
+    expect(visit.status).to_contain_text("30 images")
     choice = visit.page.get_by_label("Collection")
     expect(choice).to_have_value("gallery")
     choice.select_option("words")

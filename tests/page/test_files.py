@@ -16,7 +16,14 @@ from tests.service.support.serving import Service
 pytestmark = pytest.mark.slow
 
 MOST = 100_000  # bytes of the whole page, compressed
-TYPES = {"/": "text/html", "/js/app.js": "text/javascript", "/style.css": "text/css", "/icon.svg": "image/svg+xml"}
+TYPES = {
+    "/": "text/html",
+    "/js/app.js": "text/javascript",
+    "/js/viewer/keys.js": "text/javascript",
+    "/style.css": "text/css",
+    "/css/viewer.css": "text/css",
+    "/icon.svg": "image/svg+xml",
+}
 
 
 @pytest.mark.parametrize(("path", "type"), TYPES.items())
@@ -36,7 +43,9 @@ def test_files_are_small_kept_and_under_a_strict_policy(small: Service, path: st
     assert (again.status_code, again.content) == (304, b"")
 
 
-@pytest.mark.parametrize("path", ["/js/api.d.ts", "/js/nothing.js", "/js/", "/js/../page.py", "/docs.html"])
+@pytest.mark.parametrize(
+    "path", ["/js/api/types.d.ts", "/js/nothing.js", "/js/", "/js/viewer/", "/css/", "/js/../page.py", "/docs.html"]
+)
 def test_nothing_else_of_the_folder_is_sent(small: Service, path: str) -> None:
     answer = small.raw(path)
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
@@ -48,7 +57,8 @@ def test_the_whole_page_is_small(browser: Browser, small: Service) -> None:
         visit.page.on("request", lambda request: asked.append(request.url.removeprefix(small.url)))
         visit.open("/?q=fox")
     files = [path for path in asked if path == "/" or re.search(r"\.(js|css|svg)$", path) or path.startswith("/?")]
-    assert {f"/js/{path.name}" for path in (FOLDER / "js").glob("*.js")} <= set(files)
+    parts = [path.relative_to(FOLDER).as_posix() for path in (*FOLDER.glob("js/**/*.js"), *FOLDER.glob("css/*.css"))]
+    assert {f"/{part}" for part in parts} <= set(files)
     sizes = [len(gzip.compress(small.get(path).content)) for path in files]
     assert sum(sizes) <= MOST
 

@@ -24,7 +24,7 @@ def test_choices_have_counts_and_may_be_several(visit: Visit) -> None:
     sampler = panel.locator("details", has_text="Sampler")
     expect(sampler.locator(".choice")).to_have_text(["k_lms60", "ddim30"])
     sampler.get_by_label("ddim").check()
-    expect(visit.status).to_contain_text("30 pictures")
+    expect(visit.status).to_contain_text("30 images")
     visit.shows(visit.expected("images", q="red fox", filter='{"sampler": "ddim"}'))
     assert filtered(visit) == {"sampler": "ddim"}
     sampler.get_by_label("k_lms").check()
@@ -45,7 +45,7 @@ def test_ranges_of_numbers_and_times(visit: Visit) -> None:
     expect(steps.get_by_label("Steps to")).to_have_attribute("placeholder", "40")
     steps.get_by_label("Steps from").fill("30")
     steps.get_by_label("Steps from").press("Enter")
-    expect(visit.status).to_contain_text("60 pictures")
+    expect(visit.status).to_contain_text("60 images")
     created = panel.locator("details", has_text="Created")
     if created.get_attribute("open") is None:
         created.locator("summary").click()
@@ -68,7 +68,7 @@ def test_booleans_and_filters_without_a_query(visit: Visit) -> None:
     upscaled.get_by_label("Yes").check()
     expect(visit.page.locator("#chips")).to_contain_text("Upscaled: Yes")
     visit.shows(visit.expected("images", filter='{"upscaled": true}'))
-    expect(visit.status).to_contain_text("23 pictures")
+    expect(visit.status).to_contain_text("23 images")
     expect(visit.page.locator(".score")).to_have_count(0)  # there was nothing to compare with
     upscaled.get_by_label("Yes").uncheck()
     visit.shows(visit.expected("images", filter="{}"))
@@ -78,9 +78,9 @@ def test_text_that_is_different_everywhere_is_asked_by_its_beginning(visit: Visi
     panel = visit.filters()
     source = panel.locator("details", has_text="Source")
     source.locator("summary").click()
-    source.get_by_label("Begins with").fill("1")
-    source.get_by_label("Begins with").press("Enter")
-    expect(visit.status).to_contain_text("11 pictures")
+    source.get_by_label("Starts with").fill("1")
+    source.get_by_label("Starts with").press("Enter")
+    expect(visit.status).to_contain_text("11 images")
     assert filtered(visit) == {"source": {"prefix": "1"}}
 
 
@@ -90,22 +90,22 @@ def test_more_values_are_shown_when_asked_for(emoji: Visit) -> None:
     group.get_by_role("button", name="3 more").click()
     expect(group.locator(".choice:visible")).to_have_count(9)
     group.get_by_label("flags").check()
-    expect(emoji.status).to_contain_text("pictures")
+    expect(emoji.status).to_contain_text("images")
     emoji.shows(emoji.expected("images", filter='{"group": "flags"}'))
 
 
 def test_options_of_results(visit: Visit) -> None:
     visit.search("several foxes")
     panel = visit.filters()
-    panel.get_by_label("One picture per prompt").check()
+    panel.get_by_label("One image per prompt").check()
     visit.shows(visit.expected("images", q="several foxes", group_by="prompt"))
-    expect(visit.page.locator(".badge", has_text="+5 of this prompt")).to_be_attached()
-    panel.get_by_label("Score at least").fill("0.5")
-    panel.get_by_label("Score at least").press("Enter")
+    expect(visit.page.locator(".badge", has_text="+5 from this prompt")).to_be_attached()
+    panel.get_by_label("Minimum score").fill("0.5")
+    panel.get_by_label("Minimum score").press("Enter")
     visit.page.wait_for_function("() => location.search.includes('min_score')")
     visit.settled()
-    panel.get_by_label("Fold near-duplicates").check()
-    panel.get_by_label("Prefer variety").check()
+    panel.get_by_label("Hide near-duplicates").check()
+    panel.get_by_label("More variety").check()
     visit.page.wait_for_function("() => location.search.includes('diversity')")
     visit.settled()
     assert visit.parameters() == {
@@ -119,7 +119,7 @@ def test_options_of_results(visit: Visit) -> None:
 def test_conditions_that_the_panel_does_not_know_are_kept(visit: Visit) -> None:
     condition = {"or": [{"seed": 3}, {"seed": 5}]}
     visit.open(f"/?filter={json.dumps(condition)}")
-    expect(visit.status).to_contain_text("2 pictures")
+    expect(visit.status).to_contain_text("2 images")
     visit.filters().get_by_label("ddim").check()
     visit.settled()
     visit.page.wait_for_function("() => location.search.includes('ddim')")
@@ -128,34 +128,34 @@ def test_conditions_that_the_panel_does_not_know_are_kept(visit: Visit) -> None:
 
 def test_order_by_time(visit: Visit) -> None:
     visit.search("red fox")
-    visit.page.get_by_label("Order").select_option("Newest first")
+    visit.page.get_by_label("Sort order").select_option("Newest first")
     visit.shows(visit.expected("images", q="red fox", sort="-created"))
-    visit.page.get_by_label("Order").select_option("Oldest first")
+    visit.page.get_by_label("Sort order").select_option("Oldest first")
     visit.shows(visit.expected("images", q="red fox", sort="created"))
     visit.box.fill("")  # an order is a question by itself
-    expect(visit.status).to_have_text(re.compile(r"pictures · \d+ ms$"))
+    expect(visit.status).to_have_text(re.compile(r"images · \d+ ms$"))
     visit.shows(visit.expected("images", sort="created"))
-    visit.page.get_by_label("Order").select_option("Best match")
-    expect(visit.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    visit.page.get_by_label("Sort order").select_option("Best match")
+    expect(visit.page.get_by_role("heading", name="Find images")).to_be_visible()
 
 
 def test_by_meaning_by_keyword_or_both(visit: Visit) -> None:
     visit.search("several foxes")
-    mode = visit.page.get_by_label("How words are understood")
+    mode = visit.page.get_by_label("Search mode")
     mode.select_option("By keyword")
-    expect(visit.status).to_contain_text("6 pictures")
+    expect(visit.status).to_contain_text("6 images")
     assert set(visit.shown()) == {"several foxes"}
     mode.select_option("By both")
     visit.shows(visit.expected("images", q="several foxes", mode="hybrid"))
     mode.select_option("By keyword")
     visit.box.fill("unheard-of")
-    expect(visit.notice).to_contain_text("No prompt has all of these words.")
+    expect(visit.notice).to_contain_text("No prompt contains all of these words.")
     visit.page.get_by_role("button", name="Search by meaning").click()
     visit.shows(visit.expected("images", q="unheard-of"))
 
 
 def test_nothing_found_because_of_filters(visit: Visit) -> None:
     visit.open('/?q=fox&filter={"steps":{"gte":1000}}')
-    expect(visit.notice).to_contain_text("Nothing meets all of these conditions.")
+    expect(visit.notice).to_contain_text("Nothing matches all filters.")
     visit.page.get_by_role("button", name="Search without filters").click()
     visit.shows(visit.expected("images", q="fox"))

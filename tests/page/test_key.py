@@ -28,7 +28,7 @@ def test_a_key_is_asked_for_once_and_then_pictures_load(browser: Browser, locked
         visit.provoked = "status of 401"
         page = visit.page
         page.goto(f"{locked.url}/?q=a+fox+in+3+colours")
-        expect(visit.notice).to_contain_text("asks for an API key")
+        expect(visit.notice).to_contain_text("API key required")
         field = page.get_by_label("API key")
         expect(field).to_be_focused()
         field.fill("not-the-key-0123456789")

@@ -40,11 +40,11 @@ def test_a_picture_and_words_together_and_back_again(visit: Visit) -> None:
     expect(visit.box).to_have_value("")
     visit.page.go_back()
     expect(visit.page.locator("#chips")).to_be_hidden()
-    expect(visit.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    expect(visit.page.get_by_role("heading", name="Find images")).to_be_visible()
     visit.page.go_forward()
     visit.shows(alone)
     visit.page.get_by_role("button", name="Remove: seven.png").click()
-    expect(visit.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    expect(visit.page.get_by_role("heading", name="Find images")).to_be_visible()
     expect(visit.box).to_be_focused()
 
 
@@ -56,7 +56,7 @@ def test_pasted_and_chosen_pictures(visit: Visit) -> None:
     )
     visit.shows(answer(visit, 8))
     chosen = FilePayload(name="nine.png", mimeType="image/png", buffer=gallery.drawn(9))
-    visit.page.get_by_label("Search with a picture").set_input_files(chosen)
+    visit.page.get_by_label("Search by image").set_input_files(chosen)
     visit.shows(answer(visit, 9))
     visit.kind("Prompts")
     expect(visit.rows.first).to_be_visible()
@@ -65,7 +65,7 @@ def test_pasted_and_chosen_pictures(visit: Visit) -> None:
 
 def test_more_results_of_a_picture(visit: Visit) -> None:
     visit.drop(gallery.drawn(7))
-    visit.scroll_until("^90 pictures")
+    visit.scroll_until("^90 images")
 
 
 def test_a_reload_says_that_the_picture_is_gone(visit: Visit) -> None:

@@ -49,14 +49,14 @@ def seen_to_the_end(visit: Visit, ends: str, leap: int = 1) -> tuple[list[str], 
 def test_everything_comes_once_and_in_order(visit: Visit, kind: str) -> None:
     visit.open(f"/?q=red+fox&kind={kind}")
     results = visit.service.get(f"/search/{kind}", q="red fox", limit=200).json()["results"]
-    noun = "pictures" if kind == "images" else "prompts"
+    noun = "images" if kind == "images" else "prompts"
     places, _ = seen_to_the_end(visit, f"^{len(results)} {noun}")
     assert places == [f"{kind}/{one['id']}" for one in results]
 
 
 def test_thousands_stay_few_in_the_page(emoji: Visit) -> None:
     emoji.search("face")
-    places, most = seen_to_the_end(emoji, "^5,160 pictures", leap=6)
+    places, most = seen_to_the_end(emoji, "^5,160 images", leap=6)
     assert len(places) > 1000  # a leap passes some without drawing them
     assert len(places) == len(set(places))
     assert most < 150
@@ -67,12 +67,12 @@ def test_thousands_stay_few_in_the_page(emoji: Visit) -> None:
 
 def test_where_a_search_ends_is_no_total(emoji: Visit) -> None:
     emoji.open("/?q=castle&sort=-image_count")
-    assert re.match(r"The best 1,000 pictures · \d+ ms$", emoji.scroll_until("^The best"))
+    assert re.match(r"The best 1,000 images · \d+ ms$", emoji.scroll_until("^The best"))
     emoji.open("/?q=castle&deduplicate=true")
-    assert re.match(r"\d{3} of the best 1,000 pictures, best first", emoji.scroll_until("of the best"))
+    assert re.match(r"\d{3} of the best 1,000 images, best first", emoji.scroll_until("of the best"))
     emoji.open('/?q=castle&sort=-image_count&deduplicate=true&filter={"group":"flags"}')
     found = emoji.scroll_until("^[0-9]")
-    assert re.match(r"\d+ pictures · ", found), "all that there are: the search did not end before"
+    assert re.match(r"\d+ images · ", found), "all that there are: the search did not end before"
 
 
 def test_ten_thousand_are_no_total(browser: Browser, encoders: Encoders, tmp_path: Path) -> None:

@@ -15,20 +15,20 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_first_visit_offers_examples_that_are_queries(emoji: Visit) -> None:
-    expect(emoji.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    expect(emoji.page.get_by_role("heading", name="Find images")).to_be_visible()
     examples = emoji.page.locator("#examples button")
     expect(examples).to_have_count(6)
     expect(examples.first.locator("img").first).to_have_js_property("complete", True)
     examples.filter(has_text="happy dog").click()
     emoji.shows(emoji.expected("images", q="happy dog"))
     expect(emoji.box).to_have_value("happy dog")
-    expect(emoji.page.get_by_role("heading", name="Find pictures")).to_be_hidden()
+    expect(emoji.page.get_by_role("heading", name="Find images")).to_be_hidden()
 
 
 def test_other_collections_offer_what_is_made_most(visit: Visit) -> None:
     examples = visit.page.locator("#examples button")
     expect(examples.first).to_have_text("several foxes")
-    visit.page.get_by_role("button", name="Browse 90 pictures").click()
+    visit.page.get_by_role("button", name="Browse 90 images").click()
     visit.settled()
     assert visit.parameters() == {"filter": "{}"}
     visit.shows(visit.expected("images", filter="{}"))
@@ -38,7 +38,7 @@ def test_typing_shows_results_without_enter(visit: Visit) -> None:
     visit.box.press_sequentially("red fox", delay=20)
     expect(visit.page).to_have_title("red fox · prompt-search")
     visit.shows(visit.expected("images", q="red fox"))
-    expect(visit.status).to_have_text(re.compile(r"^90 pictures, best first · \d+ ms$|^The first \d+ pictures, "))
+    expect(visit.status).to_have_text(re.compile(r"^90 images, best first · \d+ ms$|^The first \d+ images, "))
 
 
 def test_what_is_typed_is_one_step_of_history(visit: Visit) -> None:
@@ -46,7 +46,7 @@ def test_what_is_typed_is_one_step_of_history(visit: Visit) -> None:
         visit.box.press_sequentially(text)
         expect(visit.page).to_have_title(re.compile(f"{text.strip()} · "))
     visit.page.go_back()
-    expect(visit.page.get_by_role("heading", name="Find pictures")).to_be_visible()
+    expect(visit.page.get_by_role("heading", name="Find images")).to_be_visible()
     expect(visit.box).to_have_value("")
 
 
@@ -102,9 +102,9 @@ def test_what_was_found_stays_until_there_is_something_else(visit: Visit) -> Non
 
 def test_words_to_leave_out(visit: Visit) -> None:
     visit.search("red fox")
-    button = visit.page.get_by_role("button", name="Leave words out")
+    button = visit.page.get_by_role("button", name="Exclude words")
     button.click()
-    field = visit.page.get_by_role("searchbox", name="Without")
+    field = visit.page.get_by_role("searchbox", name="Exclude")
     expect(field).to_be_focused()
     field.press_sequentially("blue")
     expect(visit.page).to_have_url(re.compile("negative=blue"))

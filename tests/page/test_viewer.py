@@ -118,7 +118,7 @@ def test_arrow_keys_go_through_the_results_and_escape_closes(opened: Visit) -> N
 
 def test_at_either_end_there_is_nothing_to_go_on_to(opened: Visit) -> None:
     ids = [one["id"] for one in opened.service.get("/search/images", q=QUERY, mode="keyword").json()["results"]]
-    before, after = opened.page.locator("#viewer-before"), opened.page.locator("#viewer-after")
+    before, after = opened.page.locator("#viewer-previous"), opened.page.locator("#viewer-next")
     expect(before).to_be_disabled()
     after.focus()
     for id in ids[1:]:
@@ -154,7 +154,7 @@ def test_more_like_this(opened: Visit) -> None:
     expect(opened.viewer).to_be_hidden()
     opened.shows(opened.expected("images", terms=f'[{{"id": "{id}"}}]'))
     assert opened.chips() == [f"Like “{QUERY}”"]
-    opened.page.get_by_label("How words are understood").select_option("By meaning")
+    opened.page.get_by_label("Search mode").select_option("By meaning")
     opened.search("blue")  # together with it
     opened.shows(opened.expected("images", q="blue", terms=f'[{{"id": "{id}"}}]'))
     opened.kind("Prompts")  # like this picture
@@ -171,10 +171,10 @@ def test_same_prompt(opened: Visit) -> None:
     opened.page.get_by_role("button", name="Same prompt").click()
     expect(opened.tiles).to_have_count(gallery.SHARED)
     assert set(opened.shown()) == {QUERY}
-    assert opened.chips() == [f"Pictures of “{QUERY}”"]
+    assert opened.chips() == [f"Images of “{QUERY}”"]
     opened.page.reload()
     expect(opened.tiles).to_have_count(gallery.SHARED)
-    expect(opened.page.locator("#chips")).to_contain_text(f"Pictures of “{QUERY}”")
+    expect(opened.page.locator("#chips")).to_contain_text(f"Images of “{QUERY}”")
 
 
 def test_use_as_query(opened: Visit) -> None:
@@ -204,7 +204,7 @@ def test_a_prompt_with_its_pictures(visit: Visit) -> None:
     expect(visit.viewer.get_by_role("heading", name="Prompt")).to_be_visible()
     expect(visit.viewer.locator(".sheet img")).to_have_count(gallery.SHARED)  # more than the list shows
     visit.viewer.locator(".sheet a").nth(1).click()
-    expect(visit.viewer.get_by_role("heading", name="Picture")).to_be_visible()
+    expect(visit.viewer.get_by_role("heading", name="Image")).to_be_visible()
     visit.page.keyboard.press("ArrowRight")
     assert visit.parameters()["item"].startswith("images/")
     visit.page.keyboard.press("Escape")

@@ -58,7 +58,7 @@ def test_prompts_have_their_pictures_beside_them(visit: Visit) -> None:
     visit.shows(visit.expected("prompts", q="several foxes"))
     assert visit.parameters()["kind"] == "prompts"
     row = visit.rows.filter(has_text=re.compile("^several foxes"))
-    expect(row).to_contain_text("6 pictures")
+    expect(row).to_contain_text("6 images")
     expect(row.locator("img")).to_have_count(4)
     expect(row.locator("img").first).not_to_have_js_property("naturalWidth", 0)
     row.get_by_role("button", name="Use as query").click()
@@ -95,9 +95,9 @@ def test_pictures_without_prompts(visit: Visit) -> None:
     expect(visit.tiles).to_have_count(12)
     expect(visit.page.locator("#kinds")).to_be_hidden()
     expect(visit.page.locator(".caption").first).to_be_hidden()
-    expect(visit.tiles.first.locator("img")).to_have_attribute("alt", "Picture without a prompt")
+    expect(visit.tiles.first.locator("img")).to_have_attribute("alt", "Image without a prompt")
     visit.tiles.first.locator("a").click()
-    expect(visit.viewer).to_contain_text("This picture has no prompt.")
+    expect(visit.viewer).to_contain_text("This image has no prompt.")
     expect(visit.viewer.get_by_role("button", name="Copy prompt")).to_have_count(0)
 
 

@@ -30,7 +30,7 @@ class Visit:
 
     @property
     def box(self) -> Locator:
-        return self.page.get_by_role("searchbox", name="What the picture")
+        return self.page.get_by_role("searchbox", name="Search images and prompts")
 
     @property
     def tiles(self) -> Locator:
@@ -148,9 +148,9 @@ class Visit:
     def drop(self, content: bytes, name: str = "picture.png", type: str = "image/png") -> None:
         carried = self.carried(content, name, type)
         self.page.dispatch_event("body", "dragover", {"dataTransfer": carried})
-        expect(self.page.get_by_text("Drop the picture")).to_be_visible()
+        expect(self.page.get_by_text("Drop the image")).to_be_visible()
         self.page.dispatch_event("body", "drop", {"dataTransfer": carried})
-        expect(self.page.get_by_text("Drop the picture")).to_be_hidden()
+        expect(self.page.get_by_text("Drop the image")).to_be_hidden()
         expect(self.page.locator("#chips")).to_contain_text(name[:60])
         self.settled()
 

@@ -20,9 +20,9 @@ from PIL import Image
 from promptsearch.encoding.bundle import FILES, Bundle
 from tests.support.drawing import picture
 
-COMMITTED = Path(__file__).parent / "data" / "models" / "tiny"
-REFERENCE = Path(__file__).parent / "data" / "clip.json"
-VOCABULARY = Path(__file__).parents[1] / "models" / "emoji" / FILES.tokenizer
+COMMITTED = Path(__file__).parents[1] / "data" / "models" / "tiny"
+REFERENCE = Path(__file__).parents[1] / "data" / "clip.json"
+VOCABULARY = Path(__file__).parents[2] / "models" / "emoji" / FILES.tokenizer
 TOKENS, WIDTH = 49408, 64
 SIZES = ((64, 64), (300, 200), (37, 411))  # of the pictures that PyTorch has encoded
 

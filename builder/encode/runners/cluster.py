@@ -12,6 +12,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 _ATTEMPTS = 4  # at a task before a build fails: what Spark allows by itself but for `local[N]`, where it allows one
-_PACKAGES = ("builder", "promptsearch")
+_PACKAGES = (__name__.partition(".")[0], "promptsearch")  # the builder has another name where it is installed
 
 
 @dataclass(frozen=True)
@@ -90,12 +91,12 @@ def _start(name: str, master: str | None, settings: Mapping[str, str]) -> SparkC
 
 
 def _pack_code(path: Path) -> None:
-    """So that workers run what the driver runs, wherever it was installed."""
-    root = Path(__file__).parents[3]
+    """Write the code of this program as a zip file, so that workers run what the driver runs."""
     with zipfile.ZipFile(path, "w") as archive:
         for package in _PACKAGES:
-            for file in sorted((root / package).rglob("*.py")):
-                archive.write(file, file.relative_to(root))
+            folder = Path(import_module(package).__path__[0])
+            for file in sorted(folder.rglob("*.py")):
+                archive.write(file, package / file.relative_to(folder))
 
 
 def said(error: BaseException) -> str:

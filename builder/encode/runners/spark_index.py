@@ -7,9 +7,6 @@ the vectors, and training, which takes a sample of them, is done before, on the 
 
 from __future__ import annotations
 
-from promptsearch.system.faiss_blas import faiss  # before autofaiss, which loads it, too
-
-# isort: split
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -18,11 +15,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from autofaiss.indices.distributed import add_embeddings_to_index_distributed
 
 from promptsearch.errors import BuildError
-from promptsearch.system.float16 import singles
+from promptsearch.system.faiss_blas import faiss
+from promptsearch.system.float16 import to_float32
 
+from ...indexing.autofaiss import add_embeddings_to_index_distributed
 from ...indexing.index_file import BLOCK, Vectors
 from .cluster import Cluster, said
 from .shards import Shards
@@ -89,7 +87,7 @@ class SharedBlocks:
                 last = min(first + rows, count if end is None else end)
                 file.seek(offset + 2 * dim * first)
                 halves = np.frombuffer(file.read(2 * dim * (last - first)), "<f2").reshape(-1, dim)
-                yield singles(halves), pd.DataFrame({"i": np.arange(first, last)})
+                yield to_float32(halves), pd.DataFrame({"i": np.arange(first, last)})
 
     @cached_property
     def _header(self) -> tuple[int, int, int]:

@@ -82,6 +82,6 @@ async def batch(batch: schemas.Batch, service: SearchServiceState, request: Requ
 
 async def _search_or_problem(body: schemas.BatchQuery, service: SearchServiceState, request: Request) -> bytes:
     try:
-        return await service.search(request, body.target, to_query(body).asked())
+        return await service.search(request, body.target, to_query(body).require_terms())
     except PromptSearchError as error:
         return to_json(problem_of(error))

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +12,7 @@ from builder.export.checkpoint import Checkpoint, StateDict
 from builder.export.fidelity import Reference
 from promptsearch.encoding.encoders import Encoders, unit
 from promptsearch.errors import ExportError
+from tests.support.workspace import ROOT
 
 NAMES = {f"{kind}_{what}" for kind in ("text", "image") for what in ("cosine_min", "cosine_mean", "top10_overlap")}
 
@@ -70,10 +71,13 @@ def test_the_collection_is_of_different_prompts_with_their_pictures() -> None:
     assert len({picture.tobytes() for picture in shown}) == fidelity.COLLECTION
 
 
-def test_without_its_pictures_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fidelity, "_EMOJI", tmp_path)
-    with pytest.raises(ExportError, match="export from a checkout"):
-        fidelity.collection()
+def test_the_collection_is_a_sample_of_the_demo() -> None:
+    demo, sample = ROOT / "builder" / "demo" / "emoji", ROOT / "builder" / "export" / "reference"
+    with (demo / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        images = {row["prompt"]: demo / row["image"] for row in csv.DictReader(file)}
+    with (sample / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            assert (sample / row["image"]).read_bytes() == images[row["prompt"]].read_bytes()
 
 
 def test_the_pictures_are_the_same_each_time_and_differ() -> None:

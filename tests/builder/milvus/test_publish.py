@@ -23,6 +23,7 @@ from builder.versions.versions import delete_version, versions
 from promptsearch.engines.milvus.connection import Connection
 from promptsearch.errors import BuildError, CollectionError, NotReady
 from promptsearch.search.collection import Collection
+from promptsearch.storage.hidden import Takedown
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import Manifest, current_version
 from tests.support.vectors import Vectors, build, nearest, random_vectors, stage
@@ -72,7 +73,7 @@ def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> No
     assert published.version > before.version
     assert (published.counts, published.model) == (before.counts, before.model)
     assert current_version(collection).name == published.version
-    assert set(published.files) == {"fields.json", "thumbnails.sqlite", "quarantine.csv"}
+    assert set(published.files) == {"fields.json", "pictures.digest.npy", "thumbnails.sqlite", "quarantine.csv"}
     for info in (published.images, published.prompts):
         assert info is not None
         assert info.recall_at_10 == {"images": 1.0, "texts": 1.0}
@@ -149,7 +150,13 @@ def test_what_is_taken_down_is_checked_and_gone(collection: Path) -> None:
     id = item_id("image", "3.png")
     with pytest.raises(BuildError, match="no image or prompt of c: nowhere"):
         hide(collection, [id, "nowhere"])
-    assert hide(collection, [id]) == [id]
+    assert [item.id for item in hide(collection, [id])] == [id]
+    opened = Collection.open(collection)
+    assert opened.items.images([3, 4]).keys() == {4}
+    digest = opened.pictures.digests([id])[id]
+    opened.close()
+    # The picture under another id, as after its file was renamed.
+    (collection / "hidden").write_text(f"{Takedown(item_id('image', 'before.png'), digest)}\n")
     opened = Collection.open(collection)
     assert opened.items.images([3, 4]).keys() == {4}
     opened.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -171,7 +170,7 @@ def test_overload_is_answered_in_time_or_turned_away(flags: list[str], tmp_path:
 def test_a_signal_under_load_loses_no_answer(flags: list[str], tmp_path: Path) -> None:
     with serving(tmp_path, flags) as service:
         with under_load(f"{service.url}/search/images", 8, lambda number: {"q": f"text {number}"}) as load:
-            time.sleep(1)
+            wait_for(lambda: len(load.statuses) >= 80, "answer every client")
             service.process.send_signal(signal.SIGTERM)
             assert service.process.wait(START) == 0
             wait_for(lambda: load.refused == 8, "turn every client away")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -24,14 +23,6 @@ CLIENTS = 300
 
 def full(_: Work, __: int) -> None:
     raise Overloaded("no room", 3)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The one time that there is, to be set."""
-    now = [100.0]
-    monkeypatch.setattr("service.access.shedding.time", SimpleNamespace(monotonic=lambda: now[0]))
-    return now
 
 
 @pytest.mark.parametrize(
@@ -65,9 +56,11 @@ def test_work_alone_is_refused_and_what_a_browser_could_read(
     asyncio.run(ask())
 
 
-def test_a_loop_that_was_behind_refuses_for_a_while_without_finding_out(clock: list[float]) -> None:
+def test_a_loop_that_was_behind_refuses_for_a_while_without_finding_out() -> None:
+    clock = [100.0]
+
     async def ask() -> None:
-        shedding = Shedding(full, Metrics())
+        shedding = Shedding(full, Metrics(), lambda: clock[0])
         for _ in range(4):
             shedding.pass_on()
         assert shedding.refusal(SEARCH, []) is not None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import io
 import struct
-import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.support.drawing import as_bytes, picture
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 GOOD = {format: as_bytes(picture(3, 80, 60), format) for format in FORMATS}
 MEMORY = 600 * 2**20  # bytes above the start: a picture of the largest allowed size is 150 MB as RGB, and is resized
-SECONDS = 30.0  # for one upload, on a busy machine
+DEADLINE = 30  # seconds for one upload, on a busy machine; what takes longer is answered 503
 
 
 def png(width: int, height: int, data: bytes, *, before: bytes = b"") -> bytes:
@@ -103,7 +102,7 @@ EITHER = {
 @pytest.fixture(scope="module")
 def target(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service of its own, so that its memory tells of these uploads alone."""
-    flags = ("--indices", str(indices), "--models", str(models))
+    flags = ("--indices", str(indices), "--models", str(models), "--deadline", str(DEADLINE))
     with serving(tmp_path_factory.mktemp("hostile"), flags) as service:
         check_answer(upload(service, GOOD["PNG"]), "images")
         before = peak_memory(service)
@@ -127,18 +126,14 @@ def check_either(response: httpx.Response) -> None:
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_is_no_picture_is_refused(target: Service, what: str) -> None:
-    started = time.monotonic()
     response = upload(target, REFUSED[what])
-    assert time.monotonic() - started < SECONDS
     assert response.status_code in (413, 415), response.text
     assert check_problem(response, response.status_code, response.json()["type"].rpartition(":")[2])
 
 
 @pytest.mark.parametrize("what", EITHER)
 def test_what_is_a_picture_and_more_is_no_trouble(target: Service, what: str) -> None:
-    started = time.monotonic()
     check_either(upload(target, EITHER[what]))
-    assert time.monotonic() - started < SECONDS
 
 
 @pytest.mark.parametrize("name", ["../../etc/passwd", "a\0.png", "x" * 5000, "'; DROP TABLE images; --", ""])
@@ -163,10 +158,8 @@ def test_a_good_picture_that_was_damaged_is_a_picture_or_refused(
         content[at] = byte
     end = data.draw(st.just(len(content)) | st.integers(1, len(content)))
     more = data.draw(st.binary(max_size=50))
-    started = time.monotonic()
     files = {"image": ("a", bytes(content[:end]) + more)}
     check_either(client.post(f"{target.url}/search/images", files=files, timeout=START))
-    assert time.monotonic() - started < SECONDS
 
 
 @pytest.mark.parametrize(

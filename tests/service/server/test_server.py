@@ -131,12 +131,12 @@ def test_a_signal_ends_it_once_what_is_in_flight_is_answered(
 
 
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_an_idle_service_at_once(flags: list[str], tmp_path: Path, by: signal.Signals) -> None:
+def test_a_signal_ends_an_idle_service_whose_clients_stay_connected(
+    flags: list[str], tmp_path: Path, by: signal.Signals
+) -> None:
     with serving(tmp_path, flags) as service, httpx.Client() as client:
-        client.get(f"{service.url}/healthz")  # and keeps its connection open
-        started = time.monotonic()
+        client.get(f"{service.url}/healthz")  # and keeps its connection open, longer than a service is waited for
         assert service.end(by) == 0
-        assert time.monotonic() - started < 10
         assert service.stderr.read_text(encoding="utf-8") == ""
 
 
