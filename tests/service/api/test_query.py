@@ -113,7 +113,7 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
         post(b'--x\r\nContent-Disposition: form-data; name="\xff"\r\n\r\n1\r\n--x--\r\n', FORM),
         "extra inputs are not permitted",
     ),
-    "picture in another field": (upload(PNG, "file"), "a file was sent as 'file': a picture belongs into .* `image`"),
+    "picture in another field": (upload(PNG, "file"), "a file was sent as 'file': send a picture in .* `image`"),
     "q as a file": (upload(b"x", "q"), "a file was sent as 'q'"),
     "image as text": (
         lambda url: httpx.post(url, data={"image": "@cat.png"}),
@@ -128,15 +128,15 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
         lambda url: httpx.post(url, params={"limit": 3}, files={"image": PNG}),
         "a POST takes its parameters from the body, not from the URL",
     ),
-    "no content type": (post(b"x", {}), "the content type '' is not known: send multipart/form-data"),
-    "text/plain": (post(b"x", {"Content-Type": "text/plain"}), "the content type 'text/plain' is not known"),
-    "bare picture": (post(PNG, {"Content-Type": "image/png"}), "the content type 'image/png' is not known"),
-    "JSON cut off": (post(b'{"q": "x', JSON), "the body is no JSON: "),
-    "JSON empty": (post(b"", JSON), "the body is no JSON: "),
-    "JSON in latin-1": (post('{"q": "é"}'.encode("latin-1"), JSON), "the body is no JSON: "),
+    "no content type": (post(b"x", {}), "content type '' is not supported: send multipart/form-data"),
+    "text/plain": (post(b"x", {"Content-Type": "text/plain"}), "content type 'text/plain' is not supported"),
+    "bare picture": (post(PNG, {"Content-Type": "image/png"}), "content type 'image/png' is not supported"),
+    "JSON cut off": (post(b'{"q": "x', JSON), "the body is not valid JSON: "),
+    "JSON empty": (post(b"", JSON), "the body is not valid JSON: "),
+    "JSON in latin-1": (post('{"q": "é"}'.encode("latin-1"), JSON), "the body is not valid JSON: "),
     "JSON deeply nested": (post(b"[" * 100_000, JSON), "the body is nested too deeply"),
     "JSON deeply nested and whole": (post(b"[" * 100_000 + b"]" * 100_000, JSON), "the body is nested too deeply"),
-    "JSON number of many digits": (post(b'{"limit": ' + b"9" * 5000 + b"}", JSON), "the body is no JSON: "),
+    "JSON number of many digits": (post(b'{"limit": ' + b"9" * 5000 + b"}", JSON), "the body is not valid JSON: "),
     "JSON list": (post_json(["x"]), 'the body must be a JSON object, such as {"q": "happy dog"}'),
     "JSON string": (post_json("x"), "the body must be a JSON object"),
     "JSON null": (post_json(None), "the body must be a JSON object"),
@@ -200,12 +200,12 @@ def test_malformed_form(url: str, what: str) -> None:
 def test_bad_base64(url: str, image: str) -> None:
     response = post_json({"image": image})(url)
     detail = check_problem(response, 400, "bad-query")
-    assert detail == "image is no base64; send a file as multipart/form-data instead"
+    assert detail == "image is not valid base64; send a file as multipart/form-data instead"
 
 
 @pytest.mark.parametrize("send", [get(q="x", collection="other"), post_json({"q": "x", "collection": "other"})])
 def test_unknown_collection(url: str, send: Send) -> None:
-    assert check_problem(send(url), 404, "unknown-collection") == "there is no collection 'other'; served: tiny"
+    assert check_problem(send(url), 404, "unknown-collection") == "there is no collection 'other'; there are: tiny"
 
 
 @pytest.mark.parametrize("what", CURSORS)
