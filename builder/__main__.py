@@ -93,6 +93,8 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("path", type=Path, metavar="PATH", help="the source's file or folder")
         command.add_argument("--images", type=Path, metavar="DIR", help="the pictures' folder, where it is another")
         command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
+        allow = "publish less than half of what the collection has now, too"
+        command.add_argument("--allow-removal", action="store_true", help=allow)
         command.add_argument("--engine", choices=engines.NAMES, default="onnx", help="what computes (default: onnx)")
         _add_runner(command)
         _add_collection(command)
@@ -309,7 +311,14 @@ def _embed(arguments: argparse.Namespace) -> None:
     bundle = Bundle.open(arguments.model)
     source = open_source(arguments.source, arguments.path, arguments.images)
     with _runner(arguments, bundle) as runner:
-        manifest = embed(source, runner, bundle, _collection(arguments), engine_name=arguments.engine)
+        manifest = embed(
+            source,
+            runner,
+            bundle,
+            _collection(arguments),
+            engine_name=arguments.engine,
+            allow_removal=arguments.allow_removal,
+        )
     print(f"embedded {counted(manifest)} in {seconds(manifest)}")
     if manifest.counts["quarantined"]:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")
@@ -386,11 +395,16 @@ def run_verify(arguments: argparse.Namespace) -> None:
 
 def run_hide(arguments: argparse.Namespace) -> None:
     new = hide(_collection(arguments), arguments.ids)
-    print(f"hidden in {arguments.collection}: {', '.join(new) or 'nothing that was not hidden before'}")
+    print(f"hidden in {arguments.collection}: {len(new) or 'nothing that was not hidden before'}")
+    for item in new:
+        print(f"  {item}")
 
 
 def run_unhide(arguments: argparse.Namespace) -> None:
-    print(f"shown again in {arguments.collection}: {', '.join(unhide(_collection(arguments), arguments.ids))}")
+    shown_again = unhide(_collection(arguments), arguments.ids)
+    print(f"shown again in {arguments.collection}: {len(shown_again)}")
+    for item in shown_again:
+        print(f"  {item}")
 
 
 def run_delete_version(arguments: argparse.Namespace) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from builder.encode.cache import digest_of
 from builder.indexing.index import index
 from builder.milvus.publish import publish_to_milvus
 from builder.sources import Item
@@ -62,10 +63,12 @@ def stage(
     without_vector: int = 0,
     describe: Describe = seeded,
     texts: Callable[[int], str] = "prompt {}".format,
+    content: Callable[[int], bytes] = b"content %d".__mod__,
 ) -> None:
     """A staged version: picture n is `n.png` of prompt n (of the last, where there are fewer prompts).
 
-    `describe` gives each picture's settings and what else its source said; `texts` each prompt's text.
+    `describe` gives each picture's settings and what else its source said; `texts` each prompt's text; `content` the
+    bytes of each picture's file.
     """
     given = images if images is not None else prompts
     assert given is not None
@@ -84,7 +87,7 @@ def stage(
                 extra=extra,
             )
             if images is not None and number < count:
-                staging.add(item, images[number], (8, 8), thumbnail)
+                staging.add(item, images[number], (8, 8), thumbnail, digest_of(content(number)))
             else:
                 staging.add(item, None)
         if prompts is not None:

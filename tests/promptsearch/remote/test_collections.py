@@ -16,7 +16,7 @@ from promptsearch.errors import BundleError, CollectionError, ModelMismatch, Unk
 from promptsearch.remote.collections import Mirror
 from promptsearch.remote.store import Store
 from promptsearch.search.collection import Collection
-from promptsearch.storage.hidden import read_hidden
+from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.manifest import Manifest, current_version
 from promptsearch.system.files import replace_text
 from tests.promptsearch.conftest import Gallery
@@ -190,7 +190,7 @@ def test_what_is_taken_down_comes_with_a_look(mirror: Mirror, store: ObjectStore
     folder = bring(mirror).parent.parent
     store.write("indices/c/hidden", b"one\n")
     seen = mirror.look()
-    assert read_hidden(folder) == {"one"}
+    assert read_hidden(folder) == {Takedown("one")}
     assert mirror.look() == seen
     store.write("indices/c/current", f"{FIRST}\n".encode())
     store.bucket.Object("indices/c/hidden").delete()
