@@ -73,7 +73,8 @@ class Collection:
         A takedown that is a text is an id.
         """
         collection = copy.copy(self)
-        collection._use(self._engine.hiding(self.pictures.hidden(hidden)))
+        ids = self.pictures.hidden(hidden)
+        collection._use(self._engine.with_hidden(self.items.find_hidden(ids)))
         return collection
 
     def _use(self, engine: Engine) -> None:
