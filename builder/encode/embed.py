@@ -22,6 +22,7 @@ from promptsearch.storage.manifest import Manifest, ModelReference
 
 from ..progress import Progress
 from ..sources import Item, Rejected, Source
+from ..sources.storable import storable
 from ..versions.removal import require_most_kept
 from ..versions.staging import Staging
 from ..versions.versions import version_name
@@ -95,7 +96,7 @@ def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache,
     """Store every item; returns how many have a picture that was decoded, now or before."""
     decoded = 0
     with Progress("items", source.count()) as progress:
-        for item, outcome in runner.pictures(source.items(), cache, tally):
+        for item, outcome in runner.pictures(map(storable, source.items()), cache, tally):
             decoded += _store(item, outcome, staging, cache)
             progress.add(1)
     return decoded
