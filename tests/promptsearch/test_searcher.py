@@ -85,7 +85,7 @@ def test_model_is_found_beside_the_indices_or_in_the_working_directory(
 
 
 def test_missing_collection_or_model_is_an_error(pictures: Gallery, tmp_path: Path) -> None:
-    with pytest.raises(UnknownCollection, match="no published collection"):
+    with pytest.raises(UnknownCollection, match="not a published collection"):
         promptsearch.open(tmp_path, models=pictures.models)
     broken = tmp_path / "models" / "tiny"
     broken.mkdir(parents=True)
