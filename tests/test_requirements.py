@@ -32,7 +32,7 @@ def test_every_package_has_a_hash_and_none_an_address(path: Path) -> None:
 @pytest.mark.parametrize("name", ["client", "dev", "download"])
 def test_a_locked_set_has_wheels(name: str, python: str, tmp_path: Path) -> None:
     """`dev` has all that the sets of services, builders and tests have."""
-    command = [UV, "pip", "compile", "--quiet", "--no-deps", "--only-binary", ":all:", *SOURCE_ONLY]
+    command: list[str | Path] = [UV, "pip", "compile", "--quiet", "--no-deps", "--only-binary", ":all:", *SOURCE_ONLY]
     locked = ROOT / "requirements" / f"{name}.txt"
     done = subprocess.run(
         [*command, "--python-version", python, locked, "-o", tmp_path / "resolved.txt"],
