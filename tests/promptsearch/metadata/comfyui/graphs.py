@@ -20,7 +20,7 @@ SAVE = ("SaveImage", {"images": ["decode", 0], "filename_prefix": "x"})
 
 def graph(**nodes: tuple[str, Mapping[str, Any]]) -> Graph:
     """A graph of one sampler with these nodes more, or instead."""
-    usual = {
+    usual: dict[str, tuple[str, Mapping[str, Any]]] = {
         "loader": LOADER, "positive": POSITIVE, "negative": NEGATIVE, "latent": LATENT, "sampler": SAMPLER,
         "decode": DECODE, "save": SAVE,
     }  # fmt: skip

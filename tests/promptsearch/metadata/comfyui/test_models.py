@@ -84,7 +84,7 @@ def test_loras_are_in_the_order_in_which_they_are_applied() -> None:
         "first": ("LoraLoader", {"lora_name": "a", "strength_model": 1.0, "model": ["loader", 0]}),
         "patch": ("LoraLoader", {"lora_name": "b", "strength_model": 0.5, "model": ["first", 0]}),
     }  # fmt: skip
-    assert cells(sampler=THROUGH, **chain)["lora"] == ["a", "b"]  # type: ignore[arg-type]
+    assert cells(sampler=THROUGH, **chain)["lora"] == ["a", "b"]
 
 
 def test_a_vae_of_its_own_and_clip_skip() -> None:

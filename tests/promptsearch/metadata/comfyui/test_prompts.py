@@ -54,7 +54,7 @@ def test_it_is_the_input_that_counts_and_not_the_order_of_nodes() -> None:
     ],
 )
 def test_a_text_comes_through_any_node(node: tuple[str, dict[str, Any]]) -> None:
-    more = {
+    more: dict[str, tuple[str, dict[str, Any]]] = {
         "more": ("Text Multiline", {"text": "a paper crane"}), "a": ("Text Multiline", {"text": "a paper"}),
         "crane": ("PrimitiveString", {"value": "crane"}),
         "no": ("PrimitiveBoolean", {"value": False}), "two": ("PrimitiveInt", {"value": 2}),
@@ -150,7 +150,7 @@ def test_pipes_and_loaders_with_texts() -> None:
     basic = ("ToBasicPipe", {"model": ["loader", 0], "positive": ["positive", 0], "negative": ["negative", 0]})
     impact = ("ImpactKSamplerBasicPipe", {"basic_pipe": ["pipe", 0], "seed": 5, "steps": 9})
     assert prompts(graph(pipe=basic, sampler=impact)) == ("a paper crane", "watermark")
-    wan = {
+    wan: dict[str, tuple[str, dict[str, Any]]] = {
         "text": ("WanVideoTextEncode", {"positive_prompt": "a paper crane", "negative_prompt": "watermark"}),
         "sampler": ("WanVideoSampler", {"text_embeds": ["text", 0], "steps": 20, "seed": 4, "cfg": 6.0}),
     }  # fmt: skip

@@ -107,7 +107,7 @@ def test_only_what_leads_to_the_saved_picture_counts() -> None:
         "decoded": ("VAEDecode", {"samples": ["other", 0]}),
         "shown": ("PreviewImage", {"images": ["decoded", 0]}),
     }
-    assert cells(graph(**other))["prompt"] == "a paper crane"  # type: ignore[arg-type]
+    assert cells(graph(**other))["prompt"] == "a paper crane"
     without_saver = graph(save=("PreviewImage", {"images": ["decode", 0]}))
     assert cells(without_saver)["prompt"] == "a paper crane"
     without_any = {id: node for id, node in graph().items() if id not in ("decode", "save")}
