@@ -1,18 +1,26 @@
 # prompt-search: the table of contents. `make help` prints it.
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-all setup-stores setup-milvus setup-download setup-client setup-peer setup-page demo test check format bench lock clean
+.PHONY: help setup setup-test setup-all setup-stores setup-milvus setup-download setup-client setup-peer setup-page \
+  demo test test-all test-rest check lint types format bench lock clean
 
 PORT ?= 8000
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-  $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null && { echo $$p; break; }; done)
+# The locked sets are tested under these; a later one may lack wheels.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+  $$p -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && { echo $$p; break; }; done)
 BIN := .venv/bin
 INSTALL = $(BIN)/uv pip install --quiet --no-deps --require-hashes --python $(BIN)/python
+RESULTS := work/test-results
+# One process a core, 8 at most. What is compiled is kept: the tests start hundreds of programs.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8
+# What `make test` leaves to `make test-all`: pyproject.toml says what each needs.
+MORE := torch or spark or milvus or download or containers or long
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: .venv/.service ## .venv with the service and the torch-free builder
-setup-all: .venv/.all ## .venv completed with torch and the tests' tools
+setup-test: .venv/.test ## .venv with the tests' tools and what they need but for PyTorch, Spark and Milvus (0.6 GB more)
+setup-all: .venv/.all ## .venv with everything: PyTorch, Spark, Milvus (6 GB more)
 setup-stores: .venv/.stores ## .venv with what object stores (s3://…) are reached with
 setup-milvus: .venv/.milvus ## .venv with Milvus's client, and Milvus Lite
 setup-download: .venv-download/.all ## .venv-download, what `python -m builder download` fetches pictures with
@@ -23,18 +31,29 @@ setup-peer: .venv-peer/.all ## .venv-peer, the service that `make bench` compare
 demo: indices/emoji/current ## build the emoji collection if it is not there, and serve it (PORT=8000)
 	@exec $(BIN)/python -m service --port $(PORT) --collection emoji --files emoji=builder/demo/emoji
 
-test: setup-all setup-download setup-client $(if $(shell command -v npm),setup-page) ## every test
-	$(BIN)/python -m pytest
+test: setup-test setup-client $(if $(shell command -v npm),setup-page) ## every room's tests, without PyTorch, Spark and Milvus
+	$(PYTEST) --junitxml=$(RESULTS)/test.xml -m "not ($(MORE))"
 
-check: setup-all setup-client setup-page ## lint, format, types, imports, fast tests
+test-all: test setup-all lint types test-rest ## every test and every check; .ci/run is this on a bare machine
+	@$(BIN)/python tools/sum_test_results.py $(RESULTS)/test.xml $(RESULTS)/rest.xml
+
+test-rest: setup-all setup-download setup-client $(if $(shell command -v npm),setup-page) ## what `make test` leaves out
+	$(PYTEST) --junitxml=$(RESULTS)/rest.xml --require-torch -m "$(MORE)"
+
+check: lint types ## lint, format, types, imports, the page's checks, fast tests
+	$(PYTEST) -m "not (slow or $(MORE))"
+
+lint: setup-test setup-page
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports
 	npm run --silent --prefix tools/page check
-	$(BIN)/python -m pytest -m "not slow"
 
-format: setup-all setup-page ## rewrite the code in the project's format
+# Without torch its classes are Any to mypy, which some of the strict rules forbid to be derived from and returned.
+types: setup-test
+	$(BIN)/mypy $$([ -e .venv/.all ] || echo --allow-subclassing-any --no-warn-return-any --no-warn-unused-ignores --allow-untyped-decorators)
+
+format: setup-test setup-page ## rewrite the code in the project's format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	npm run --silent --prefix tools/page format
@@ -52,7 +71,7 @@ images: image-cpu image-gpu ## the container images, with docker
 
 # What an image was made from, for whoever finds it somewhere.
 LABELS = $(addprefix --label org.opencontainers.image.,version=$(VERSION) revision=$(REVISION))
-VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' promptsearch/__init__.py)
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' promptsearch/version.py)
 REVISION = $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 
 image-cpu: ## … those without PyTorch: the service, and the small builder
@@ -62,32 +81,36 @@ image-cpu: ## … those without PyTorch: the service, and the small builder
 image-gpu: ## … the builder with PyTorch
 	docker build -f Dockerfile.gpu $(LABELS) -t prompt-search-builder:gpu .
 
-lock: .venv/.python ## resolve requirements/*.in into hash-locked requirements/*.txt
-	for set in dev export builder service spark milvus stores; do \
-	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	    --override requirements/overrides.txt $$([ $$set = dev ] || echo -c requirements/dev.txt) \
-	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
-	done
-	for set in demo client; do \
-	  $(BIN)/uv pip compile --quiet --universal --no-deps --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	    -o requirements/$$set.txt requirements/$$set.in || exit 1; \
-	done
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  -o requirements/download.txt requirements/download.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
-	  --override requirements/overrides.txt -o requirements/peer.txt requirements/peer.in
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+OVERRIDE = --override requirements/overrides.txt
+WITH_DEV = $(LOCK) $(OVERRIDE) -c requirements/dev.txt pyproject.toml --extra
 
-indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji/manifest.csv promptsearch/manifest.py
+lock: .venv/.python ## resolve pyproject.toml's extras and groups into hash-locked requirements/*.txt
+	$(LOCK) $(OVERRIDE) pyproject.toml --all-extras --group dev -o requirements/dev.txt
+	$(WITH_DEV) service -o requirements/service.txt
+	$(WITH_DEV) service --extra builder --group autofaiss -o requirements/builder.txt
+	$(WITH_DEV) service --extra builder --extra tracing --extra stores --group test -o requirements/test.txt
+	$(WITH_DEV) service --extra builder --extra export --group autofaiss -o requirements/export.txt
+	$(WITH_DEV) spark -o requirements/spark.txt
+	$(WITH_DEV) stores -o requirements/stores.txt
+	$(WITH_DEV) milvus --group milvus -o requirements/milvus.txt
+	$(LOCK) --no-deps --group demo -o requirements/demo.txt
+	$(LOCK) --no-deps --group client -o requirements/client.txt
+	$(LOCK) --group download -o requirements/download.txt
+	$(LOCK) $(OVERRIDE) --group peer -o requirements/peer.txt
+	$(LOCK) --group uv -o requirements/uv.txt
+
+indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji/manifest.csv promptsearch/storage/manifest.py
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections
-	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache indices/*/
+	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build indices/*/
 
 .venv/.python: requirements/uv.txt
-	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12 or 3.13 with venv; \
-	found $$(python3 --version 2>&1). Install one, or name it: make PYTHON=/path/to/python3.12 …" >&2; exit 1; }
-	@echo "creating .venv with $(PYTHON)"
-	@$(PYTHON) -m venv --clear .venv
+	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12, 3.13 or 3.14 with venv, found $$(python3 --version 2>&1). \
+	Install one, or let uv bring one: pip install uv; uv python install 3.14; make PYTHON=\"\$$(uv python find 3.14)\" ... \
+	Any other is named the same way: make PYTHON=/path/to/python3.12 ..." >&2; exit 1; }
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || { echo "creating .venv with $(PYTHON)"; $(PYTHON) -m venv --clear .venv; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
@@ -106,9 +129,14 @@ clean: ## remove what was built: .venv, caches, collections
 	@$(INSTALL) -r requirements/milvus.txt
 	@touch $@
 
-.venv/.all: .venv/.service requirements/dev.txt
-	@echo "installing torch and the tests' tools (hash-locked, about 6 GB)"
-	@$(INSTALL) -r requirements/dev.txt
+.venv/.test: .venv/.service requirements/test.txt
+	@echo "installing the tests' tools (hash-locked, 0.6 GB)"
+	@$(INSTALL) --compile-bytecode -r requirements/test.txt
+	@touch $@
+
+.venv/.all: .venv/.test requirements/dev.txt
+	@echo "installing PyTorch, Spark and Milvus (hash-locked, about 6 GB)"
+	@$(INSTALL) --compile-bytecode -r requirements/dev.txt
 	@touch $@
 
 .venv-download/.all: .venv/.python requirements/download.txt

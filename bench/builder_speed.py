@@ -36,22 +36,22 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
-from builder.cache import Cache, CachedPicture, digest_of
-from builder.checkpoint import Checkpoint
-from builder.decoding import Decoded
-from builder.export import export
+from bench.support.checkpoints import VIT_B_32, random_state, save
+from builder.encode.cache import Cache, CachedPicture, digest_of
+from builder.encode.decoding import Decoded
+from builder.export.checkpoint import Checkpoint
+from builder.export.export import export
 from builder.sources import Item
 from builder.sources.picture import FilePicture
-from builder.staging import Staging
-from promptsearch.bundle import Bundle
-from promptsearch.cores import cores
-from promptsearch.encoders import IMAGE_BATCH, Encoders
-from promptsearch.manifest import Manifest
+from builder.versions.staging import Staging
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
+from promptsearch.encoding.image_io import open_picture
+from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.metadata import read_generation
-from promptsearch.picture import open_picture
-from promptsearch.preprocessing import Preprocessing
-from promptsearch.thumbnails import make_thumbnail
-from tests.checkpoints import VIT_B_32, random_state, save
+from promptsearch.storage.manifest import Manifest
+from promptsearch.storage.thumbnails import make_thumbnail
+from promptsearch.system.cpus import available_cores
 
 DEMO = Path("builder/demo/emoji")
 RESULTS = Path("bench/results")
@@ -337,8 +337,9 @@ def speed_page(found: dict[str, Speed], load: float) -> str:
         (
             "# The builder's speed",
             "",
-            f"Made by `python -m bench.builder_speed speed` on {cores()} cores, in one run. When it began, other work "
-            f"kept the machine at a load of {load:.1f}: where that is not near 0, the CPU time is the better measure.",
+            f"Made by `python -m bench.builder_speed speed` on {available_cores()} cores, in one run. When it began, "
+            f"other work kept the machine at a load of {load:.1f}: where that is not near 0, the CPU "
+            "time is the better measure.",
             "",
             f"{PICTURES} files of {SIDE} x {SIDE} pixels, ViT-B/32 (random weights). Medians of {ROUNDS} builds, each "
             "between two measurements of the encoder.",
@@ -379,7 +380,7 @@ def memory_page(usage: Usage, manifest: Manifest) -> str:
         (
             "# The builder's memory",
             "",
-            f"Made by `python -m bench.builder_speed memory` on {cores()} cores, in one run.",
+            f"Made by `python -m bench.builder_speed memory` on {available_cores()} cores, in one run.",
             "",
             f"| a CSV of {counts['images']:,} generations of {counts['prompts']:,} prompts, the demo's model | |",
             "|---|---|",

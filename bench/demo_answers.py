@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from promptsearch.bundle import Bundle
-from promptsearch.collection import Collection
-from promptsearch.encoders import Encoders
-from promptsearch.picture import open_picture
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.encoding.image_io import open_picture
+from promptsearch.search.collection import Collection
 
 PICTURES = Path("builder/demo/emoji/images")
 TEXTS = (

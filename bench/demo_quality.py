@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from builder.demo.styles import HELD_OUT
-from promptsearch.bundle import Bundle
-from promptsearch.encoders import Encoders
-from promptsearch.picture import open_picture
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.encoding.image_io import open_picture
 
 PICTURES = Path("builder/demo/emoji")
 QUERIES = Path(__file__).parent / "demo_queries.json"

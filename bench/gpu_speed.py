@@ -25,16 +25,16 @@ import numpy as np
 import torch
 
 from bench.builder_speed import FORMATS, PICTURES, RESULTS, SIDE, embed, parts, write_csv, write_pictures
-from builder.checkpoint import Checkpoint
-from builder.engines import GPU_IMAGE_BATCH, GPU_TEXT_BATCH, TorchEngine
-from builder.export import write_fp32
-from builder.openai_clip import MEAN, STD
-from promptsearch.bundle import Bundle, ImageSpec
-from promptsearch.cores import cores
-from promptsearch.encoders import Encoders
-from promptsearch.picture import open_picture
-from promptsearch.preprocessing import Preprocessing
-from tests.checkpoints import VIT_B_32, VIT_L_14, random_state, save
+from bench.support.checkpoints import VIT_B_32, VIT_L_14, random_state, save
+from builder.encode.engines import GPU_IMAGE_BATCH, GPU_TEXT_BATCH, TorchEngine
+from builder.export.checkpoint import Checkpoint
+from builder.export.export import write_fp32
+from builder.export.openai_clip import MEAN, STD
+from promptsearch.encoding.bundle import Bundle, ImageSpec
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.encoding.image_io import open_picture
+from promptsearch.encoding.preprocessing import Preprocessing
+from promptsearch.system.cpus import available_cores
 
 MODELS = {"ViT-B/32": VIT_B_32, "ViT-L/14": VIT_L_14}
 DEVICE = "cuda"
@@ -136,7 +136,7 @@ def compare(bundle: Bundle, work: Path) -> dict[str, float]:
 
 
 def decoding_rate(folder: Path, bundle: Bundle) -> float:
-    command = [sys.executable, "-m", "bench.decoding", str(folder), str(bundle.folder)]
+    command = [sys.executable, "-m", "bench.support.decoding", str(folder), str(bundle.folder)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
@@ -151,8 +151,8 @@ def page(found: dict[str, Found], parts_of: dict[str, dict[str, float]]) -> str:
     lines = [
         "# The builder on a GPU",
         "",
-        f"Made by `python -m bench.gpu_speed` on one {torch.cuda.get_device_name()} and {cores()} cores, with PyTorch "
-        f"{torch.__version__}, in one run. Models of random weights.",
+        f"Made by `python -m bench.gpu_speed` on one {torch.cuda.get_device_name()} and {available_cores()} cores, "
+        f"with PyTorch {torch.__version__}, in one run. Models of random weights.",
         "",
         f"| | {' | '.join(found)} |",
         "|---|" + "---|" * len(found),

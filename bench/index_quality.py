@@ -22,7 +22,7 @@ Ours is also asked with filters that leave a random 0.1 %, 1 %, 10 % and 50 % of
 
 from __future__ import annotations
 
-from promptsearch.kernels import faiss  # before autofaiss, which loads it, too
+from promptsearch.system.faiss_blas import faiss  # before autofaiss, which loads it, too
 
 # isort: split
 import argparse
@@ -45,13 +45,13 @@ import numpy as np
 from autofaiss import build_index
 from numpy.typing import NDArray
 
-from builder.index import index_vectors
+from builder.indexing.index import index_vectors
 from builder.sizes import format_size, parse_size
-from builder.vectors import VectorFile
-from promptsearch.encoders import unit
-from promptsearch.index import VectorIndex
-from promptsearch.manifest import FILES, IndexInfo
-from promptsearch.selection import Selection
+from builder.versions.vectors import VectorFile
+from promptsearch.encoding.encoders import unit
+from promptsearch.engines.faiss_index import VectorIndex
+from promptsearch.engines.row_set import RowSet
+from promptsearch.storage.manifest import FILES, IndexInfo
 
 DIM = 512
 TOPICS, PER_CLUSTER = 200, 50
@@ -212,7 +212,7 @@ def _autofaiss(folder: Path, memory: int, size: int) -> tuple[Any, dict[str, Any
 def _ask_filtered(folder: Path, index: VectorIndex) -> dict[str, dict[float, dict[str, float]]]:
     """By kind of query and share of the rows: recall@10 and milliseconds; each query with every share in turn."""
     random = np.random.default_rng(3)
-    selections = {share: Selection(random.random(len(index)) < share) for share in SHARES if share < 1}
+    selections = {share: RowSet(random.random(len(index)) < share) for share in SHARES if share < 1}
     stored = np.load(folder / FILES.vectors("images"), mmap_mode="r")
     found: dict[str, dict[float, dict[str, float]]] = {}
     for kind in ("texts", "images"):
@@ -226,7 +226,7 @@ def _ask_filtered(folder: Path, index: VectorIndex) -> dict[str, dict[float, dic
     return found
 
 
-def _filtered(index: VectorIndex, selection: Selection | None, query: Vectors) -> NDArray[np.int64]:
+def _filtered(index: VectorIndex, selection: RowSet | None, query: Vectors) -> NDArray[np.int64]:
     return index.search(query, 10, selection)[0]
 
 

@@ -30,9 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.index_quality import COUNTS, DIM, KEPT, Vectors, in_turns, kept, ours, queries_of, recall_of, times_of
-from bench.scaling_page import Growth, Peer, page, plot
-from promptsearch.kernels import faiss
-from promptsearch.manifest import FILES
+from bench.support.scaling_page import Growth, Peer, page, plot
+from promptsearch.storage.manifest import FILES
+from promptsearch.system.faiss_blas import faiss
 
 PARTITION = 10_000  # vectors of a file of clip-retrieval's inference
 PEER_PYTHON = Path(".venv-peer/bin/python")
@@ -84,7 +84,7 @@ def build_ours(folder: Path) -> dict[str, float]:
     said = folder / "own-process.json"
     if not said.is_file():
         code = (
-            "import sys; from pathlib import Path; from builder.index import index_vectors\n"
+            "import sys; from pathlib import Path; from builder.indexing.index import index_vectors\n"
             f"index_vectors(Path(sys.argv[1]), 'images', {DIM}, 4 << 30, 0.98)"
         )
         copied = folder / "own"

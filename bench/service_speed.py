@@ -3,9 +3,9 @@
 `make setup-all setup-peer && python -m bench.service_speed` writes `bench/results/service-speed.md` and `.svg`.
 
 Both services load the same ViT-B/32 of seeded random weights and search the same 100,000 synthetic vectors
-(`bench.material`) through the same FAISS index, set alike; both answer with 20 results from 127.0.0.1; the same process
-(`bench.load_generator`) asks both for the same texts of 2 to 6 words, none of them twice, and the same 512 x 512 PNG
-files. That both make the same query vectors of them is found out from their answers (`bench.equations`). Who is
+through the same FAISS index, set alike; both answer with 20 results from 127.0.0.1; the same process
+(`bench.support.load_generator`) asks both for the same texts of 2 to 6 words, none of them twice, and the same
+512 x 512 PNG files. That both make the same query vectors of them is found out from their answers. Who is
 measured changes every few seconds, and what is compared is the median of the rounds' ratios, so that what else the
 machine does cancels.
 """
@@ -23,15 +23,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench import peer as peers
-from bench.bare import Bare
-from bench.load_generator import BROKEN, Load, LoadGenerator, Outcome
-from bench.material import Material, Queries, stored
-from bench.null_server import null_server
-from bench.ours import LIMIT, Ours, get, memory, ours, seconds_to_start
-from bench.peer import Peer
-from bench.service_page import Figures, write
-from bench.weights import weights_of
+from bench.support import peer as peers
+from bench.support.bare import Bare
+from bench.support.load_generator import BROKEN, Load, LoadGenerator, Outcome
+from bench.support.material import Material, Queries, stored
+from bench.support.null_server import null_server
+from bench.support.ours import LIMIT, Ours, get, memory, ours, seconds_to_start
+from bench.support.peer import Peer
+from bench.support.service_page import Figures, write
+from bench.support.weights import weights_of
 from service.settings import Settings
 
 RESULTS = Path("bench/results")
@@ -309,7 +309,7 @@ def main() -> None:
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger(__name__).setLevel(logging.INFO)
-    logging.getLogger("bench.material").setLevel(logging.INFO)
+    logging.getLogger("bench.support.material").setLevel(logging.INFO)
     material = Material(arguments.keep)
     with tempfile.TemporaryDirectory() as work:
         measuring = Measuring(material, Path(work), arguments.effort)

@@ -13,27 +13,33 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builder import engines
-from builder.hide import hide, unhide
-from builder.lock import locked
-from builder.report import counted, indexed, listed, seconds, shown
-from builder.sizes import format_size, parse_size
-from builder.sources import KINDS as SOURCES
-from builder.versions import collections, delete_version
-from promptsearch.bundle import Bundle
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.prompt_text import CHOICES as PROMPT_TEXTS
 from promptsearch.errors import BuildError, ExportError, PromptSearchError
-from promptsearch.manifest import KINDS
+from promptsearch.storage.manifest import KINDS
+
+from .encode import engines
+from .sizes import format_size, parse_size
+from .sources import KINDS as SOURCES
+from .versions.hide import hide, unhide
+from .versions.lock import locked
+from .versions.report import counted, indexed, listed, seconds, shown
+from .versions.versions import collections, delete_version
 
 if TYPE_CHECKING:
-    from builder.index_file import Adder
-    from builder.original import Exportable
-    from builder.runners import Runner
-    from builder.runners.cluster import Cluster
-    from builder.upload import Uploaded
+    from .encode.runners import Runner
+    from .encode.runners.cluster import Cluster
+    from .export.original import Exportable
+    from .indexing.index_file import Adder
+    from .versions.upload import Uploaded
+
+
+# `builder` is its name in a checkout.
+PROGRAM = "python -m builder" if __package__ == "builder" else "prompt-search-builder"
 
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="python -m builder", description="Build collections and model bundles.")
+    top = argparse.ArgumentParser(prog=PROGRAM, description="Build collections and model bundles.")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
     export = commands.add_parser("export", help="a CLIP checkpoint to an ONNX model bundle")
@@ -71,6 +77,12 @@ def parser() -> argparse.ArgumentParser:
         metavar="N",
         help="links that are begun anew after a stop (default: 1000)",
     )
+    fetch.add_argument(
+        "--python",
+        type=Path,
+        metavar="FILE",
+        help="Python of an environment with img2dataset (default: .venv-download of the checkout or this folder)",
+    )
     fetch.set_defaults(run=run_download)
 
     for name, text, run in (
@@ -82,6 +94,10 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("path", type=Path, metavar="PATH", help="the source's file or folder")
         command.add_argument("--images", type=Path, metavar="DIR", help="the pictures' folder, where it is another")
         command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
+        embedded = "what is embedded of a prompt: its words, or all of it as it stands (default: plain)"
+        command.add_argument("--prompt-text", choices=PROMPT_TEXTS, default="plain", help=embedded)
+        allow = "publish less than half of what the collection has now, too"
+        command.add_argument("--allow-removal", action="store_true", help=allow)
         command.add_argument("--engine", choices=engines.NAMES, default="onnx", help="what computes (default: onnx)")
         _add_runner(command)
         _add_collection(command)
@@ -195,7 +211,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def run_export(arguments: argparse.Namespace) -> None:
-    from builder.export import export
+    from .export.export import export
 
     bundle = export(
         _checkpoint(arguments),
@@ -212,7 +228,7 @@ def run_export(arguments: argparse.Namespace) -> None:
 
 def _checkpoint(arguments: argparse.Namespace) -> Exportable:
     if arguments.open_clip is None:
-        from builder.checkpoint import Checkpoint
+        from .export.checkpoint import Checkpoint
 
         for flag in ("pretrained", "tokenizer"):
             if getattr(arguments, flag) is not None:
@@ -221,7 +237,7 @@ def _checkpoint(arguments: argparse.Namespace) -> Exportable:
         return Checkpoint.named(arguments.name) if named else Checkpoint.file(arguments.checkpoint)
     if arguments.checkpoint is None:
         raise ExportError("--open-clip names an architecture: pass its weights with --checkpoint FILE")
-    from builder.open_clip import OpenClipCheckpoint
+    from .export.open_clip import OpenClipCheckpoint
 
     return OpenClipCheckpoint.file(
         arguments.open_clip, arguments.checkpoint, pretrained=arguments.pretrained, tokenizer=arguments.tokenizer
@@ -229,12 +245,17 @@ def _checkpoint(arguments: argparse.Namespace) -> Exportable:
 
 
 def run_download(arguments: argparse.Namespace) -> None:
-    from builder.download import download
-    from builder.sources import open_source
+    from .download.download import download
+    from .sources import open_source
 
     source = open_source(arguments.source, arguments.path, arguments.images)
     done = download(
-        source, arguments.out, layout=arguments.format, timeout=arguments.timeout, shard_size=arguments.shard_size
+        source,
+        arguments.out,
+        layout=arguments.format,
+        timeout=arguments.timeout,
+        shard_size=arguments.shard_size,
+        python=arguments.python,
     )
     print(f"downloaded {done.fetched} of {done.links} links to {arguments.out}: {done.failed} failed")
     for reason, count in done.reasons.most_common(10):
@@ -246,6 +267,9 @@ def run_download(arguments: argparse.Namespace) -> None:
 
 
 def run_build(arguments: argparse.Namespace) -> None:
+    from .encode import embed  # noqa: F401 - whatever is not installed is reported before anything is embedded
+    from .indexing import autofaiss  # noqa: F401
+
     with locked(_collection(arguments)):
         _embed(arguments)
         _index(arguments)
@@ -274,7 +298,7 @@ def run_publish(arguments: argparse.Namespace) -> None:
 
 
 def _publish_to_milvus(arguments: argparse.Namespace) -> None:
-    from builder.milvus.publish import publish_to_milvus
+    from .milvus.publish import publish_to_milvus
 
     manifest = publish_to_milvus(_collection(arguments), arguments.address, keep=arguments.keep)
     for kind in KINDS:
@@ -284,34 +308,44 @@ def _publish_to_milvus(arguments: argparse.Namespace) -> None:
 
 
 def _embed(arguments: argparse.Namespace) -> None:
-    from builder.embed import embed
-    from builder.sources import open_source
+    from .encode.embed import embed
+    from .sources import open_source
 
     bundle = Bundle.open(arguments.model)
     source = open_source(arguments.source, arguments.path, arguments.images)
     with _runner(arguments, bundle) as runner:
-        manifest = embed(source, runner, bundle, _collection(arguments), engine_name=arguments.engine)
+        manifest = embed(
+            source,
+            runner,
+            bundle,
+            _collection(arguments),
+            engine_name=arguments.engine,
+            prompt_text=arguments.prompt_text,
+            allow_removal=arguments.allow_removal,
+        )
     print(f"embedded {counted(manifest)} in {seconds(manifest)}")
+    if truncated := manifest.build["prompts_truncated"]:
+        print(f"  {truncated} prompts are longer than the {bundle.text.context_length} tokens that the model reads")
     if manifest.counts["quarantined"]:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")
 
 
 def _runner(arguments: argparse.Namespace, bundle: Bundle) -> contextlib.AbstractContextManager[Runner]:
     if cluster := _cluster(arguments):
-        from builder.runners.spark import SparkRunner
+        from .encode.runners.spark import SparkRunner
 
         return SparkRunner(bundle, _collection(arguments), cluster, engine=arguments.engine)
-    from builder.runners.local import LocalRunner
+    from .encode.runners.local import LocalRunner
 
     return contextlib.nullcontext(LocalRunner(engines.open_engine(arguments.engine, bundle)))
 
 
 def _adder(arguments: argparse.Namespace) -> Adder:
     if cluster := _cluster(arguments):
-        from builder.runners.spark_index import SparkAdder
+        from .encode.runners.spark_index import SparkAdder
 
         return SparkAdder(_collection(arguments), cluster)
-    from builder.index_file import add_here
+    from .indexing.index_file import add_here
 
     return add_here
 
@@ -319,7 +353,7 @@ def _adder(arguments: argparse.Namespace) -> Adder:
 def _cluster(arguments: argparse.Namespace) -> Cluster | None:
     """None: this machine alone."""
     if arguments.runner == "spark":
-        from builder.runners.cluster import Cluster
+        from .encode.runners.cluster import Cluster
 
         return Cluster(arguments.master, dict(arguments.conf), arguments.shards)
     for flag in ("master", "shards", "conf"):
@@ -329,7 +363,7 @@ def _cluster(arguments: argparse.Namespace) -> Cluster | None:
 
 
 def _index(arguments: argparse.Namespace) -> None:
-    from builder.index import index
+    from .indexing.index import index
 
     manifest = index(
         _collection(arguments), max_memory=arguments.max_memory, recall=arguments.recall, add=_adder(arguments)
@@ -340,7 +374,7 @@ def _index(arguments: argparse.Namespace) -> None:
 
 
 def _publish(arguments: argparse.Namespace) -> None:
-    from builder.publish import publish
+    from .versions.publish import publish
 
     manifest = publish(_collection(arguments), keep=arguments.keep)
     print(f"published {manifest.collection} version {manifest.version}: {counted(manifest)}")
@@ -356,7 +390,7 @@ def run_show(arguments: argparse.Namespace) -> None:
 
 
 def run_verify(arguments: argparse.Namespace) -> None:
-    from builder.verify import verify
+    from .versions.verify import verify
 
     manifest = verify(_collection(arguments))
     print(
@@ -367,11 +401,16 @@ def run_verify(arguments: argparse.Namespace) -> None:
 
 def run_hide(arguments: argparse.Namespace) -> None:
     new = hide(_collection(arguments), arguments.ids)
-    print(f"hidden in {arguments.collection}: {', '.join(new) or 'nothing that was not hidden before'}")
+    print(f"hidden in {arguments.collection}: {len(new) or 'nothing that was not hidden before'}")
+    for item in new:
+        print(f"  {item}")
 
 
 def run_unhide(arguments: argparse.Namespace) -> None:
-    print(f"shown again in {arguments.collection}: {', '.join(unhide(_collection(arguments), arguments.ids))}")
+    shown_again = unhide(_collection(arguments), arguments.ids)
+    print(f"shown again in {arguments.collection}: {len(shown_again)}")
+    for item in shown_again:
+        print(f"  {item}")
 
 
 def run_delete_version(arguments: argparse.Namespace) -> None:
@@ -380,16 +419,18 @@ def run_delete_version(arguments: argparse.Namespace) -> None:
 
 
 def run_upload(arguments: argparse.Namespace) -> None:
-    from builder.upload import upload_collection
-    from promptsearch.stores import Store
+    from promptsearch.remote.store import Store
+
+    from .versions.upload import upload_collection
 
     manifest, uploaded = upload_collection(_collection(arguments), Store(arguments.to))
     print(f"{arguments.to} has {arguments.collection} version {manifest.version}: {_sent(uploaded)}")
 
 
 def run_upload_model(arguments: argparse.Namespace) -> None:
-    from builder.upload import upload_model
-    from promptsearch.stores import Store
+    from promptsearch.remote.store import Store
+
+    from .versions.upload import upload_model
 
     bundle, uploaded = upload_model(arguments.model, Store(arguments.to))
     print(f"{arguments.to} has the model {bundle.name}: {_sent(uploaded)}")
@@ -409,8 +450,8 @@ def _collection(arguments: argparse.Namespace) -> Path:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    for stage in ("progress", "index"):
-        logging.getLogger(f"builder.{stage}").setLevel(logging.INFO)
+    for stage in ("progress", "indexing"):
+        logging.getLogger(f"{__package__}.{stage}").setLevel(logging.INFO)
     parsed = parser().parse_args(arguments)
     try:
         parsed.run(parsed)

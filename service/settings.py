@@ -1,4 +1,4 @@
-"""Every setting of the service, from `PROMPT_SEARCH_*` variables and command-line flags of the same names."""
+"""The settings of the service, from `PROMPT_SEARCH_*` variables and command-line flags of the same names."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
-from promptsearch.mirror import CACHE
-from promptsearch.stores import is_url
-from service.rates import parse_rate
+from promptsearch.remote.cache import CACHE
+from promptsearch.remote.store import is_url
+
+from .access.rate_limiter import parse_rate
 
 MEBIBYTE = 2**20
 
 
 class Settings(BaseSettings):
-    """Search images and prompts by meaning, over HTTP. Each flag is also an environment variable: --port is
-    PROMPT_SEARCH_PORT. Lists are written with commas, or the flag is repeated."""
+    """Serve semantic search for images and prompts over HTTP. Each flag is also an environment variable: --port is
+    PROMPT_SEARCH_PORT. Separate the items of a list with commas, or repeat the flag."""
 
     model_config = SettingsConfigDict(
         env_prefix="PROMPT_SEARCH_",
@@ -29,47 +30,48 @@ class Settings(BaseSettings):
         frozen=True,
     )
 
-    host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for every network")
-    port: int = Field(default=8000, ge=0, le=65535, description="0 takes a free one")
-    # A place that is a string is the URL of an object store.
+    host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    # A string is the URL of an object store.
     models: Annotated[list[Path | str], NoDecode] = Field(
-        default=[Path("models")], description="folders of model bundles, or URLs such as s3://bucket/models"
+        default=[Path("models")], description="Folders of model bundles, or URLs such as s3://bucket/models."
     )
     indices: Annotated[list[Path | str], NoDecode] = Field(
-        default=[Path("indices")], description="folders of collections, or URLs such as s3://bucket/indices"
+        default=[Path("indices")], description="Folders of collections, or URLs such as s3://bucket/indices."
     )
-    cache: Path = Field(default=CACHE, description="folder for what is brought from URLs")
-    collection: str | None = Field(
-        default=None, description="the one that is meant where a request names none; the only one is"
-    )
-    precision: Literal["fp32", "int8"] = Field(default="fp32", description="which encoders of a bundle are loaded")
+    cache: Path = Field(default=CACHE, description="Folder for downloads from object stores.")
+    collection: str | None = Field(default=None, description="Default collection (implied if only one is served).")
+    precision: Literal["fp32", "int8"] = Field(default="fp32", description="Encoders to load: fp32 or int8.")
     files: Annotated[dict[str, Path], NoDecode] = Field(
-        default={}, description="NAME=DIR: the folder of a collection's original pictures, if they may be served"
+        default={}, description="NAME=DIR: folder of a collection's originals, to serve them."
     )
     cors_origins: Annotated[list[str], NoDecode] = Field(
-        default=[], description="web origins whose pages may call this service, such as https://example.org, or *"
+        default=[], description="Web origins that may call the service, such as https://example.org; * for all."
     )
-    workers: int = Field(default=1, ge=1, description="processes; each has the models in memory, files are shared")
-    queue: int = Field(default=256, ge=1, description="requests that may be under way; more are answered 503")
-    deadline: float = Field(default=5.0, gt=0, description="seconds in which what is accepted is answered, or 503")
-    cache_bytes: int = Field(default=32 * MEBIBYTE, ge=0, description="for vectors and answers to repeated queries")
-    max_upload_bytes: int = Field(default=20 * MEBIBYTE, ge=1, description="largest request body")
-    max_pixels: int = Field(default=50_000_000, ge=1, description="largest uploaded picture, width times height")
+    workers: int = Field(default=1, ge=1, description="Number of processes; each loads the models, files are shared.")
+    queue: int = Field(default=256, ge=1, description="Maximum number of admitted requests; more get 503.")
+    deadline: float = Field(
+        default=5.0, gt=0, description="Seconds within which an admitted request is answered, else 503."
+    )
+    cache_bytes: int = Field(
+        default=32 * MEBIBYTE, ge=0, description="Memory for cached vectors and answers, in bytes."
+    )
+    max_upload_bytes: int = Field(default=20 * MEBIBYTE, ge=1, description="Maximum request body, in bytes.")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="Maximum width times height of an uploaded picture.")
     image_urls: CliImplicitFlag[bool] = Field(
-        default=False, description="/knn-service may fetch pictures from public addresses that its clients name"
+        default=False, description="Let /knn-service fetch pictures from public URLs that clients send."
     )
     api_keys: Annotated[list[SecretStr], NoDecode] = Field(
-        default=[],
-        description="keys of which each request must bring one; a flag can be seen by others, a variable cannot",
+        default=[], description="API keys to accept. Prefer the variable: other users of the machine can see flags."
     )
-    api_keys_file: Path | None = Field(default=None, description="a file with such keys, one a line")
+    api_keys_file: Path | None = Field(default=None, description="File with API keys, one per line.")
     rate_limit: str | None = Field(
         default=None,
-        description="how often one key (without keys: one address) may ask, such as 600/minute",
+        description="Request limit per API key (without keys: per client address), such as 600/minute.",
     )
     otlp_endpoint: str | None = Field(
         default_factory=lambda: os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT"),
-        description="where OpenTelemetry traces are sent, over HTTP; OTEL_EXPORTER_OTLP_ENDPOINT says it as well",
+        description="OTLP/HTTP endpoint for OpenTelemetry traces (default: OTEL_EXPORTER_OTLP_ENDPOINT).",
     )
 
     @field_validator("models", "indices", "cors_origins", "api_keys", mode="before")
@@ -84,19 +86,19 @@ class Settings(BaseSettings):
             return value
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
         if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
-            raise ValueError("write NAME=DIR, such as emoji=/data/emoji")
+            raise ValueError("expected NAME=DIR, such as emoji=/data/emoji")
         return {name.strip(): folder.strip() for name, _, folder in pairs}
 
     @field_validator("rate_limit", mode="after")
     @classmethod
-    def _a_rate(cls, value: str | None) -> str | None:
+    def _check_rate(cls, value: str | None) -> str | None:
         if value is not None:
             parse_rate(value)
         return value
 
     @field_validator("models", "indices", mode="after")
     @classmethod
-    def _places(cls, value: list[Path | str]) -> list[Path | str]:
+    def _strip_slashes(cls, value: list[Path | str]) -> list[Path | str]:
         if not value:
             raise ValueError("name at least one folder")
         return [str(place).rstrip("/") if is_url(place) else Path(place) for place in value]

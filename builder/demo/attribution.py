@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from builder.demo.sources import Package
-from builder.demo.teacher import SHA256
+from .sources import Package
+from .texts.teacher import SHA256
 
 HERE = Path(__file__).parent
 # The texts of every licence that the table names.

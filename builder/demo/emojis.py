@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.demo.errors import SourceError
-from builder.demo.sources import EMOJIBASE
+from .errors import SourceError
+from .sources import EMOJIBASE
 
 COMPONENT_GROUP = 2  # emojibase: skin tones and hair, which are no pictures of their own
 

@@ -10,7 +10,7 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from builder.demo.errors import SourceError
+from .errors import SourceError
 
 log = logging.getLogger(__name__)
 

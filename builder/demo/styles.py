@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builder.demo.emojis import Emoji, join_key
-from builder.demo.errors import SourceError
-from builder.demo.sources import FLUENT_3D, ICONIFY, Package
+from .emojis import Emoji, join_key
+from .errors import SourceError
+from .sources import FLUENT_3D, ICONIFY, Package
 
 HELD_OUT = "twemoji"
 DEMO_STYLES = ("noto", "fluent-emoji", "twemoji")

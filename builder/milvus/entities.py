@@ -11,12 +11,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from promptsearch.errors import BuildError
-from promptsearch.fields import PROMPT, Field, Fields, present_in
-from promptsearch.items import ItemStore
-from promptsearch.manifest import FILES, Kind, Manifest
-from promptsearch.milvus.items import document
-from promptsearch.milvus.schema import (
+from promptsearch.engines.milvus.items import document
+from promptsearch.engines.milvus.schema import (
     DOCUMENT,
     ID,
     IMAGE_COUNT,
@@ -28,13 +24,17 @@ from promptsearch.milvus.schema import (
     column,
     stand_in,
 )
+from promptsearch.errors import BuildError
+from promptsearch.storage.fields import PROMPT, Field, FieldColumns, present_mask
+from promptsearch.storage.items import ItemStore
+from promptsearch.storage.manifest import FILES, Kind, Manifest
 
 
 class Entities:
     """Those of one kind, by row."""
 
     def __init__(
-        self, folder: Path, kind: Kind, manifest: Manifest, fields: Fields, dtype: type[np.float16 | np.float32]
+        self, folder: Path, kind: Kind, manifest: Manifest, fields: FieldColumns, dtype: type[np.float16 | np.float32]
     ) -> None:
         self._kind = kind
         self._count = manifest.counts[kind]
@@ -93,7 +93,7 @@ class Entities:
     def _values(self, field: Field, rows: list[int]) -> list[Any]:
         """What these rows of images have in a field, None for nothing."""
         found = self._fields.column(field.name)[rows]
-        present = present_in(found)
+        present = present_mask(found)
         match field.type:
             case "string" | "time":
                 texts = self._said(field.number, sorted(set(found[present].tolist())))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from builder.milvus.entities import Entities
-from builder.progress import Progress
-from promptsearch.milvus.connection import Connection
-from promptsearch.milvus.schema import ROW, VECTOR
+from promptsearch.engines.milvus.connection import Connection
+from promptsearch.engines.milvus.schema import ROW, VECTOR
+
+from ..progress import Progress
+from .entities import Entities
 
 _BATCH = 2_000  # entities of one request: 4 MB of 512 dimensions, which Milvus takes at most 64 of
 _EXACT_UP_TO = 50_000  # vectors

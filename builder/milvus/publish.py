@@ -10,19 +10,20 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from builder.milvus.entities import Entities
-from builder.milvus.filling import fill
-from builder.milvus.recall import tuned
-from builder.publish import KEEP, publish_folder
-from builder.versions import version_name
+from promptsearch.engines.milvus.connection import Connection
+from promptsearch.engines.milvus.schema import ALL_OF, schema
 from promptsearch.errors import BuildError, CollectionError
-from promptsearch.fields import Fields
-from promptsearch.manifest import FILES, KINDS, Kind, Manifest, MilvusReference, current_version
-from promptsearch.milvus.connection import Connection
-from promptsearch.milvus.schema import ALL_OF, schema
-from promptsearch.stores import is_url
+from promptsearch.remote.store import is_url
+from promptsearch.storage.fields import FieldColumns
+from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest, MilvusReference, current_version
 
-_KEPT = (FILES.thumbnails, FILES.quarantine)  # of the files, those that stay files
+from ..versions.publish import KEEP, publish_folder
+from ..versions.versions import version_name
+from .entities import Entities
+from .filling import fill
+from .recall import tuned
+
+_KEPT = (FILES.thumbnails, FILES.quarantine, FILES.digests)  # of the files, those that stay files
 
 
 def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Manifest:
@@ -43,7 +44,7 @@ def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Ma
     names = _names(collection.name, manifest.version, address)
     connection = Connection(address)
     try:
-        fields = Fields(folder, manifest.counts["images"])
+        fields = FieldColumns(folder, manifest.counts["images"])
         try:
             for kind in KINDS:
                 _fill(connection, names.collection(kind), kind, folder, manifest, fields)
@@ -74,7 +75,9 @@ def _name(collection: str, part: str) -> str:
     return re.sub(r"\W", "_", f"prompt_search_{collection}_{part}", flags=re.ASCII)
 
 
-def _fill(connection: Connection, name: str, kind: Kind, folder: Path, manifest: Manifest, fields: Fields) -> None:
+def _fill(
+    connection: Connection, name: str, kind: Kind, folder: Path, manifest: Manifest, fields: FieldColumns
+) -> None:
     info, client = manifest.index(kind), connection.client
     dim = manifest.model.embedding_dim if info else None
     with connection.errors():

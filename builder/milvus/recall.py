@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from builder.milvus.filling import index_type
-from builder.tuning import Truth, sample
-from promptsearch.manifest import FILES, KINDS, IndexInfo, Kind
-from promptsearch.milvus.connection import Connection
-from promptsearch.milvus.schema import ROW
+from promptsearch.engines.milvus.connection import Connection
+from promptsearch.engines.milvus.schema import ROW
+from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind
+
+from ..indexing.tuning import Truth, sample
+from .filling import index_type
 
 _STEPS = (200, 400, 800, 1_600, 3_200)  # candidates; the least is what the first page is ranked from
 _QUERIES = 256  # of each kind

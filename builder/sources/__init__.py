@@ -76,7 +76,7 @@ _WITH_IMAGES = ("manifest", "open-prompts")  # whose pictures may lie in a folde
 
 def open_source(kind: str, path: Path, images: Path | None) -> Source:
     """The source of that kind at `path`; raises SourceError where it cannot be read, or is of another kind."""
-    from builder.sources.layout import kind_of
+    from .layout import kind_of
 
     if kind not in KINDS:
         raise SourceError(f"{kind!r} is no source; there are {', '.join(KINDS)}")
@@ -102,26 +102,26 @@ def _open(kind: str, path: Path, images: Path | None) -> Source:
     # Imported as they are needed: a manifest needs neither Parquet nor the metadata of image generators.
     match kind:
         case "manifest":
-            from builder.sources.manifest import ManifestSource
+            from .manifest import ManifestSource
 
             return ManifestSource(path, images)
         case "open-prompts":
-            from builder.sources.open_prompts import OpenPromptsSource
+            from .open_prompts import OpenPromptsSource
 
             return OpenPromptsSource(path, images)
         case "folder":
-            from builder.sources.folder import FolderSource
+            from .folder import FolderSource
 
             return FolderSource(path)
         case "diffusiondb":
-            from builder.sources.diffusiondb import DiffusionDBSource
+            from .diffusiondb import DiffusionDBSource
 
             return DiffusionDBSource(path)
         case "img2dataset":
-            from builder.sources.img2dataset import Img2DatasetSource
+            from .img2dataset import Img2DatasetSource
 
             return Img2DatasetSource(path)
         case _:
-            from builder.sources.embeddings import EmbeddingsSource
+            from .embeddings import EmbeddingsSource
 
             return EmbeddingsSource(path)

@@ -28,14 +28,15 @@ from typing import Any
 import pyarrow
 from pyarrow import compute
 
-from builder.sources import Item, Picture, Rejected
-from builder.sources.lookup import Lookup
-from builder.sources.picture import DAMAGED, FilePicture, ZipPicture
-from builder.sources.reading import read_item
-from builder.sources.tables import batches, columns_of, rows_in
-from builder.sources.tree import SUFFIXES
 from promptsearch.errors import SourceError
 from promptsearch.metadata.values import size, text, told
+
+from . import Item, Picture, Rejected
+from .lookup import Lookup
+from .picture import DAMAGED, FilePicture, ZipPicture
+from .reading import read_item
+from .tables import batches, columns_of, rows_in
+from .tree import SUFFIXES
 
 METADATA = ("metadata.parquet", "metadata-large.parquet")
 PART = re.compile(r"part-(\d{6})(\.zip)?")

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from builder.sources import Item, Rejected
-from builder.sources.reading import read_item
-from builder.sources.tables import batches, columns_of, rows_in
 from promptsearch.errors import SourceError
 from promptsearch.metadata.values import plain, size, text, told
+
+from . import Item, Rejected
+from .reading import read_item
+from .tables import batches, columns_of, rows_in
 
 _FOLDERS = {"images": "img_emb", "texts": "text_emb", "metadata": "metadata"}
 _OWN = {"caption", "url", "width", "height"}  # columns that become fields of an item

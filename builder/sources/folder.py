@@ -18,13 +18,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from builder.sources import Item, Rejected
-from builder.sources.picture import FilePicture
-from builder.sources.reading import read_item
-from builder.sources.sidecars import read_sidecar, sidecars_of
-from builder.sources.tree import pictures_below
 from promptsearch.errors import SourceError
 from promptsearch.metadata import Generation, read_generation
+
+from . import Item, Rejected
+from .picture import FilePicture
+from .reading import read_item
+from .sidecars import read_sidecar, sidecars_of
+from .tree import pictures_below
 
 
 class FolderSource:

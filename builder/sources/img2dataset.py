@@ -20,14 +20,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from builder.sources import Item, Picture, Rejected
-from builder.sources.picture import FilePicture, SlicePicture
-from builder.sources.reading import read_item
-from builder.sources.tables import CellPicture, batches, columns_of, rows_in
-from builder.sources.tree import SUFFIXES
 from promptsearch.errors import PictureError, SourceError
 from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import json_object, size, text, told
+
+from . import Item, Picture, Rejected
+from .picture import FilePicture, SlicePicture
+from .reading import read_item
+from .tables import CellPicture, batches, columns_of, rows_in
+from .tree import SUFFIXES
 
 SHARD = re.compile(r"(\d{5,})(\.tar|\.parquet)?")
 _PICTURES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)

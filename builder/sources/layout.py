@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from builder.sources.rows import columns_of_csv
 from promptsearch.errors import SourceError
+
+from .rows import columns_of_csv
 
 # Names that nobody gives to their own pictures, and where they stand.
 _PATTERNS = (

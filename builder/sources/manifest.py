@@ -13,12 +13,13 @@ from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
-from builder.sources import Item, Rejected
-from builder.sources.picture import FilePicture
-from builder.sources.reading import read_item
-from builder.sources.rows import Row, count_lines, read_csv
 from promptsearch.errors import SourceError
 from promptsearch.metadata.values import odd_sizes, size, told
+
+from . import Item, Rejected
+from .picture import FilePicture
+from .reading import read_item
+from .rows import Row, count_lines, read_csv
 
 _PLACED = ("image", "prompt", "width", "height")  # columns that become fields of an item
 _LISTED = 64  # folders whose names are kept

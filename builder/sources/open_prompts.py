@@ -14,14 +14,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from builder.sources import Item, Rejected
-from builder.sources.lookup import Lookup
-from builder.sources.picture import FilePicture
-from builder.sources.reading import read_item
-from builder.sources.rows import Row, count_lines, read_csv
-from builder.sources.tree import pictures_below
 from promptsearch.errors import SourceError
 from promptsearch.metadata.values import odd_sizes, size, text, told
+
+from . import Item, Rejected
+from .lookup import Lookup
+from .picture import FilePicture
+from .reading import read_item
+from .rows import Row, count_lines, read_csv
+from .tree import pictures_below
 
 _COLUMNS = ("prompt", "raw_data")
 # raw_discord_data's names for our settings

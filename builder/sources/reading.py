@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 
-from builder.sources import Item, Rejected
 from promptsearch.metadata.values import text
+
+from . import Item, Rejected
 
 log = logging.getLogger(__name__)
 

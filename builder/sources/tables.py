@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
-from builder.sources.picture import require_size
-from promptsearch.errors import PictureError, SourceError
+from promptsearch.errors import PictureError, SourceError, one_line
+
+from .picture import require_size
 
 ROWS = 4096  # at once in memory
 _ROW_GROUPS = 2  # of pictures, that a process keeps in memory
@@ -79,5 +80,4 @@ def _cells(path: Path, column: str, group: int) -> Any:
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return SourceError(f"{path} cannot be read as Parquet: {reason}")
+    return SourceError(f"{path} cannot be read as Parquet: {one_line(error)}")

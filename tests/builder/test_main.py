@@ -13,13 +13,12 @@ from pathlib import Path
 import pytest
 
 from builder.__main__ import main
-from builder.checkpoint import StateDict
-from builder.versions import versions
-from promptsearch.bundle import Bundle
-from promptsearch.collection import Collection
-from promptsearch.items import item_id
-from tests import checkpoints, source
-from tests.vectors import build, random_vectors
+from builder.versions.versions import versions
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.search.collection import Collection
+from promptsearch.storage.items import item_id
+from tests.support import source
+from tests.support.vectors import build, random_vectors
 
 ROOT = Path(__file__).parents[2]
 
@@ -70,13 +69,13 @@ def test_the_steps_can_be_taken_one_by_one_and_in_order_only(
     where = ["--collection", "c", "--indices", str(tmp_path)]
     assert "nothing is staged for c" in fails(capsys, "index", *where)
     assert "nothing is staged for c" in fails(capsys, "publish", *where)
-    main(["embed", "manifest", str(source_folder), "--model", str(vit_bundle.folder), *where, "--engine", "torch"])
+    main(["embed", "manifest", str(source_folder), "--model", str(vit_bundle.folder), *where])
     capsys.readouterr()
     assert "run `python -m builder index` first" in fails(capsys, "publish", *where)
     main(["index", *where])
     main(["publish", *where])
     collection = Collection.open(tmp_path / "c")
-    assert collection.manifest.build["engine"] == "torch"
+    assert collection.manifest.build["engine"] == "onnx"
     collection.close()
 
 
@@ -85,7 +84,7 @@ def test_what_is_wrong_is_said_in_one_line(
 ) -> None:
     model = ["--model", vit_bundle.folder]
     where = ["--collection", "c", "--indices", tmp_path]
-    assert "is no model bundle" in fails(capsys, "build", "manifest", source_folder, "--model", tmp_path, *where)
+    assert "is not a model bundle" in fails(capsys, "build", "manifest", source_folder, "--model", tmp_path, *where)
     assert "there is no" in fails(capsys, "build", "manifest", tmp_path / "missing", *model, *where)
     assert "has no manifest.csv" in fails(capsys, "build", "manifest", tmp_path, *model, *where)
     assert "is no folder" in fails(
@@ -94,7 +93,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert "has no column raw_data" in fails(
         capsys, "build", "open-prompts", source_folder / "manifest.csv", *model, *where
     )
-    assert "is no published collection" in fails(capsys, "verify", "c", "--indices", tmp_path)
+    assert "is not a published collection" in fails(capsys, "verify", "c", "--indices", tmp_path)
     (tmp_path / "file").touch()
     under_a_file = ["--collection", "c", "--indices", tmp_path / "file"]
     assert "is no folder" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
@@ -116,12 +115,14 @@ def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
     image, prompt = item_id("image", "0.png"), item_id("prompt", "prompt 1")
     main(["hide", "c", image, prompt, *where])
-    assert capsys.readouterr().out == f"hidden in c: {image}, {prompt}\n"
+    assert capsys.readouterr().out == (
+        f"hidden in c: 2\n  {image} image 0.png: 'prompt 0'\n  {prompt} prompt 'prompt 1'\n"
+    )
     main(["hide", "c", image, *where])
     assert capsys.readouterr().out == "hidden in c: nothing that was not hidden before\n"
     assert "no image or prompt of c: x; nothing was changed" in fails(capsys, "hide", "c", "x", *where)
     main(["unhide", "c", prompt, *where])
-    assert capsys.readouterr().out == f"shown again in c: {prompt}\n"
+    assert capsys.readouterr().out == f"shown again in c: 1\n  {prompt} prompt 'prompt 1'\n"
 
     main(["show", "c", *where])
     out = capsys.readouterr().out
@@ -151,11 +152,6 @@ def test_a_collections_name_is_that_of_a_folder(
     error = fails(capsys, "build", "manifest", source_folder, "--model", vit_bundle.folder, *where)
     assert "cannot be a collection's name" in error
     assert list(tmp_path.iterdir()) == []
-
-
-def test_an_unknown_model_says_to_use_a_checkpoint(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "for any other pass --checkpoint FILE" in fails(capsys, "export", "ViT-L/14", "--out", tmp_path / "m")
-    assert "there is no checkpoint" in fails(capsys, "export", "--checkpoint", tmp_path / "x", "--out", tmp_path / "m")
 
 
 @pytest.mark.parametrize(
@@ -198,20 +194,9 @@ def test_as_a_process_it_builds_and_fails_without_traceback(
     failed = run("build", *arguments, tmp_path)
     assert failed.returncode == 1
     assert failed.stdout == ""
-    assert failed.stderr == f"error: {tmp_path} is no model bundle: it has no model.json\n"
+    assert failed.stderr == f"error: {tmp_path} is not a model bundle: it has no model.json\n"
     assert run("build").returncode == 2
     assert run("--help").returncode == 0
-
-
-@pytest.mark.slow
-def test_as_a_process_it_exports_a_checkpoint(vit_state: StateDict, tmp_path: Path) -> None:
-    checkpoint = checkpoints.save(vit_state, tmp_path / "tiny.pt")
-    done = run("export", "--checkpoint", checkpoint, "--out", tmp_path / "models" / "tiny", "--licence", "CC0-1.0")
-    assert done.returncode == 0, done.stderr
-    first, second = done.stdout.splitlines()
-    assert first.startswith("exported tiny.pt to ")
-    assert second.startswith("  fp32 against PyTorch: text_cosine_min ")
-    assert Bundle.open(tmp_path / "models" / "tiny").licence == "CC0-1.0"
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from typing import Any
 
 import yaml
 
-from tests.workspace import ROOT
+from tests.support.workspace import ROOT
 
 HERE = Path(__file__).parent
 KEPT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "prompt-search" / "containers"

@@ -1,4 +1,4 @@
-"""The README's section on containers: its commands as they stand there, and whether what they start is as it says."""
+"""The commands of docs/containers.md, as they are written there, and what they start."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from pathlib import Path
 import httpx
 import pytest
 
-from promptsearch import __version__
-from tests import source
+from promptsearch.version import __version__
 from tests.containers.engine import Engine, compose
-from tests.drawing import as_bytes, picture
-from tests.service.load import wait_for
-from tests.service.paging import paging
-from tests.test_readme import CONTAINERS, commands
-from tests.workspace import ROOT, free_port, make_workspace
+from tests.docs.pages import CONTAINERS, blocks, commands
+from tests.service.support.load import wait_for
+from tests.service.support.paging import paging
+from tests.support import source
+from tests.support.drawing import as_bytes, picture
+from tests.support.workspace import ROOT, free_port, make_workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 PORTS = {"PORT": "8000", "PROXY_PORT": "8080", "PROMETHEUS_PORT": "9090", "GRAFANA_PORT": "3000"}
 MANY = 40  # pictures
-DEMO, OWN, SCALED, IMAGES = re.findall(r"```sh\n.*?^```$", CONTAINERS, re.DOTALL | re.MULTILINE)
+DEMO, OWN, SCALED, IMAGES = blocks(CONTAINERS, "sh")
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """A checkout for a machine without a GPU, as the README says, whose ports are free ones in place of the usual."""
+    """A checkout for a machine without a GPU, as the page says, whose ports are free ones in place of the usual."""
 
     engine: Engine
     folder: Path

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.containers.engine import Engine
-from tests.workspace import free_port
+from tests.support.workspace import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # images are built the first time
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]  # images are built the first time
 
 LOCKED_IN = (
     "--read-only --tmpfs /tmp:rw,size=64m,mode=1777 --cap-drop ALL --security-opt no-new-privileges "
@@ -63,7 +63,8 @@ def test_a_text_and_an_upload_find_the_demo(container: Container) -> None:
 
 
 def test_originals_are_served(container: Container) -> None:
-    container.engine.output(f"{CURL} {container.address}/images/63301c87dd7301ec4537/file | cmp - {DOG}")
+    differences = f"{CURL} {container.address}/images/63301c87dd7301ec4537/file | cmp - {DOG}"
+    assert container.engine.output(differences) == ""
 
 
 def test_the_health_check_passes(container: Container) -> None:
@@ -86,7 +87,10 @@ def test_it_has_no_rights(container: Container) -> None:
 
 
 def test_its_threads_are_as_many_as_its_cpus(container: Container) -> None:
-    assert container.inside("python -c 'from promptsearch.cores import cores; print(cores())'") == "1"
+    assert (
+        container.inside("python -c 'from promptsearch.system.cpus import available_cores; print(available_cores())'")
+        == "1"
+    )
 
 
 def test_neither_torch_nor_what_builds_is_in_it(container: Container) -> None:

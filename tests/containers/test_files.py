@@ -15,7 +15,7 @@ import yaml
 
 from service.settings import Settings
 from tests.containers import engine
-from tests.workspace import ROOT
+from tests.support.workspace import ROOT
 
 BIN = Path(sys.executable).parent
 MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
@@ -88,6 +88,7 @@ def test_the_example_names_what_compose_reads() -> None:
     assert example - set(re.findall(r"\$\{([A-Z_]+)", files)) - {"COMPOSE_FILE"} <= settings
 
 
+@pytest.mark.containers
 def test_compose_fits_the_schema(tmp_path: Path) -> None:
     """docker-compose 1 refuses unknown keys. It does not know !reset yet: the rest of the override is read without."""
     if engine.docker_answers():

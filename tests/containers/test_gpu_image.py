@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import source
 from tests.containers.engine import Engine
+from tests.support import source
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]  # five gigabytes of PyTorch are unpacked the first time
+# Five gigabytes of PyTorch are unpacked the first time.
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 
 def test_it_builds_a_collection_with_pytorch(gpu_image: Engine, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 import promptsearch
-from promptsearch.encoders import Encoders
-from tests import gallery
-from tests.service.serving import Service, serving
+from promptsearch.encoding.encoders import Encoders
+from tests.service.support.serving import Service, serving
+from tests.support import gallery
 
 
 @dataclass(frozen=True)

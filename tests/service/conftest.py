@@ -8,11 +8,11 @@ from pathlib import Path
 import httpx
 import pytest
 
-from promptsearch.bundle import Bundle
-from promptsearch.collection import Collection
-from promptsearch.manifest import KINDS, Kind
-from tests.service import several
-from tests.service.serving import START, Service, serving
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.search.collection import Collection
+from promptsearch.storage.manifest import KINDS, Kind
+from tests.service.support import several
+from tests.service.support.serving import START, Service, serving
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def tiny(indices: Path) -> Iterator[Collection]:
 def several_indices(
     indices: Path, source_folder: Path, vit_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Collections that are served and that are refused; see tests/service/several.py."""
+    """Collections that are served and that are refused; see tests/service/support/several.py."""
     return several.write(tmp_path_factory.mktemp("several"), indices / "tiny", source_folder, vit_bundle)
 
 
@@ -59,7 +59,7 @@ def several_server(several_indices: Path, models: Path, tmp_path_factory: pytest
         yield service
         assert service.end() == 0
         refusals = service.errors()
-        assert {(line["level"], line["logger"]) for line in refusals} == {("ERROR", "service.catalogue")}
+        assert {(line["level"], line["logger"]) for line in refusals} == {("ERROR", "service.catalogue.catalogue")}
         assert [line["message"].partition(" is not served")[0] for line in refusals] == [
             f"collection {name}" for name in sorted(several.REFUSED)
         ]

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from pydantic_settings import CliApp
 
-from service.problems import describe
+from service.http.problems import describe
 from service.settings import Settings
 
 A, B = Path("a"), Path("b")

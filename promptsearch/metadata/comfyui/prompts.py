@@ -6,14 +6,7 @@ import re
 from collections.abc import Iterable
 
 from promptsearch.metadata.comfyui.graph import Link, Node
-from promptsearch.metadata.comfyui.names import (
-    ENCODERS,
-    Role,
-    for_role,
-    is_conditioning,
-    is_text,
-    leads_to_text,
-)
+from promptsearch.metadata.comfyui.names import ENCODERS, Role, for_role, is_conditioning, is_text, leads_to_text
 from promptsearch.metadata.comfyui.values import Values
 
 _ZEROED = re.compile(r"zero.?out", re.IGNORECASE)

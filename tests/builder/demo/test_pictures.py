@@ -8,9 +8,9 @@ import re
 import pytest
 import torch
 
-from builder.demo.augment import MEAN, STD, augment
-from builder.demo.restyle import flatten, outline, recolour, restyle
-from builder.demo.sampling import may_mirror
+from builder.demo.pictures.augment import MEAN, STD, augment
+from builder.demo.pictures.restyle import flatten, outline, recolour, restyle
+from builder.demo.training.sampling import may_mirror
 from tests.builder.demo.emojis import DOG, JAPAN, POINTING
 
 DRAWING = (

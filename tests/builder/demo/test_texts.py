@@ -7,12 +7,13 @@ import doctest
 import pytest
 import torch
 
-from builder.demo import emojis, styles, wordnet
-from builder.demo.captions import Caption, make_captions, word_index
-from builder.demo.pictures import prompt
-from builder.demo.senses import Sense, defined, flag_names, with_definitions
-from builder.demo.texts import LONGEST, Texts
-from builder.demo.wordnet import Synset, phrases
+from builder.demo import emojis, styles
+from builder.demo.pictures.pictures import prompt
+from builder.demo.texts import wordnet
+from builder.demo.texts.captions import Caption, make_captions, word_index
+from builder.demo.texts.senses import Sense, defined, flag_names, with_definitions
+from builder.demo.texts.texts import LONGEST, Texts
+from builder.demo.texts.wordnet import Synset, phrases
 from tests.builder.demo.emojis import CAT, DOG, EMOJIS, JAPAN, emoji
 
 NOWHERE = torch.zeros(4)

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from builder.checkpoint import Checkpoint
-from builder.demo import text_tower
-from builder.demo.alignment import Seen, named
-from builder.demo.gallery import Gallery
-from builder.demo.image_tower import CONTRAST_SCALE, class_targets, contrast, follow, new_tower
-from builder.demo.schedule import rate
-from builder.demo.text_tower import TextTower
+from builder.demo.pictures.gallery import Gallery
+from builder.demo.training import text_tower
+from builder.demo.training.alignment import Seen, named
+from builder.demo.training.image_tower import CONTRAST_SCALE, class_targets, contrast, follow, new_tower
+from builder.demo.training.schedule import rate
+from builder.demo.training.text_tower import TextTower
+from builder.export.checkpoint import Checkpoint
 
 
 def test_the_towers_together_are_a_clip_that_build_model_takes() -> None:

@@ -12,12 +12,12 @@ from PIL import Image as Pillow
 
 from builder.__main__ import main
 from builder.sources import Item, Rejected
-from promptsearch.bundle import Bundle
-from promptsearch.collection import Collection
-from promptsearch.encoders import Encoders
-from promptsearch.items import Image, Prompt
-from promptsearch.manifest import Kind
-from tests.service.serving import serving
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import Encoders
+from promptsearch.search.collection import Collection
+from promptsearch.storage.items import Image, Prompt
+from promptsearch.storage.manifest import Kind
+from tests.service.support.serving import serving
 
 MODEL = Path(__file__).parents[3] / "models" / "emoji"
 

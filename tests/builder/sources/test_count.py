@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from builder.sources import open_source
-from tests import source
 from tests.builder.sources import test_embeddings, test_img2dataset
 from tests.builder.sources.test_diffusiondb import CAT, FOX, row, write_folder, write_metadata
 from tests.builder.sources.test_folder import save
-from tests.vectors import random_vectors
+from tests.support import source
+from tests.support.vectors import random_vectors
 
 
 def write(kind: str, root: Path) -> Path:

@@ -14,12 +14,12 @@ from pyarrow import parquet
 
 from builder.sources import Item, open_source
 from builder.sources.diffusiondb import DiffusionDBSource
+from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import PictureError, SourceError
-from promptsearch.filters import Filter
-from promptsearch.picture import open_picture
-from promptsearch.search import Options
+from promptsearch.filtering.filters import Filter
+from promptsearch.search.options import Options
 from tests.builder.sources.building import built, served_thumbnails, sorted_out
-from tests.drawing import as_bytes, picture
+from tests.support.drawing import as_bytes, picture
 
 # Types of DiffusionDB's own metadata.parquet.
 SCHEMA = pyarrow.schema(

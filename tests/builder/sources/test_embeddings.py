@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from builder.sources import Item, open_source
-from promptsearch.encoders import unit
+from promptsearch.encoding.encoders import unit
 from promptsearch.errors import SourceError
 from tests.builder.sources.building import built, encoders, served_thumbnails, sorted_out
-from tests.drawing import picture
-from tests.vectors import random_vectors
+from tests.support.drawing import picture
+from tests.support.vectors import random_vectors
 
 DIM = 8
 

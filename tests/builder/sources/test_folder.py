@@ -7,12 +7,12 @@ import pytest
 
 from builder.sources import Item, open_source
 from builder.sources.picture import FilePicture
+from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import SourceError
-from promptsearch.picture import open_picture
 from tests.builder.sources.building import MODEL, built, sorted_out
-from tests.drawing import as_bytes, picture
 from tests.promptsearch.metadata import samples as made
-from tests.service.serving import serving
+from tests.service.support.serving import serving
+from tests.support.drawing import as_bytes, picture
 
 
 def items(root: Path) -> dict[str, Item]:

@@ -13,10 +13,10 @@ import pytest
 from pyarrow import parquet
 
 from builder.sources import Item, open_source
+from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import PictureError, SourceError
-from promptsearch.picture import open_picture
 from tests.builder.sources.building import built, sorted_out
-from tests.drawing import as_bytes, picture
+from tests.support.drawing import as_bytes, picture
 
 FORMATS = ("files", "webdataset", "parquet")
 # img2dataset's columns, and one more as --save_additional_columns adds it.

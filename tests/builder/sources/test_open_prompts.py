@@ -10,7 +10,7 @@ import pytest
 from builder.sources import Item, Rejected, open_source
 from promptsearch.errors import SourceError
 from tests.builder.sources.building import built, sorted_out
-from tests.drawing import picture
+from tests.support.drawing import picture
 
 CSV = Path(__file__).parents[2] / "data" / "open_prompts.csv"
 

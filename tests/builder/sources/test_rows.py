@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,7 +46,7 @@ def test_a_row_in_an_unknown_encoding_is_an_error_and_the_next_one_read(tmp_path
 
 def test_a_very_long_cell_is_a_cell(tmp_path: Path) -> None:
     [(_, row)] = read_csv(write(tmp_path / "a.csv", f"prompt\n{'x' * 1_000_000}\n"), all_of=("prompt",))
-    assert not isinstance(row, csv.Error)
+    assert not isinstance(row, Exception)
     assert len(row["prompt"]) == 1_000_000
 
 

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from tests.drawing import picture
+from tests.support.drawing import picture
 
 EXIF_IFD, IMAGE_DESCRIPTION, MAKE, MODEL, SOFTWARE, MAKER_NOTE, USER_COMMENT = (
     0x8769, 0x010E, 0x010F, 0x0110, 0x0131, 0x927C, 0x9286,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from promptsearch.metadata import from_object, from_text, generation_of_fields, read_generation
 from promptsearch.metadata.comfyui import read_graph
-from tests.drawing import as_bytes, picture
 from tests.promptsearch.metadata import samples as made
+from tests.support.drawing import as_bytes, picture
 
 SUFFIXES = ("jpg", "webp")
 

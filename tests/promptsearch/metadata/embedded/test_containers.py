@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from promptsearch.metadata.embedded.containers import blocks_of, without_metadata
-from tests.drawing import as_bytes, picture
 from tests.promptsearch.metadata import samples as made
+from tests.support.drawing import as_bytes, picture
 
 EXIF = Image.Exif()
 EXIF[made.SOFTWARE] = "x"

@@ -13,8 +13,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from promptsearch.metadata.embedded.fields import MAX_TEXT_BYTES, read_fields
-from tests.drawing import as_bytes, picture
 from tests.promptsearch.metadata import samples as made
+from tests.support.drawing import as_bytes, picture
 
 GOOD = as_bytes(picture())
 

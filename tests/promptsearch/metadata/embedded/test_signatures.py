@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from promptsearch.metadata.embedded.signatures import HEAD_BYTES, kind_of_file
-from tests.drawing import as_bytes, picture
+from tests.support.drawing import as_bytes, picture
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from PIL import Image
 
 from promptsearch.metadata import read_generation
 from promptsearch.metadata.embedded.stealth import read_stealth
-from tests.drawing import as_bytes, picture
 from tests.promptsearch.metadata import samples as made
+from tests.support.drawing import as_bytes, picture
 
 
 def hide(text: str, place: str, *, compressed: bool, size: tuple[int, int] = (300, 200)) -> bytes:

@@ -1,0 +1,1 @@
+"""Emoji drawings: rendered, restyled, augmented."""

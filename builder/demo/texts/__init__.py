@@ -1,0 +1,1 @@
+"""Captions and senses of emojis, and the sentence model that teaches them."""

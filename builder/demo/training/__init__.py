@@ -1,0 +1,1 @@
+"""The towers of the demo model, and how they are trained."""

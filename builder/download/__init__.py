@@ -1,0 +1,1 @@
+"""Pictures behind links, fetched with img2dataset."""

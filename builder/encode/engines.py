@@ -1,0 +1,115 @@
+"""What computes embeddings: ONNX Runtime on the CPU, or PyTorch where there is a GPU. Both read the same bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit
+from promptsearch.encoding.preprocessing import Preprocessing
+from promptsearch.encoding.tokenizer import Tokenizer
+from promptsearch.errors import BuildError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAMES = ("onnx", "torch")
+# Enough to keep a large GPU busy, and little beside the memory of a small one.
+GPU_IMAGE_BATCH = 256
+GPU_TEXT_BATCH = 1024
+
+
+class Engine(Protocol):
+    @property
+    def preprocessing(self) -> Preprocessing: ...
+
+    @property
+    def image_batch(self) -> int:
+        """How many pictures are best encoded at once."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit vectors, float32 [len(texts), embedding_dim]."""
+        ...
+
+    def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What `preprocessing` cropped, uint8 [n, size, size, 3] -> unit vectors, float32 [n, embedding_dim]."""
+        ...
+
+
+class TorchEngine:
+    """PyTorch with the bundle's own weights: CUDA with half-precision autocast where there is a GPU, else the CPU.
+
+    `threads` (of the CPU) holds for the whole process; `gpu` is a CUDA device's number, None the first.
+    """
+
+    def __init__(self, bundle: Bundle, *, threads: int | None = None, gpu: str | None = None) -> None:
+        try:
+            import torch
+
+            from ..export.checkpoint import Checkpoint
+            from ..export.open_clip import OpenClipCheckpoint
+        except ImportError as error:
+            raise BuildError("the torch engine needs torch: run `make setup-all`, or use --engine onnx") from error
+        self._torch = torch
+        self._on_gpu = torch.cuda.is_available()
+        self._device = f"cuda:{gpu or 0}" if self._on_gpu else "cpu"
+        if threads is not None:
+            torch.set_num_threads(threads)
+        kind = Checkpoint if bundle.source.open_clip is None else OpenClipCheckpoint
+        self._model = kind.of_bundle(bundle).model().to(self._device)
+        self.preprocessing = Preprocessing(bundle.image)
+        self.image_batch = GPU_IMAGE_BATCH if self._on_gpu else IMAGE_BATCH
+        self._text_batch = GPU_TEXT_BATCH if self._on_gpu else TEXT_BATCH
+        self._scale, self._shift = (
+            torch.from_numpy(each).to(self._device).view(3, 1, 1)
+            for each in (self.preprocessing.scale, self.preprocessing.shift)
+        )
+        self._tokenizer = Tokenizer.load(bundle)
+        self._context, self._padding = bundle.text.context_length, bundle.text.padding_id
+        self._dim = bundle.embedding_dim
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        # A GPU works on one batch while the next is divided into tokens: it is waited for at the end.
+        encoded = [
+            self._encode(self._model.encode_text, self._tokens(texts[start : start + self._text_batch]))
+            for start in range(0, len(texts), self._text_batch)
+        ]
+        vectors = np.empty((len(texts), self._dim), dtype=np.float32)
+        for number, batch in enumerate(encoded):
+            start = number * self._text_batch
+            vectors[start : start + len(batch)] = batch.cpu().numpy()
+        return unit(vectors)
+
+    def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        # Bytes go to the GPU, a quarter of what floats are, and become floats there.
+        planes = self._torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
+        return unit(self._encode(self._model.encode_image, planes * self._scale + self._shift).cpu().numpy())
+
+    def _tokens(self, texts: Sequence[str]) -> Tensor:
+        """int64 [len(texts), context_length]"""
+        tokens = np.full((len(texts), self._context), self._padding, dtype=np.int64)
+        for target, text in zip(tokens, texts, strict=True):
+            ids = self._tokenizer.ids(text)
+            target[: len(ids)] = ids
+        return self._torch.from_numpy(tokens).to(self._device)
+
+    def _encode(self, tower: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
+        """float32, on the device; a GPU may still be at work on it."""
+        torch = self._torch
+        kind = "cuda" if self._on_gpu else "cpu"
+        with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self._on_gpu):
+            return tower(batch).float()
+
+
+def open_engine(name: str, bundle: Bundle, *, threads: int | None = None, gpu: str | None = None) -> Engine:
+    """`threads` is how many to compute with (None: all cores), `gpu` the number of the one to use (None: the first)."""
+    if name == "onnx":
+        return Encoders(bundle, threads=threads)
+    if name == "torch":
+        return TorchEngine(bundle, threads=threads, gpu=gpu)
+    raise BuildError(f"{name!r} is no engine; there are {', '.join(NAMES)}")

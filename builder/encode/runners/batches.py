@@ -1,0 +1,134 @@
+"""Decoded pictures to vectors: the batches that are encoded, in a thread beside the decoding.
+
+Batches are filled with new pictures in the source's order, so the batches after a stop are those that would have come
+without it, and the collection is the same to the last bit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..cache import CachedPicture
+from ..decoding import Decoded
+from ..engines import Engine
+from . import Tally, Told
+
+BATCHES = 2  # that are encoded or wait for it while the next one fills
+HELD_BACK = 1024  # items that may wait for a batch to fill
+
+
+class Pictures(Protocol):
+    """Where vectors are kept, by the digest of their picture."""
+
+    def has_picture(self, digest: bytes) -> bool: ...
+
+    def add_pictures(self, pictures: Iterable[tuple[bytes, CachedPicture]]) -> None: ...
+
+
+def encoded(decoded: Iterable[Told], engine: Engine, pictures: Pictures, tally: Tally) -> Iterator[Told]:
+    """The same items in the same order, each once its picture's vector is in `pictures`."""
+    with Batches(engine, pictures, tally) as batches:
+        for told in decoded:
+            yield from batches.add(told)
+        yield from batches.finish()
+
+
+@dataclass
+class Batch:
+    """Items in order from the first picture that must be encoded, and those pictures by content."""
+
+    held: list[Told] = field(default_factory=list)
+    new: dict[bytes, Decoded] = field(default_factory=dict)  # the same picture twice is encoded once
+    vectors: Future[NDArray[np.float32]] | None = None  # once it is full
+
+
+class Batches:
+    """Items in order, held back from the first picture that must be encoded until there is a whole batch of those.
+
+    Those are encoded in a thread of their own: the engine gives up the GIL, and has the next batch ready when it is
+    done with one. What came between is let go in the source's order, whatever is done first. Close it by leaving the
+    `with` block.
+    """
+
+    def __init__(self, engine: Engine, pictures: Pictures, tally: Tally) -> None:
+        self._engine, self._pictures, self._tally = engine, pictures, tally
+        self._encoder = ThreadPoolExecutor(1, "encoder")
+        self._filling = Batch()
+        self._encoding: deque[Batch] = deque()
+
+    def add(self, told: Told) -> Iterator[Told]:
+        """Those that can go by now."""
+        while self._encoding and _vectors(self._encoding[0]).done():
+            yield from self._oldest()
+        _, outcome = told
+        if isinstance(outcome, Decoded) and outcome.crop is not None and not self._is_known(outcome.digest):
+            self._filling.new.setdefault(outcome.digest, outcome)
+        if self._filling.new:
+            self._filling.held.append(told)
+            if len(self._filling.new) == self._engine.image_batch or len(self._filling.held) == HELD_BACK:
+                yield from self._encode()
+        elif self._encoding:
+            self._encoding[-1].held.append(told)
+            if len(self._encoding[-1].held) >= 2 * HELD_BACK:
+                yield from self._all()
+        else:
+            yield told
+
+    def finish(self) -> Iterator[Told]:
+        """Encode what was held back, and let it go."""
+        if self._filling.new:
+            yield from self._encode()
+        yield from self._all()
+
+    def _is_known(self, digest: bytes) -> bool:
+        """Two that were decoded at the same time may be one, and its vector is known or on its way by now."""
+        return any(digest in batch.new for batch in self._encoding) or self._pictures.has_picture(digest)
+
+    def _encode(self) -> Iterator[Told]:
+        batch, self._filling = self._filling, Batch()
+        crops = [one.crop for one in batch.new.values() if one.crop is not None]
+        batch.vectors = self._encoder.submit(self._vectors_of, crops)
+        self._encoding.append(batch)
+        if len(self._encoding) > BATCHES:
+            yield from self._oldest()
+
+    def _vectors_of(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        started = time.monotonic()
+        vectors = self._engine.encode_crops(np.stack(crops))
+        self._tally.encoding += time.monotonic() - started
+        return vectors
+
+    def _all(self) -> Iterator[Told]:
+        while self._encoding:
+            yield from self._oldest()
+
+    def _oldest(self) -> Iterator[Told]:
+        """Keep what was encoded, then let go what was held back for it."""
+        batch = self._encoding.popleft()
+        vectors = _vectors(batch).result()
+        self._pictures.add_pictures(
+            (digest, CachedPicture(vector.astype("<f2"), one.size, one.thumbnail))
+            for (digest, one), vector in zip(batch.new.items(), vectors, strict=True)
+            if one.size is not None and one.thumbnail is not None
+        )
+        self._tally.encoded += len(vectors)
+        yield from batch.held
+
+    def __enter__(self) -> Batches:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._encoder.shutdown(cancel_futures=True)
+
+
+def _vectors(batch: Batch) -> Future[NDArray[np.float32]]:
+    assert batch.vectors is not None, "a full batch is handed to the encoder"
+    return batch.vectors

@@ -1,0 +1,126 @@
+"""What runs on a Spark worker: some pictures, or some texts, to a shard.
+
+A worker is a process that runs one task after the other. It opens the model once, for the threads (or the GPU) that
+Spark gives a task, and decodes as one machine does: in a process of its own for each of those threads.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from promptsearch.encoding.bundle import Bundle
+
+from ...sources import Item, Picture
+from ..cache import CachedPicture, digest_of
+from ..decoding import Decoders, Outcome
+from ..engines import Engine, open_engine
+from . import Tally
+from .batches import encoded
+from .shard import PictureShard, TextShard
+from .shards import Shards
+
+if TYPE_CHECKING:
+    from pyspark import TaskContext
+
+MODEL = "model"  # the bundle's folder in what is sent to every executor
+
+
+@dataclass(frozen=True)
+class Build:
+    """What every task of a build is told."""
+
+    name: str  # of this build alone: a worker keeps open what it opened for it
+    shards: Shards
+    engine: str
+
+    @property
+    def archive(self) -> str:
+        """The file with the model that executors are sent."""
+        return f"{self.name}.zip"
+
+    @property
+    def known(self) -> str:
+        """The file with the digests of all pictures whose vectors are known, as `KnownPictures` reads it."""
+        return f"{self.name}.sqlite"
+
+
+def encode_pictures(build: Build, key: str) -> None:
+    name = key + PictureShard.suffix
+    if build.shards.has(name):  # another attempt was faster
+        return
+    # Made by this build's own driver, which the key proves: it came to here with the task.
+    pictures: list[Picture] = pickle.loads(build.shards.work(key))  # noqa: S301
+    new, tally = _New(), Tally()
+    decoded = _decoders(build).decode(Item("", "", None, picture) for picture in pictures)
+    outcomes: list[Outcome] = []
+    for _, outcome in encoded(decoded, _engine(build, _gpu()), new, tally):
+        assert outcome is not None, "every item here has a picture"
+        outcomes.append(outcome)
+    build.shards.put(name, PictureShard(outcomes, new.pictures, tally.encoding).to_bytes())
+
+
+def encode_texts(build: Build, key: str) -> None:
+    name = key + TextShard.suffix
+    if build.shards.has(name):
+        return
+    texts: list[str] = json.loads(build.shards.work(key))
+    vectors = _engine(build, _gpu()).encode_texts(texts).astype("<f2")
+    digests = (digest_of(text.encode()) for text in texts)
+    build.shards.put(name, TextShard(dict(zip(digests, vectors, strict=True))).to_bytes())
+
+
+@dataclass
+class _New:
+    """Pictures that were encoded in this task."""
+
+    pictures: dict[bytes, CachedPicture] = field(default_factory=dict)
+
+    def has_picture(self, digest: bytes) -> bool:
+        return digest in self.pictures
+
+    def add_pictures(self, pictures: Iterable[tuple[bytes, CachedPicture]]) -> None:
+        self.pictures.update(pictures)
+
+
+@cache
+def _engine(build: Build, gpu: str | None) -> Engine:
+    bundle = Bundle.open(_sent(build.archive) / MODEL)
+    return open_engine(build.engine, bundle, threads=_threads(), gpu=gpu)
+
+
+@cache
+def _decoders(build: Build) -> Decoders:
+    """Never closed: its processes end with this one."""
+    spec = Bundle.open(_sent(build.archive) / MODEL).image
+    return Decoders(spec, _sent(build.known), _threads())
+
+
+def _sent(name: str) -> Path:
+    from pyspark import SparkFiles
+
+    return Path(SparkFiles.get(name))
+
+
+def _task() -> TaskContext:
+    from pyspark import TaskContext
+
+    task = TaskContext.get()
+    assert task is not None, "this runs in a task"
+    return task
+
+
+def _threads() -> int:
+    """`spark.task.cpus`."""
+    return _task().cpus()
+
+
+def _gpu() -> str | None:
+    """The number of the one that Spark gave this task (`spark.task.resource.gpu.amount`), if it gives any."""
+    given = _task().resources().get("gpu")
+    return given.addresses[0] if given else None

@@ -1,0 +1,116 @@
+"""Two towers as ONNX graphs whose weights keep their names and are stored in fp16 where that loses nothing.
+
+The token embedding, a sixth of all weights, lies in a file beside its graph. ONNX Runtime maps such a file: it is read
+as far as texts need it, given up when memory is short, and all processes share one copy.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import torch
+from onnx.external_data_helper import set_external_data
+from torch import nn
+
+from promptsearch.encoding.bundle import DATA
+from promptsearch.errors import ExportError
+
+from .original import Original
+
+OPSET = 23  # the first with an operator for attention
+LARGEST = 2**31 - 1  # bytes that a protobuf message, and so a file, may have
+EMBEDDINGS = ("token_embedding.weight", "word_embeddings.weight")  # as clip, open_clip and transformers name them
+
+
+def write_text_graph(original: Original, path: Path) -> None:
+    spec = original.text
+    example = torch.zeros((2, 9 if spec.padding == "longest" else spec.context_length), dtype=torch.int64)
+    example[:, -1] = spec.end_id
+    dynamic: dict[int, object] = {0: torch.export.Dim("batch", min=1, max=65536)}
+    if spec.padding == "longest":
+        dynamic[1] = torch.export.Dim("length", min=2, max=spec.context_length)
+    _write(original.text_tower, example, dynamic, "tokens", path)
+
+
+def write_image_graph(original: Original, path: Path) -> None:
+    size = original.image.size
+    batch = torch.export.Dim("batch", min=1, max=65536)
+    _write(original.image_tower, torch.zeros((2, 3, size, size)), {0: batch}, "pixels", path)
+
+
+def _write(tower: nn.Module, example: torch.Tensor, dynamic: dict[int, object], name: str, path: Path) -> None:
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter warns about its own internals
+            # Not optimised: that would fold weights into nameless constants, and ONNX Runtime does all of it at load.
+            program = torch.onnx.export(
+                tower.eval(), (example,), dynamo=True, optimize=False, verbose=False, opset_version=OPSET,
+                dynamic_shapes=(dynamic,), input_names=[name], output_names=["vectors"],
+            )  # fmt: skip
+    finally:
+        logger.setLevel(level)
+    assert program is not None
+    graph = program.model_proto
+    for node in graph.graph.node:  # where in the exporting machine's files each node came from
+        del node.metadata_props[:]
+        node.doc_string = ""
+    store_in_half(graph)
+    if graph.ByteSize() > LARGEST:
+        raise ExportError(
+            f"the weights that {path.name} holds take {graph.ByteSize() / 1e9:.1f} GB, and an ONNX file at most 2: "
+            "a checkpoint whose weights are in half precision takes half of it"
+        )
+    save(graph, path)
+
+
+def save(model: onnx.ModelProto, path: Path) -> None:
+    """Write the graph to `path`, and its token embedding, where it has one, beside it; what was there is replaced."""
+    beside = path.with_name(f"{path.name}{DATA}")
+    beside.unlink(missing_ok=True)  # onnx would write behind what it holds
+    for tensor in model.graph.initializer:
+        if is_embedding(tensor.name):
+            set_external_data(tensor, beside.name)
+    onnx.save(model, path)
+    if beside.exists():
+        beside.chmod(path.stat().st_mode)  # onnx lets nobody else read it
+
+
+def is_embedding(name: str) -> bool:
+    """Whether a weight of that name, or what was made of it, has a row for each token of the vocabulary."""
+    return name.removesuffix(".fp16").removesuffix(".int8").endswith(EMBEDDINGS)
+
+
+def store_in_half(model: onnx.ModelProto) -> None:
+    """Store as fp16 every weight that fp16 holds exactly, and cast it back in the graph.
+
+    OpenAI's checkpoints are fp16 to begin with, so this halves the files and changes no bit of any result: ONNX Runtime
+    folds the casts when it loads the model. Of a token embedding only the rows that a text has are cast.
+    """
+    casts = []
+    gathers = {node.input[0]: node for node in model.graph.node if node.op_type == "Gather"}
+    for tensor in model.graph.initializer:
+        if tensor.data_type != onnx.TensorProto.FLOAT:
+            continue
+        full = onnx.numpy_helper.to_array(tensor)
+        with np.errstate(over="ignore"):
+            half = full.astype(np.float16)
+        if np.array_equal(half.astype(np.float32), full):
+            name = tensor.name
+            tensor.CopyFrom(onnx.numpy_helper.from_array(half, f"{name}.fp16"))
+            if is_embedding(name):
+                gather = gathers[name]
+                rows, gather.input[0], gather.output[0] = gather.output[0], f"{name}.fp16", f"{name}.rows"
+                cast = onnx.helper.make_node("Cast", [f"{name}.rows"], [rows], to=onnx.TensorProto.FLOAT)
+                model.graph.node.insert(list(model.graph.node).index(gather) + 1, cast)
+            else:
+                casts.append(onnx.helper.make_node("Cast", [f"{name}.fp16"], [name], to=onnx.TensorProto.FLOAT))
+    for position, cast in enumerate(casts):
+        model.graph.node.insert(position, cast)

@@ -1,0 +1,353 @@
+"""open_clip's architectures: their models with the weights of a local file, how they are fed, and their text towers in
+the form that is exported. Nothing is taken from the Hugging Face hub but a tokenizer, where none is given.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import torch
+from open_clip.factory import convert_state_dict, convert_to_custom_text_state_dict
+from open_clip.hf_model import HFTextEncoder
+from open_clip.transform import PreprocessCfg, merge_preprocess_dict
+from open_clip.transformer import text_global_pool
+from torch import nn
+
+from promptsearch.encoding.bundle import Bundle, ImageSpec, Source, TextSpec
+from promptsearch.errors import ExportError
+from promptsearch.system.files import sha256_of
+
+from . import open_clip_tokens
+from .checkpoint import DESCRIPTIVE, StateDict, read_state, state_of_bundle
+from .openai_clip import ImageTower
+from .original import Original
+
+log = logging.getLogger(__name__)
+
+_RESIZE = {"shortest": ("shorter-side", "centre"), "squash": ("squash", "none")}
+_POOLING = {"argmax": "end-of-text", "eos": "end-of-text", "first": "first", "last": "last"}
+# The text towers of transformers that are supported, and what no tensor of theirs tells: RoBERTa's configuration.
+_HF_KINDS = ("xlm-roberta", "roberta")
+_ROBERTA = {"layer_norm_eps": 1e-5, "bos_token_id": 0, "pad_token_id": 1, "eos_token_id": 2}
+_HEAD = 64  # width of each attention head, in every size of RoBERTa
+_SHOWN = 4  # tensors that an error names
+
+
+@dataclass(frozen=True)
+class OpenClipCheckpoint:
+    """The weights of one of open_clip's architectures.
+
+    `pretrained`: which published weights they are or were tuned from, by open_clip's name; it says how pictures are
+    prepared. `tokenizer`: a `tokenizers` file or a folder that holds one, for architectures whose tokenizer does not
+    come with open_clip.
+    """
+
+    source: Source
+    architecture: str
+    state: StateDict
+    pretrained: str | None = None
+    tokenizer: Path | None = None
+
+    @classmethod
+    def file(
+        cls, architecture: str, path: Path, *, pretrained: str | None = None, tokenizer: Path | None = None
+    ) -> OpenClipCheckpoint:
+        """A local file: safetensors, a saved state dict, or one in a training checkpoint."""
+        architecture = _known(architecture)
+        state = read_state(path)
+        return cls(Source(path.name, sha256_of(path), architecture), architecture, state, pretrained, tokenizer)
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle) -> OpenClipCheckpoint:
+        """The checkpoint that a bundle was exported from, out of its fp32 ONNX files."""
+        assert bundle.source.open_clip is not None
+        return cls(bundle.source, _known(bundle.source.open_clip), state_of_bundle(bundle))
+
+    def model(self) -> Any:
+        """open_clip's model, in fp32 on the CPU, for inference. Raises ExportError where the weights do not fit."""
+        config = open_clip.get_model_config(self.architecture)["text_cfg"]
+        with _quiet(), tempfile.TemporaryDirectory() as scratch:
+            changed = {}
+            if name := config.get("hf_model_name"):
+                described = _roberta(name, self.source.name, self._named())
+                (Path(scratch) / "config.json").write_text(json.dumps(described), encoding="utf-8")
+                changed["text_cfg"] = {**config, "hf_model_name": scratch, "hf_model_pretrained": False}
+            model = open_clip.create_model(self.architecture, load_weights=False, pretrained_text=False, **changed)
+        model.load_state_dict(self._fitting(model))
+        return model.float().eval().requires_grad_(False)
+
+    def original(self) -> Original:
+        config = open_clip.get_model_config(self.architecture)
+        _require_supported(self.architecture, config)
+        prepared = _preprocessing(self.architecture, config, self.pretrained)
+        model = self.model()
+        tokens = self._tokens(config["text_cfg"], model)
+        return Original(
+            source=self.source,
+            architecture=f"open_clip {self.architecture}",
+            model=model,
+            tokenize=tokens.tokenize,
+            text_tower=HFTower(model) if _is_hf(model) else TextTower(model),
+            image_tower=ImageTower(model),
+            embedding_dim=config["embed_dim"],
+            logit_scale=round(model.logit_scale.item(), 6),
+            image=_image_spec(self.architecture, model, prepared),
+            text=_text_spec(self.architecture, config["text_cfg"], model, tokens),
+            tokenizer=tokens.file,
+            licences=tokens.licences,
+        )
+
+    def _tokens(self, config: Mapping[str, Any], model: Any) -> open_clip_tokens.Tokens:
+        context_length = _context_length(config)
+        cleaning = config.get("tokenizer_kwargs", {}).get("clean")
+        repository = config.get("hf_tokenizer_name")
+        if not repository:
+            if self.tokenizer is not None:
+                raise ExportError(f"{self.architecture} has CLIP's own tokenizer: leave --tokenizer out")
+            return open_clip_tokens.own(context_length, cleaning)
+        padding_id = model.text.config.pad_token_id if _is_hf(model) else None
+        if self.tokenizer is not None:
+            return open_clip_tokens.of_file(self.tokenizer, context_length, cleaning, padding_id)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = open_clip_tokens.download(repository, Path(scratch))
+            return open_clip_tokens.of_file(folder, context_length, cleaning, padding_id)
+
+    def _fitting(self, model: Any) -> StateDict:
+        """The weights under the names that the model has for them. Raises ExportError that says which do not fit."""
+        state: StateDict = convert_state_dict(model, self._named())
+        if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+            state = convert_to_custom_text_state_dict(state)
+        expected = model.state_dict()
+        # Old checkpoints, and bundles, have what the model makes itself.
+        for name, _ in model.named_buffers():
+            if name not in expected:
+                state.pop(name, None)
+        if "logit_bias" in expected:  # no vector depends on it, so that bundles do not have it
+            state.setdefault("logit_bias", torch.zeros_like(expected["logit_bias"]))
+        for name in ("logit_scale", "logit_bias"):
+            if name in state and name in expected and state[name].numel() == 1:
+                state[name] = state[name].reshape(expected[name].shape)
+        kinds = {
+            "missing": [name for name in expected if name not in state],
+            "unknown to it": [name for name in state if name not in expected],
+            "of another shape": [
+                f"{name} {list(state[name].shape)} instead of {list(value.shape)}"
+                for name, value in expected.items()
+                if name in state and state[name].shape != value.shape
+            ],
+        }
+        if wrong := [f"{len(names)} {kind} ({_some(names)})" for kind, names in kinds.items() if names]:
+            raise ExportError(
+                f"{self.source.name} does not hold the weights of {self.architecture}. Tensors: {'; '.join(wrong)}"
+            )
+        return state
+
+    def _named(self) -> StateDict:
+        """As open_clip names them: without what distributed training and TorchScript add."""
+        named = {name.removeprefix("module."): value for name, value in self.state.items()}
+        return {name: value for name, value in named.items() if name not in DESCRIPTIVE}
+
+
+class TextTower(nn.Module):
+    """`encode_text` of open_clip's own text towers (model.py: CLIP, transformer.py: TextTransformer).
+
+    For any number of tokens up to the context length, where the tower is causal and read at the end token; for the
+    whole context alone where each token attends to all.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.clip = model
+        text = getattr(model, "text", model)
+        self.pool_type = getattr(text, "pool_type", None) or model.text_pool_type
+        self.eos_id = getattr(text, "eos_id", None) or model.text_eos_id
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """int64 [batch, length] -> float32 [batch, embedding_dim], not normalised."""
+        text, length = getattr(self.clip, "text", self.clip), tokens.shape[1]
+        x = text.token_embedding(tokens) + text.positional_embedding[:length]
+        mask = None if text.attn_mask is None else text.attn_mask[:length, :length]
+        x = text.ln_final(text.transformer(x, attn_mask=mask))
+        vectors: torch.Tensor = text_global_pool(x, tokens, self.pool_type, eos_token_id=self.eos_id)
+        if isinstance(text.text_projection, nn.Linear):
+            vectors = text.text_projection(vectors)
+        elif text.text_projection is not None:
+            vectors = vectors @ text.text_projection
+        return vectors
+
+
+class HFTower(nn.Module):
+    """`encode_text` of the towers that open_clip takes from transformers, which mask what pads by themselves."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.clip = nn.ModuleDict({"text": model.text})
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """int64 [batch, length] -> float32 [batch, embedding_dim], not normalised."""
+        vectors: torch.Tensor = self.clip["text"](tokens)
+        return vectors
+
+
+def _known(architecture: str) -> str:
+    name = architecture.replace("/", "-")
+    names = {known.lower(): known for known in open_clip.list_models()}
+    if name in names.values():
+        return name
+    near = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5)
+    raise ExportError(
+        f"open_clip has no architecture {architecture}; near it are {', '.join(names[one] for one in near)}"
+        if near
+        else f"open_clip has no architecture {architecture}; it has {', '.join(names.values())}"
+    )
+
+
+def _require_supported(architecture: str, config: Mapping[str, Any]) -> None:
+    text = config["text_cfg"]
+    hf = text.get("hf_model_name")
+    reason = None
+    if "multimodal_cfg" in config:
+        reason = "it is a CoCa, which writes texts, too"
+    elif hf and not _hf_kind(hf):
+        reason = f"its text tower is {hf}; of transformers' there are {' and '.join(_HF_KINDS)}"
+    elif hf and text.get("hf_pooler_type", "mean_pooler") != "mean_pooler":
+        reason = f"its text tower is pooled by {text['hf_pooler_type']}"
+    elif text.get("tokenizer_mode") or text.get("tokenizer_kwargs", {}).keys() - {"clean"}:
+        reason = "its tokenizer is used in a way of its own"
+    if reason:
+        raise ExportError(f"{architecture} cannot be exported: {reason}")
+
+
+def _hf_kind(name: str) -> str | None:
+    base = name.rsplit("/", 1)[-1]
+    return next((kind for kind in _HF_KINDS if base.startswith(kind)), None)
+
+
+def _is_hf(model: Any) -> bool:
+    return isinstance(getattr(model, "text", None), HFTextEncoder)
+
+
+def _roberta(name: str, checkpoint: str, state: StateDict) -> dict[str, object]:
+    """What transformers has to know of a RoBERTa, from the shapes of its weights."""
+    root = "text.transformer."
+    try:
+        words, hidden = state[f"{root}embeddings.word_embeddings.weight"].shape
+        return {
+            "model_type": _hf_kind(name),
+            "vocab_size": words,
+            "hidden_size": hidden,
+            "num_attention_heads": hidden // _HEAD,
+            "num_hidden_layers": len({key.split(".")[4] for key in state if key.startswith(f"{root}encoder.layer.")}),
+            "intermediate_size": len(state[f"{root}encoder.layer.0.intermediate.dense.weight"]),
+            "max_position_embeddings": len(state[f"{root}embeddings.position_embeddings.weight"]),
+            "type_vocab_size": len(state[f"{root}embeddings.token_type_embeddings.weight"]),
+            **_ROBERTA,
+        }
+    except (KeyError, ValueError) as error:
+        raise ExportError(f"{checkpoint} does not hold the weights of a text tower like {name}: {error}") from error
+
+
+def _preprocessing(architecture: str, config: Mapping[str, Any], pretrained: str | None) -> PreprocessCfg:
+    """How the pictures were prepared that the weights were trained on: open_clip knows it of published ones."""
+    tags = open_clip.list_pretrained_tags_by_model(architecture)
+    if pretrained is not None and pretrained not in tags:
+        raise ExportError(
+            f"open_clip knows no weights {pretrained} of {architecture}; it knows {', '.join(tags) or 'none'}"
+        )
+    published = {tag: open_clip.get_pretrained_cfg(architecture, tag) for tag in ([pretrained] if pretrained else tags)}
+    activation = bool(config.get("quick_gelu"))
+    others = [tag for tag, found in published.items() if bool(found.get("quick_gelu")) != activation]
+    if pretrained and others:
+        other = architecture.removesuffix("-quickgelu") if activation else f"{architecture}-quickgelu"
+        raise ExportError(f"the weights {pretrained} have another activation: their architecture is {other}")
+    if others:
+        log.warning(
+            "weights of %s can have either activation; it is taken at its name. Those with the other are %s: pass "
+            "--pretrained to be sure",
+            architecture,
+            ", ".join(others),
+        )
+    ways = {tag: PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), found)) for tag, found in published.items()}
+    way, *different = {str(way): way for way in ways.values()}.values() or [PreprocessCfg()]
+    if different:
+        raise ExportError(
+            f"published weights of {architecture} want their pictures prepared in {len(different) + 1} ways: say which "
+            f"these are, or were tuned from, with --pretrained, one of {', '.join(tags)}"
+        )
+    return way
+
+
+def _image_spec(architecture: str, model: Any, prepared: PreprocessCfg) -> ImageSpec:
+    height, width = model.visual.image_size
+    if height != width or prepared.resize_mode not in _RESIZE:
+        raise ExportError(
+            f"{architecture} cannot be exported: it wants pictures of {width} x {height}, {prepared.resize_mode}"
+        )
+    resize, crop = _RESIZE[prepared.resize_mode]
+    return ImageSpec(height, prepared.mean, prepared.std, resize, prepared.interpolation, crop)
+
+
+def _text_spec(architecture: str, config: Mapping[str, Any], model: Any, tokens: open_clip_tokens.Tokens) -> TextSpec:
+    text = getattr(model, "text", model)
+    vocabulary = text.transformer.get_input_embeddings() if _is_hf(model) else text.token_embedding
+    size = max(tokens.file.get_vocab().values()) + 1
+    if size > vocabulary.num_embeddings:
+        raise ExportError(
+            f"the tokenizer has ids up to {size - 1}, {architecture} has {vocabulary.num_embeddings} tokens: it is the "
+            "tokenizer of another model"
+        )
+    if _is_hf(model):
+        padding, mask, pooling = "longest", "padding", "mean"
+        expected = ("padding", tokens.padding_id, text.config.pad_token_id)
+    else:
+        pool_type = getattr(text, "pool_type", None) or model.text_pool_type
+        mask, pooling = "none" if text.attn_mask is None else "causal", _POOLING[pool_type]
+        # Where no token sees what comes after it, and the end token is what is read, what pads cannot reach the vector.
+        padding = "longest" if (mask, pooling) == ("causal", "end-of-text") else "context"
+        expected = ("end", tokens.end_id, config.get("eos_id", 2) if pool_type == "eos" else tokens.end_id)
+    what, found, wanted = expected
+    if found != wanted:
+        raise ExportError(
+            f"the tokenizer's {what} token is {found}, {architecture}'s is {wanted}: it is another model's"
+        )
+    return TextSpec(
+        context_length=_context_length(config),
+        vocabulary_size=vocabulary.num_embeddings,
+        start_id=tokens.start_id,
+        end_id=tokens.end_id,
+        padding_id=tokens.padding_id,
+        cleaning=tokens.cleaning,
+        padding=padding,
+        mask=mask,
+        pooling=pooling,
+        splitting=tokens.splitting,
+    )
+
+
+def _context_length(config: Mapping[str, Any]) -> int:
+    length: int = config.get("context_length", open_clip.tokenizer.DEFAULT_CONTEXT_LENGTH)
+    return length
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """open_clip tells the root logger that it has loaded no weights, which is for us to do."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(previous)

@@ -1,0 +1,1 @@
+"""Choose, build and tune the indices of a staged version."""

@@ -1,0 +1,22 @@
+"""The full-text index of a version's prompts."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from promptsearch.storage.fulltext import SCHEMA
+from promptsearch.storage.manifest import FILES
+
+
+def write_words(folder: Path) -> None:
+    """Index the words of the prompts in `folder`, a version that is being made."""
+    (folder / FILES.words).unlink(missing_ok=True)
+    with contextlib.closing(sqlite3.connect(folder / FILES.words, isolation_level=None)) as database:
+        database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}")
+        database.execute("ATTACH ? AS items", (str(folder / FILES.items),))
+        database.execute("BEGIN")
+        database.execute("INSERT INTO words (rowid, text) SELECT row, text FROM items.prompts ORDER BY row")
+        database.execute("INSERT INTO words (words) VALUES ('optimize')")
+        database.execute("COMMIT")

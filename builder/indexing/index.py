@@ -1,0 +1,73 @@
+"""Indices of a staged version: of its vectors (planned to a memory budget, built by autofaiss, tuned to a recall), of
+its fields and of its prompts' words."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from promptsearch.engines.faiss_index import VectorIndex
+from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind, Manifest
+
+from ..versions.staging import staged_manifest, staging_folder
+from .fields import write_fields
+from .fulltext import write_words
+from .index_file import Adder, add_here, build_index
+from .index_key import choose
+from .tuning import sample, tune
+
+log = logging.getLogger(__name__)
+
+MAX_MEMORY = 4 << 30  # bytes
+RECALL_TARGET = 0.98  # recall@10 that the search parameters are tuned to
+
+
+def index(
+    collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = RECALL_TARGET, add: Adder = add_here
+) -> Manifest:
+    """Build the indices of what is staged and record them in its manifest, which is returned.
+
+    `max_memory` bounds, in bytes, what building takes beyond the program itself, and so each index, too: see
+    `builder.indexing.index_key.choose`. `recall` is the recall@10 that searches are tuned to; an index that
+    cannot reach it is recorded with what it reaches (`IndexInfo.reached`). `add` adds to indices that are not exact.
+    Raises BuildError.
+    """
+    folder, manifest = staging_folder(collection), staged_manifest(collection)
+    started = time.monotonic()
+    write_fields(folder)
+    write_words(folder)
+    dim = manifest.model.embedding_dim
+    kinds = [kind for kind in KINDS if (folder / FILES.vectors(kind)).is_file()]
+    made = {kind: index_vectors(folder, kind, dim, max_memory, recall, add) for kind in kinds}
+    seconds = {**manifest.build["seconds"], "index": round(time.monotonic() - started, 2)}
+    manifest = replace(
+        manifest,
+        images=made.get("images"),
+        prompts=made.get("prompts"),
+        build={**manifest.build, "seconds": seconds},
+    )
+    manifest.write(folder)
+    return manifest
+
+
+def index_vectors(
+    folder: Path, kind: Kind, dim: int, max_memory: int, recall: float, add: Adder = add_here
+) -> IndexInfo:
+    """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, are queries, too."""
+    vectors = folder / FILES.vectors(kind)
+    count = len(np.load(vectors, mmap_mode="r"))
+    plan = choose(count, dim, max_memory)
+    log.info("indexing %s %s as %s", f"{count:,}", kind, plan.key)
+    build_index(vectors, plan, folder / FILES.index(kind), add)
+    info = IndexInfo(plan.key, count, plan.exact, None if plan.exact else 1, {})
+    asked = {
+        "images" if other == "images" else "texts": sample(folder / FILES.vectors(other), own=other == kind)
+        for other in KINDS
+        if (folder / FILES.vectors(other)).is_file()
+    }
+    log.info("finding out how far the index of %s has to be searched", kind)
+    return tune(VectorIndex.open(folder, kind, info, dim), plan, vectors, asked, recall)

@@ -1,0 +1,150 @@
+"""A file of vectors to a FAISS index, by autofaiss, in bounded memory.
+
+autofaiss's `build_index` trains on the first rows of a file, which in a sorted source are all alike; its reader keeps
+up to 2.5 GB of pieces waiting; and it returns `(None, None)` for what it cannot do. So its steps, an empty index and
+adding to it, are called here with a reader of our own, and training in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptsearch.system.cpus import available_cores
+from promptsearch.system.faiss_blas import faiss
+from promptsearch.system.float16 import to_float32
+from promptsearch.system.malloc import trim_heap
+
+from .autofaiss import add_embeddings_to_index_local, create_empty_index
+from .index_key import Plan
+
+Vectors = NDArray[np.float32]
+Adder = Callable[[faiss.Index, Path], faiss.Index]  # a trained index, a file of vectors -> the index with those
+BLOCK = 32 << 20  # bytes of float32 that are read at a time
+_QUANTISED = 10  # k-means iterations of the quantiser that a rotation is found with; FAISS makes 40 the first time
+_MOST_COPIES = 8  # of the centroids; then they are a fifth of what is trained with, at most
+
+
+def add_here(index: faiss.Index, vectors: Path) -> faiss.Index:
+    # The reader bounds what is read at once.
+    added, _ = add_embeddings_to_index_local(_Blocks(vectors), index, "1T")
+    return added
+
+
+def build_index(vectors: Path, plan: Plan, path: Path, add: Adder = add_here) -> None:
+    """Build what `plan` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers.
+
+    `add` adds to an index with inverted lists; to an exact one, which is a copy of the vectors, they are added here.
+    """
+    count, dim = np.load(vectors, mmap_mode="r").shape
+    index = create_empty_index(dim, plan.key, "ip")
+    if not index.is_trained:
+        sample = _sample(vectors, plan.training)
+        _begin_rotation(index, sample)
+        _train(index, sample)
+    index = add_here(index, vectors) if plan.exact else add(index, vectors)
+    assert index.ntotal == count
+    faiss.write_index(index, str(path))
+
+
+def _begin_rotation(index: faiss.Index, sample: Vectors) -> None:
+    """Let a rotation be trained from one that is nearly the best.
+
+    FAISS begins with a random one and improves it 50 times, which takes most of the time that an index of codes does.
+    It begins with what it is given, too: the principal directions, dealt out so that the product of the variances is
+    about the same in each part of a code (Ge et al. 2013, Optimized Product Quantization, the parametric solution).
+    From there once is as good as 50 times from anywhere, and for it the quantiser needs to be no better trained than
+    between any two of those times.
+    """
+    index = faiss.downcast_index(index)
+    if not isinstance(index, faiss.IndexPreTransform):
+        return
+    rotation = faiss.downcast_VectorTransform(index.chain.at(0))
+    if rotation.d_in != rotation.d_out:
+        return
+    some = sample[:: 1 + len(sample) // rotation.max_train_points].astype(np.float64)
+    variances, directions = np.linalg.eigh(np.cov(some, rowvar=False))
+    dealt = _dealt(variances[::-1], rotation.M)
+    faiss.copy_array_to_vector(directions[:, ::-1][:, dealt].T.astype(np.float32).ravel(), rotation.A)
+    rotation.niter = 1
+    rotation.niter_pq_0 = _QUANTISED
+
+
+def _dealt(variances: NDArray[np.float64], parts: int) -> list[int]:
+    """The numbers of directions, from the greatest variance on, part after part; each part has as many."""
+    size = len(variances) // parts
+    given: list[list[int]] = [[] for _ in range(parts)]
+    # Logarithms above 0, so that a part that has none yet comes first.
+    worth = np.log(np.maximum(variances, 1e-12)) - np.log(1e-12) + 1e-12
+    sums = np.zeros(parts)
+    for number, value in enumerate(worth.tolist()):
+        part = int(np.argmin(np.where([len(one) < size for one in given], sums, np.inf)))
+        given[part].append(number)
+        sums[part] += value
+    return [number for part in given for number in part]
+
+
+def _train(index: faiss.Index, sample: Vectors) -> None:
+    """Train on every core.
+
+    The centroids of the inverted lists are found by matrix products, which the BLAS in the faiss-cpu wheel computes in
+    one thread. So they are asked of copies, each in a thread of its own; the centroids found are the same.
+    """
+    ivf = faiss.extract_index_ivf(index)
+    copies = [faiss.IndexFlat(ivf.d, ivf.metric_type) for _ in range(min(available_cores(), _MOST_COPIES))]
+    asked = faiss.IndexReplicas(ivf.d, True)
+    for copy in copies:
+        asked.addIndex(copy)
+    ivf.clustering_index = asked
+    # Queries whose distances lie in memory at a time, of each; it holds for the whole process.
+    together = faiss.cvar.distance_compute_blas_query_bs
+    faiss.cvar.distance_compute_blas_query_bs = together // len(copies)
+    try:
+        index.train(sample)
+    finally:
+        ivf.clustering_index = None
+        faiss.cvar.distance_compute_blas_query_bs = together
+    trim_heap()  # what each of the threads had
+
+
+def blocks(vectors: Path) -> Iterator[tuple[int, Vectors]]:
+    """A `.npy` of float16 [count, dim] as float32, some rows at a time, each with the number of its first.
+
+    Read, not mapped: mapped pages would count as this process's memory for as long as they are there.
+    """
+    mapped = np.load(vectors, mmap_mode="r")
+    count, dim = mapped.shape
+    rows = max(1, BLOCK // (4 * dim))
+    for start in range(0, count, rows):
+        size = min(rows, count - start) * dim
+        halves = np.fromfile(vectors, "<f2", size, offset=mapped.offset + 2 * start * dim)
+        yield start, to_float32(halves.reshape(-1, dim))
+
+
+class _Blocks:
+    """What autofaiss asks of an embedding reader: every vector in turn, with ids that it makes no use of."""
+
+    def __init__(self, vectors: Path) -> None:
+        self.count, self.dimension = np.load(vectors, mmap_mode="r").shape
+        self._vectors = vectors
+
+    def __call__(self, batch_size: int, start: int = 0, end: int | None = None) -> Iterator[tuple[Vectors, Any]]:
+        """Batches may be shorter than asked for."""
+        del batch_size, start, end
+        for _, block in blocks(self._vectors):
+            yield block, None
+
+
+def _sample(vectors: Path, size: int) -> Vectors:
+    """So many vectors, drawn evenly at random with a fixed seed, float32 [size, dim]."""
+    count, dim = np.load(vectors, mmap_mode="r").shape
+    rows = np.sort(np.random.default_rng(0).choice(count, size, replace=False))
+    sample = np.empty((len(rows), dim), np.float32)
+    for first, block in blocks(vectors):
+        low, high = np.searchsorted(rows, (first, first + len(block)))
+        sample[low:high] = block[rows[low:high] - first]
+    return sample

@@ -1,0 +1,104 @@
+"""Which FAISS index so many vectors get: the one rule, from their count, their dimension and the memory allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from promptsearch.errors import BuildError
+
+from ..sizes import format_size
+
+EXACT_UP_TO = 50_000  # vectors; an exact scan of so many takes a few milliseconds
+COMPRESSED_FROM = 10_000  # vectors; the 256 centroids of each of a quantiser's bytes want 39 examples each
+SMALLER_FROM = 100_000  # vectors; from here on codes are scanned, and the best scored again, faster than vectors are
+_IDS = 8  # bytes that an inverted list spends on each vector's row number
+_PER_LIST = 40  # training vectors for each inverted list; FAISS asks for 39 or more, and more find nothing better
+_OPQ_ROWS = 256 * 256  # FAISS, VectorTransform.cpp: OPQMatrix::train takes no more
+_GROWTH = 1.35  # an inverted list doubles its room when it is full and moves; measured over all lists: 1.1 to 1.3
+_WORKING = 96 << 20  # bytes: blocks of vectors on their way in, in both precisions, and what FAISS keeps at hand
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An index to build."""
+
+    key: str  # FAISS's factory string
+    count: int  # vectors
+    dim: int
+    lists: int  # inverted lists; 0 where every vector is looked at
+    code: int  # bytes that stand for a vector; 0 where it is kept whole
+    training: int  # vectors to train with
+    index_bytes: int  # on disk, and in memory when everything is in
+    peak_bytes: int  # the most that building it takes
+
+    @property
+    def exact(self) -> bool:
+        return self.lists == 0
+
+
+def choose(count: int, dim: int, budget: int) -> Plan:
+    """The index for `count` vectors of `dim` dimensions whose building, and so the index, fits `budget` bytes.
+
+    1. Up to 50,000 vectors `Flat`: exact, and still a few milliseconds.
+    2. From 100,000 `OPQ{m}_{m·s},IVF{lists},PQ{m}x8`: each vector as m bytes, an eighth of the dimension, in about
+       4·√count inverted lists, of which a search reads a few; its candidates are scored again from the vectors. With
+       512 dimensions it takes 72 bytes a vector.
+    3. Else `IVF{lists},Flat`, where it fits: the vectors themselves, of which a search looks at as many. It takes
+       4·dim + 8 bytes a vector, and less than codes do to be built.
+    4. Else codes as in 2, with fewer lists, so that less is to be trained, or of a sixteenth or a thirty-second.
+
+    Raises BuildError, which says how much memory would be enough, where nothing fits.
+    """
+    least = None
+    for plan in plans(count, dim):
+        if plan.peak_bytes <= budget:
+            return plan
+        least = min(least or plan.peak_bytes, plan.peak_bytes)
+    assert least is not None
+    raise BuildError(
+        f"{count} vectors of {dim} dimensions cannot be indexed in {format_size(budget)}: "
+        f"allow at least --max-memory {least // 2**20 + 1}M"
+    )
+
+
+def lists_for(count: int) -> int:
+    """Inverted lists: a power of two near four times the square root, as FAISS advises, and enough to train each."""
+    lists = 1
+    while lists * 2 <= 4 * 2**0.5 * count**0.5 and lists * 2 * _PER_LIST <= count:
+        lists *= 2
+    return lists
+
+
+def plans(count: int, dim: int) -> Iterator[Plan]:
+    """What can be built, best first."""
+    vectors = 4 * dim * count
+    if count <= EXACT_UP_TO:
+        # Room doubles when it is full, and the old room is copied from.
+        yield Plan("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
+    lists = lists_for(count)
+    compressed = [plan for divisor in (8, 16, 32) for plan in _compressed(count, dim, max(1, dim // divisor), lists)]
+    if count >= SMALLER_FROM:
+        yield from compressed[:1]
+    if count > EXACT_UP_TO:
+        training = min(count, _PER_LIST * lists)
+        size = vectors + count * _IDS + 4 * dim * lists
+        peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
+        yield Plan(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
+    yield from compressed
+
+
+def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[Plan]:
+    """Product quantisers of `code` bytes a vector, with fewer and fewer lists; none where too little is to be coded."""
+    if count < COMPRESSED_FROM or dim < 8:
+        return
+    rotated = -(-dim // code) * code  # the quantiser wants parts of one length
+    for some in (lists, lists // 2, lists // 4, lists // 8):
+        if 100 * some < COMPRESSED_FROM:  # autofaiss trains with at most 100 vectors a list
+            return
+        training = min(count, max(_PER_LIST * some, COMPRESSED_FROM))
+        size = count * (code + _IDS) + 4 * (some * rotated + dim * rotated + 256 * rotated)
+        # The sample and its rotation; to find the rotation, four more copies of at most 65,536 vectors.
+        train = 4 * max(dim, rotated) * (2 * training + 4 * min(training, _OPQ_ROWS))
+        peak = max(int(_GROWTH * size), train) + _WORKING
+        yield Plan(f"OPQ{code}_{rotated},IVF{some},PQ{code}x8", count, dim, some, code, training, size, peak)

@@ -1,0 +1,1 @@
+"""Versions of a collection: staging, publishing, verifying, hiding, deleting."""

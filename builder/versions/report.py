@@ -1,0 +1,93 @@
+"""What the builder tells people of collections, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from promptsearch.errors import CollectionError, NotReady
+from promptsearch.storage.hidden import read_hidden
+from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind, Manifest, current_version
+
+from ..sizes import format_size
+from .hide import hidden_and_gone
+from .versions import size_of, versions
+
+
+def listed(collection: Path) -> Iterator[str]:
+    """One collection in `list`: its versions, newest first, the current one marked."""
+    yield collection.name
+    try:
+        current = current_version(collection)
+    except CollectionError as error:
+        yield f"   {error}"
+        return
+    for version in reversed(versions(collection)):
+        mark = "*" if version == current else " "
+        try:
+            manifest = Manifest.read(version)
+        except CollectionError as error:
+            yield f" {mark} {version.name}  {error}"
+            continue
+        yield f" {mark} {version.name}  {format_size(size_of(version)):>9}  {counted(manifest)}"
+
+
+def shown(collection: Path) -> Iterator[str]:
+    """The current version in `show`."""
+    folder = current_version(collection)
+    manifest = Manifest.read(folder)
+    old = len(versions(collection)) - 1
+    yield f"{collection.name} version {manifest.version}, built {manifest.created}, {format_size(size_of(folder))}"
+    yield f"  {counted(manifest)}"
+    yield f"  model {manifest.model.name} ({manifest.model.identity[:12]}), {manifest.model.embedding_dim} dimensions"
+    yield f"  source {manifest.source['kind']}"
+    if manifest.milvus is not None:
+        yield f"  held by Milvus at {manifest.milvus.address}: {manifest.milvus.images}, {manifest.milvus.prompts}"
+    for kind in KINDS:
+        if info := manifest.index(kind):
+            yield f"  {indexed(kind, info)}"
+    for name in sorted(manifest.files):
+        yield f"  {name}: {format_size((folder / name).stat().st_size)}"
+    yield f"  built in {seconds(manifest)}: " + ", ".join(
+        f"{stage} {value:.1f} s" for stage, value in manifest.build["seconds"].items()
+    )
+    if rate := manifest.build.get("images_a_second"):
+        encoded, known = manifest.build["encoded"], manifest.build["from_cache"]
+        yield f"  {encoded['images']} images encoded, {rate:.1f} a second; {known['images']} were known already"
+    if truncated := manifest.build.get("prompts_truncated"):
+        yield f"  {truncated} prompts are longer than the model reads, and embedded by their beginning"
+    why = f", {folder / FILES.quarantine} names each:" if manifest.build.get("quarantined") else ""
+    yield f"  {manifest.counts['quarantined']} in quarantine{why}"
+    for reason, count in manifest.build.get("quarantined", {}).items():
+        yield f"    {count}: {reason}"
+    hidden = {takedown.id for takedown in read_hidden(collection)}
+    yield f"  {len(hidden)} ids hidden, {old} old version{'' if old == 1 else 's'} kept"
+    if hidden:
+        yield from _gone(collection)
+
+
+def _gone(collection: Path) -> Iterator[str]:
+    try:
+        gone = hidden_and_gone(collection)
+    except NotReady as error:
+        yield f"    which of them this version has is unknown: {error}"
+        return
+    for takedown in gone:
+        yield f"    {takedown.id} is not in this version; it stays hidden if it comes back"
+
+
+def indexed(kind: Kind, info: IndexInfo) -> str:
+    """One index: what it is, how it is searched, and what that was measured to find."""
+    recall = ", ".join(f"{value:.3f} for {name}" for name, value in info.recall_at_10.items())
+    searched = "" if info.nprobe is None else f" ({info.nprobe} lists probed, {info.candidates or 0} candidates scored)"
+    short = "" if info.reached else f"; THE TARGET OF {info.recall_target} WAS NOT REACHED: allow more --max-memory"
+    return f"{info.vectors} {kind} as {info.key}{searched}: recall@10 {recall}{short}"
+
+
+def counted(manifest: Manifest) -> str:
+    counts = manifest.counts
+    return f"{counts['prompts']} prompts, {counts['images']} images ({counts['image_vectors']} with a vector)"
+
+
+def seconds(manifest: Manifest) -> str:
+    return f"{sum(manifest.build['seconds'].values()):.1f} s"

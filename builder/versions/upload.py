@@ -1,0 +1,64 @@
+"""A published collection, or a model bundle, to an object store, in the layout that it has on disk.
+
+What names other objects is written after them (files, manifest, `current`), so a reader never sees half a version; an
+upload that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptsearch.encoding.bundle import FILES as BUNDLE_FILES
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.remote.store import Store
+from promptsearch.storage.manifest import FILES, Manifest, current_version
+from promptsearch.system.files import sha256_of
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """What was sent, and how many files were there already."""
+
+    sent: int
+    bytes: int
+    there: int
+
+
+def upload_collection(collection: Path, store: Store) -> tuple[Manifest, Uploaded]:
+    """The current version, and what is taken down. Raises CollectionError where it is damaged, and StoreError."""
+    folder, name = current_version(collection), collection.name
+    manifest = Manifest.read(folder)
+    manifest.verify(folder)
+    key = f"{name}/{FILES.versions}/{folder.name}"
+    uploaded = _upload(store, folder, key, manifest.files)
+    store.write(f"{key}/{FILES.manifest}", (folder / FILES.manifest).read_bytes())
+    if (collection / FILES.hidden).is_file():  # without one here, what the store has stays taken down
+        store.write(f"{name}/{FILES.hidden}", (collection / FILES.hidden).read_bytes())
+    store.write(f"{name}/{FILES.current}", f"{folder.name}\n".encode())
+    return manifest, uploaded
+
+
+def upload_model(folder: Path, store: Store) -> tuple[Bundle, Uploaded]:
+    """A bundle with its licences. Raises BundleError where it is damaged, and StoreError."""
+    bundle, name = Bundle.open(folder), folder.absolute().name
+    bundle.verify()
+    licences = {
+        str(path.relative_to(folder)): sha256_of(path)
+        for path in sorted((folder / BUNDLE_FILES.licences).rglob("*"))
+        if path.is_file()
+    }
+    uploaded = _upload(store, folder, name, {**bundle.files, **licences})
+    store.write(f"{name}/{BUNDLE_FILES.model}", (folder / BUNDLE_FILES.model).read_bytes())
+    return bundle, uploaded
+
+
+def _upload(store: Store, folder: Path, key: str, files: Mapping[str, str]) -> Uploaded:
+    """Those of the files (name -> SHA-256) that the store does not have."""
+    missing = [
+        name for name, sha256 in files.items() if not store.has(f"{key}/{name}", (folder / name).stat().st_size, sha256)
+    ]
+    for name in missing:
+        store.upload(folder / name, f"{key}/{name}", files[name])
+    return Uploaded(len(missing), sum((folder / name).stat().st_size for name in missing), len(files) - len(missing))

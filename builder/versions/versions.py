@@ -1,0 +1,82 @@
+"""The versions that a collection keeps: which there are, how big they are, and how they go."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from promptsearch.errors import BuildError, CollectionError, NotReady
+from promptsearch.storage.manifest import FILES, Manifest, current_version
+
+log = logging.getLogger(__name__)
+
+
+def version_name(now: datetime) -> str:
+    """A version's, of the moment (UTC) that it was made: their order is that of their names."""
+    return now.strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+def collections(indices: Path) -> list[Path]:
+    """The folders of published collections, by name."""
+    if not indices.is_dir():
+        raise BuildError(f"there is no folder {indices}: name the one with the collections as --indices")
+    return sorted(path for path in indices.iterdir() if (path / FILES.current).is_file())
+
+
+def versions(collection: Path) -> list[Path]:
+    """The folders of a collection's versions, oldest first: their names are times."""
+    folder = collection / FILES.versions
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def size_of(version: Path) -> int:
+    """Bytes of all its files."""
+    return sum(path.stat().st_size for path in version.iterdir())
+
+
+def delete_version(collection: Path, name: str) -> int:
+    """Delete an old version for good; returns the bytes that were freed, once no service has it open any more.
+
+    Raises BuildError for the current version and for one that is not there.
+    """
+    current = current_version(collection)
+    if name == current.name:
+        raise BuildError(f"{name} is the version of {collection.name} that is served: publish another one first")
+    there = versions(collection)
+    for version in there:
+        if version.name == name:
+            freed = size_of(version)
+            _delete(version)
+            return freed
+    old = ", ".join(version.name for version in there if version != current) or "none"
+    raise BuildError(f"collection {collection.name} has no version {name!r}; old versions: {old}")
+
+
+def prune(collection: Path, keep: int) -> None:
+    """Delete old versions but the newest `keep`, and what an interrupted deletion left."""
+    current = current_version(collection)
+    old = [version for version in versions(collection) if version != current]
+    for version in old[: len(old) - keep] if keep < len(old) else []:
+        try:
+            _delete(version)
+        except NotReady as error:  # what is published is published: the next one tries again
+            log.warning("version %s of %s stays: %s", version.name, collection.name, error)
+    for rest in (collection / FILES.versions).glob(".*"):
+        shutil.rmtree(rest)
+
+
+def _delete(version: Path) -> None:
+    """Raises NotReady where Milvus holds it and does not answer."""
+    with contextlib.suppress(CollectionError):  # a damaged manifest names nothing that could be dropped
+        if (names := Manifest.read(version).milvus) is not None:
+            from promptsearch.engines.milvus.dropping import drop
+
+            drop(names)
+    gone = version.with_name(f".{version.name}")
+    version.rename(gone)  # at once no version any more, however long the rest takes
+    shutil.rmtree(gone)

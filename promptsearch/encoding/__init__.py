@@ -1,0 +1,1 @@
+"""Model bundles, and the encoding of texts and pictures as vectors."""

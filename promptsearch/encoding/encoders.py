@@ -1,0 +1,102 @@
+"""The text and image encoder of a bundle on ONNX Runtime: texts and pictures to unit vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+from PIL import Image
+
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.preprocessing import Preprocessing
+from promptsearch.encoding.tokenizer import Tokenizer
+from promptsearch.errors import BundleError
+from promptsearch.system.cpus import available_cores
+from promptsearch.system.malloc import trim_heap
+
+onnxruntime.disable_telemetry_events()  # enabled by default; searches are private
+
+# Microseconds that an idle thread spins before it sleeps. Without spinning it wakes too late for most operations, which
+# adds a fifth to a short text's time; with long spinning it takes a core from everything else.
+SPIN = "20"
+TEXT_BATCH = 64
+IMAGE_BATCH = 32
+
+
+def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return rows scaled to length 1, float32 [n, d]. A zero row, which no encoder returns, stays zero."""
+    lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    scaled: NDArray[np.float32] = (vectors / np.maximum(lengths, np.float32(1e-12))).astype(np.float32, copy=False)
+    return scaled
+
+
+def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN)
+    options.log_severity_level = 3
+    try:
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
+        raise BundleError(f"{path} cannot be loaded: {error}") from error
+
+
+class Encoders:
+    """The text and image encoder of one bundle; safe to use from several threads.
+
+    `threads`: of each encoder (default: one for each available core). Raises BundleError.
+    """
+
+    image_batch = IMAGE_BATCH
+
+    def __init__(self, bundle: Bundle, *, precision: str = "fp32", threads: int | None = None) -> None:
+        if precision not in bundle.precisions:
+            raise BundleError(
+                f"model {bundle.name} has no {precision} encoders, only {', '.join(bundle.precisions)}; "
+                f"export them with --precision {precision} (python -m builder export --help)"
+            )
+        self.bundle = bundle
+        self.precision = precision
+        files = bundle.precisions[precision]
+        self._text = _session(bundle.path(files.text), threads or available_cores())
+        self._image = _session(bundle.path(files.image), threads or available_cores())
+        trim_heap()  # loading reads each weight twice: half a gigabyte for ViT-B/32
+        self.tokenizer = Tokenizer.load(bundle)
+        self.preprocessing = Preprocessing(bundle.image)
+
+    def encode_tokens(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Encode tokens, int64 [n, length], as unit vectors, float32 [n, embedding_dim]."""
+        return unit(self._text.run(None, {"tokens": tokens})[0])
+
+    def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Encode pixels, float32 [n, 3, size, size], as unit vectors, float32 [n, embedding_dim]."""
+        return unit(self._image.run(None, {"pixels": pixels})[0])
+
+    def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Encode crops of `preprocessing`, uint8 [n, size, size, 3], as unit vectors, float32 [n, embedding_dim]."""
+        return self.encode_pixels(self.preprocessing.normalise(crops))
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Encode texts as unit vectors, float32 [len(texts), embedding_dim].
+
+        Texts of similar length are encoded together, because a batch takes the time of its longest text for each text.
+        """
+        vectors = np.empty((len(texts), self.bundle.embedding_dim), dtype=np.float32)
+        rows = [self.tokenizer.ids(text) for text in texts]
+        by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]))
+        for start in range(0, len(by_length), TEXT_BATCH):
+            batch = by_length[start : start + TEXT_BATCH]
+            vectors[batch] = self.encode_tokens(self.tokenizer.pad([rows[row] for row in batch]))
+        return vectors
+
+    def encode_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """Encode RGB pictures as unit vectors, float32 [len(pictures), embedding_dim]."""
+        vectors = np.empty((len(pictures), self.bundle.embedding_dim), dtype=np.float32)
+        for start in range(0, len(pictures), IMAGE_BATCH):
+            batch = pictures[start : start + IMAGE_BATCH]
+            vectors[start : start + len(batch)] = self.encode_pixels(np.stack([self.preprocessing(p) for p in batch]))
+        return vectors

@@ -1,0 +1,1 @@
+"""Where nearest neighbours come from: FAISS files, or Milvus."""

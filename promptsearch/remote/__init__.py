@@ -1,0 +1,1 @@
+"""Collections and models in object stores, and their local copies."""

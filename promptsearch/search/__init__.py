@@ -1,0 +1,1 @@
+"""Queries, ranking, paging, and the collection that answers them."""

@@ -1,0 +1,188 @@
+"""The items of one version, prompts, images and their metadata, in `items.sqlite`.
+
+A *prompt* is a unique text. An *image* is one generation: its prompt (or none), its source and its settings. Hidden
+items (`promptsearch/storage/hidden.py`) are treated as unknown.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence, Set
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from promptsearch.errors import UnknownItem
+from promptsearch.storage.manifest import Kind
+from promptsearch.storage.sqlite import Database
+
+SCHEMA = """
+CREATE TABLE prompts (
+    row INTEGER PRIMARY KEY,          -- row of prompts.f16.npy and id in prompts.faiss
+    id TEXT NOT NULL UNIQUE,
+    text TEXT NOT NULL,
+    image_count INTEGER NOT NULL
+);
+CREATE TABLE images (
+    row INTEGER PRIMARY KEY,          -- row of images.f16.npy and id in images.faiss; those without a vector come last
+    id TEXT NOT NULL UNIQUE,
+    prompt INTEGER REFERENCES prompts (row),
+    file TEXT,                        -- path below the source's root, where there is a file
+    source TEXT NOT NULL,             -- the file, archive member or link that it came from
+    width INTEGER,                    -- pixels
+    height INTEGER,
+    seed INTEGER,
+    steps INTEGER,
+    cfg_scale REAL,
+    sampler TEXT,
+    model TEXT,
+    created TEXT,                     -- ISO 8601, UTC
+    extra TEXT                        -- whatever else the source said, as a JSON object
+);
+CREATE INDEX images_of_prompt ON images (prompt, row);
+"""
+
+SETTINGS = ("seed", "steps", "cfg_scale", "sampler", "model", "created")
+IMAGE_COLUMNS = f"row, id, prompt, file, source, width, height, {', '.join(SETTINGS)}, extra"
+_IMAGES_OF = f"""SELECT {IMAGE_COLUMNS} FROM images WHERE row IN (
+    SELECT own.row FROM json_each(?) AS wanted JOIN images AS own ON own.row IN (
+        SELECT row FROM images WHERE prompt = wanted.value ORDER BY row LIMIT ?)
+) ORDER BY row"""
+_ROWS_OF = """SELECT images.row FROM json_each(?) AS wanted CROSS JOIN images ON images.prompt = wanted.value
+    WHERE images.row < ? ORDER BY wanted.key, images.row"""
+_BATCH = 500  # values of one statement; SQLite allows 32,766
+
+
+def item_id(kind: str, key: str) -> str:
+    """Return the id of an item, the same in every build: 20 hex digits of the SHA-256 of its key.
+
+    The key of an image is its path relative to the source's root, that of a prompt its exact text.
+    """
+    return hashlib.sha256(f"{kind}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+# Named tuples are created in a fraction of the time of frozen dataclasses, and each search creates dozens.
+class Prompt(NamedTuple):
+    """A prompt, as stored."""
+
+    row: int
+    id: str
+    text: str
+    image_count: int
+
+
+class Image(NamedTuple):
+    """An image, as stored."""
+
+    row: int
+    id: str
+    prompt: int | None  # the prompt's row
+    file: str | None
+    source: str
+    width: int | None
+    height: int | None
+    settings: Mapping[str, Any]  # those of seed, steps, cfg_scale, sampler, model, created that are known
+    extra_json: str | None
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """Return the further metadata of the source; parsed here, because lists of results never need it."""
+        extra: Mapping[str, Any] = json.loads(self.extra_json) if self.extra_json else {}
+        return extra
+
+
+class ItemStore:
+    """Reads the items of one version; safe to use from several threads."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file. Raises CollectionError if it is damaged."""
+        self._database = Database(path, "SELECT (SELECT count(*) FROM prompts), (SELECT count(*) FROM images)")
+        self._hidden: dict[Kind, Set[int]] = {"images": frozenset(), "prompts": frozenset()}
+        self._hidden_of: Mapping[int, int] = {}
+
+    def hiding(self, ids: Set[str]) -> ItemStore:
+        """Return the same store, on the same connection, without the items with these ids."""
+        images = dict(self._in("SELECT row, prompt FROM images WHERE id", sorted(ids)))
+        prompts = dict(self._in("SELECT row, id FROM prompts WHERE id", sorted(ids)))
+        store = copy.copy(self)
+        store._hidden = {"images": frozenset(images), "prompts": frozenset(prompts)}
+        store._hidden_of = Counter(images.values())
+        return store
+
+    def hidden(self, kind: Kind) -> Set[int]:
+        """Return the rows of hidden items."""
+        return self._hidden[kind]
+
+    def prompts(self, rows: Sequence[int]) -> dict[int, Prompt]:
+        """Return the prompts of these rows, by row, without hidden ones."""
+        records = self._in("SELECT row, id, text, image_count FROM prompts WHERE row", rows)
+        return {record[0]: self._prompt(record) for record in records if record[0] not in self._hidden["prompts"]}
+
+    def images(self, rows: Sequence[int]) -> dict[int, Image]:
+        """Return the images of these rows, by row, without hidden ones."""
+        records = self._in(f"SELECT {IMAGE_COLUMNS} FROM images WHERE row", rows)
+        return {record[0]: _image(record) for record in records if record[0] not in self._hidden["images"]}
+
+    def prompt(self, id: str) -> Prompt:
+        """Return a prompt by id. Raises UnknownItem."""
+        for record in self._with_id("SELECT row, id, text, image_count FROM prompts", id):
+            if record[0] not in self._hidden["prompts"]:
+                return self._prompt(record)
+        raise UnknownItem(f"there is no prompt with the id {id!r}")
+
+    def image(self, id: str) -> Image:
+        """Return an image by id. Raises UnknownItem."""
+        for record in self._with_id(f"SELECT {IMAGE_COLUMNS} FROM images", id):
+            if record[0] not in self._hidden["images"]:
+                return _image(record)
+        raise UnknownItem(f"there is no image with the id {id!r}")
+
+    def rows(self, kind: Kind, ids: Sequence[str]) -> list[int]:
+        """Return the rows of the known ids among these, ascending."""
+        ascii_ids = [id for id in ids if id.isascii()]
+        rows = {row for (row,) in self._in(f"SELECT row FROM {kind} WHERE id", ascii_ids)}
+        return sorted(rows - self._hidden[kind])
+
+    def images_by_prompt(self, prompts: Sequence[int], below: int) -> NDArray[np.int64]:
+        """Return the rows, below `below`, of the images of these prompts, in the order of the prompts: int64 [n]."""
+        rows = self._database.rows(_ROWS_OF, (json.dumps(prompts), below))
+        return np.fromiter((row for (row,) in rows), dtype=np.int64, count=len(rows))
+
+    def images_of(self, prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
+        """Return the first images of each prompt, by the prompts' rows; those that have a vector come first."""
+        images: dict[int, list[Image]] = {prompt: [] for prompt in prompts}
+        deepest = limit + max((self._hidden_of.get(prompt, 0) for prompt in images), default=0)
+        for record in self._database.rows(_IMAGES_OF, (json.dumps(list(images)), deepest)):
+            image = _image(record)
+            assert image.prompt is not None
+            if image.row not in self._hidden["images"] and len(images[image.prompt]) < limit:
+                images[image.prompt].append(image)
+        return images
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _prompt(self, record: tuple[Any, ...]) -> Prompt:
+        row, id, text, image_count = record
+        return Prompt(row, id, text, image_count - self._hidden_of.get(row, 0))
+
+    def _in(self, select: str, values: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
+        for start in range(0, len(values), _BATCH):
+            batch = values[start : start + _BATCH]
+            yield from self._database.rows(f"{select} IN ({','.join('?' * len(batch))})", batch)
+
+    def _with_id(self, select: str, id: str) -> list[tuple[Any, ...]]:
+        # Ids are ASCII. Other text may contain half a surrogate pair, which SQLite does not accept.
+        return self._database.rows(f"{select} WHERE id = ?", (id,)) if id.isascii() else []
+
+
+def _image(record: tuple[Any, ...]) -> Image:
+    row, id, prompt, file, source, width, height, *settings, extra = record
+    known = {name: value for name, value in zip(SETTINGS, settings, strict=True) if value is not None}
+    return Image(row, id, prompt, file, source, width, height, known, extra)

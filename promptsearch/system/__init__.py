@@ -1,0 +1,1 @@
+"""The machine and the file system: files, locks, CPUs, memory, number formats."""

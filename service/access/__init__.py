@@ -1,0 +1,1 @@
+"""Which requests are accepted: keys, rate limits, admission and load shedding."""

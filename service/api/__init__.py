@@ -1,0 +1,1 @@
+"""Routes, and how requests become queries."""

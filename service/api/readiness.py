@@ -1,0 +1,50 @@
+"""Whether searches can be answered now. The service checks itself, so that probes need not wait for a search."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from promptsearch.errors import NotReady
+
+from ..catalogue.catalogue import Catalogue
+from ..responses import schemas
+from ..search.search_service import SearchService
+
+log = logging.getLogger(__name__)
+
+INTERVAL = 5.0  # seconds between two checks
+TIMEOUT = 30.0  # seconds without a passed check after which the service counts as hanging
+
+
+class ReadinessCheck:
+    """The last self-check, which encodes and searches in each collection. The catalogue's own was the first."""
+
+    def __init__(self, catalogue: Catalogue, service: SearchService) -> None:
+        self._catalogue = catalogue
+        self._service = service
+        self._passed = time.monotonic()
+        self._failure: str | None = None
+
+    async def keep_checking(self) -> None:
+        """Check every INTERVAL seconds until cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            try:
+                await self._service.check()
+            except Exception as error:
+                log.exception("the self-check failed")
+                self._failure = f"the last self-check failed: {error}"
+            else:
+                self._failure, self._passed = None, time.monotonic()
+
+    def status(self) -> schemas.Readiness:
+        """Return the status; raises NotReady if the last check failed or none has passed for TIMEOUT seconds."""
+        if self._failure is not None:
+            raise NotReady(self._failure)
+        since = time.monotonic() - self._passed
+        if since > TIMEOUT:
+            raise NotReady(f"no self-check has passed for {since:.0f} seconds: the service hangs")
+        problems = {**self._catalogue.refused, **self._catalogue.outdated}
+        return schemas.Readiness(status="degraded" if problems else "ready", problems=problems)

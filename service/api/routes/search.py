@@ -1,0 +1,87 @@
+"""`/search/images` and `/search/prompts`, by text, picture and more, and batches of searches."""
+
+from __future__ import annotations
+
+import asyncio
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic_core import to_json
+
+from promptsearch.errors import PromptSearchError
+from promptsearch.storage.manifest import Kind
+
+from ...http.problems import problem_of
+from ...responses import schemas
+from ..dependencies import SearchServiceState, search_service_of
+from ..query import BODY_SCHEMA, URL_SCHEMA, BodyQuery, parse_url, to_query
+
+router = APIRouter(prefix="/search", tags=["search"])
+
+MEDIA_TYPE = "application/json"
+_CACHED = {"Cache-Control": "public, max-age=60"}  # seconds until clients see a new version of the collection
+
+
+async def require_room(service: SearchServiceState) -> None:
+    """Refuse a request before its body is read; raises Overloaded."""
+    service.require_room()
+
+
+@router.get("/images", summary="Images by text", response_model=schemas.ImageResults, openapi_extra=URL_SCHEMA)
+async def images_by_text(request: Request) -> Response:
+    """Return the images that are nearest in meaning to a text, further terms and a filter."""
+    return await _by_url(request, "images")
+
+
+@router.post(
+    "/images",
+    summary="Images by pictures, texts, ids and vectors",
+    response_model=schemas.ImageResults,
+    dependencies=[Depends(require_room)],
+    openapi_extra=BODY_SCHEMA,
+)
+async def images_by_anything(query: BodyQuery, service: SearchServiceState, request: Request) -> Response:
+    """Return the images that are nearest to all terms together, sent as a form or as JSON."""
+    return Response(await service.search(request, "images", query), media_type=MEDIA_TYPE)
+
+
+@router.get("/prompts", summary="Prompts by text", response_model=schemas.PromptResults, openapi_extra=URL_SCHEMA)
+async def prompts_by_text(request: Request) -> Response:
+    """Return the prompts that are nearest in meaning to a text, further terms and a filter."""
+    return await _by_url(request, "prompts")
+
+
+@router.post(
+    "/prompts",
+    summary="Prompts by pictures, texts, ids and vectors",
+    response_model=schemas.PromptResults,
+    dependencies=[Depends(require_room)],
+    openapi_extra=BODY_SCHEMA,
+)
+async def prompts_by_anything(query: BodyQuery, service: SearchServiceState, request: Request) -> Response:
+    """Return the prompts that are nearest to all terms together, sent as a form or as JSON."""
+    return Response(await service.search(request, "prompts", query), media_type=MEDIA_TYPE)
+
+
+async def _by_url(request: Request, kind: Kind) -> Response:
+    # Without FastAPI's parameters: resolving them takes longer than all else of a cached search or a refusal.
+    body = await search_service_of(request).search(request, kind, parse_url(request))
+    return Response(body, media_type=MEDIA_TYPE, headers=_CACHED)
+
+
+@router.post(
+    "/batch",
+    summary="Many searches at once, encoded together",
+    response_model=schemas.BatchResults,
+    dependencies=[Depends(require_room)],
+)
+async def batch(batch: schemas.Batch, service: SearchServiceState, request: Request) -> Response:
+    """Return what each query finds, or its problem, in the order of the queries."""
+    results = await asyncio.gather(*(_search_or_problem(query, service, request) for query in batch.queries))
+    return Response(b'{"results":[%s]}' % b",".join(results), media_type=MEDIA_TYPE)
+
+
+async def _search_or_problem(body: schemas.BatchQuery, service: SearchServiceState, request: Request) -> bytes:
+    try:
+        return await service.search(request, body.target, to_query(body).require_terms())
+    except PromptSearchError as error:
+        return to_json(problem_of(error))

@@ -1,0 +1,1 @@
+"""Which collections and versions are served."""

@@ -1,0 +1,1 @@
+"""Problem documents, headers and limits of HTTP itself."""

@@ -1,0 +1,1 @@
+"""Batched encoding, and worker threads."""

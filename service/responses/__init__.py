@@ -1,0 +1,1 @@
+"""The shapes of answers, and how they are filled."""

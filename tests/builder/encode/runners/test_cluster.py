@@ -1,0 +1,80 @@
+"""What is said where Spark is missing or does not start, and of what a task raised."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from builder.__main__ import main
+from builder.encode.runners.cluster import Cluster, said
+from promptsearch.errors import BuildError
+
+JAVA = "\n\tat org.apache.spark.api.python.BasePythonRunner.read(PythonRunner.scala:1097)\n\tat java.lang.Thread.run"
+TASK = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
+: org.apache.spark.api.python.PythonException: Traceback (most recent call last):
+  File "worker.py", line 4327, in invoke_udf
+    run_process()
+    ^^^^^^^^^^^^^
+ValueError: this is wrong: 7
+and that, too
+ SQLSTATE: 38000"""
+CRASH = """An error occurred while calling z:org.apache.spark.api.python.PythonRDD.collectAndServe.
+: org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)."""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (TASK + JAVA, "ValueError: this is wrong: 7 and that, too"),
+        (CRASH + JAVA, "org.apache.spark.SparkException: Python worker exited unexpectedly (crashed)"),
+        ("one line", "one line"),
+        ("", "ValueError"),
+    ],
+)
+def test_an_error_is_told_without_its_traces(text: str, expected: str) -> None:
+    assert said(ValueError(text)) == expected
+
+
+def test_without_pyspark_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    with (
+        pytest.raises(BuildError, match=r"--runner spark needs pyspark: install prompt-search\[spark\]"),
+        Cluster("local[2]").application("c"),
+    ):
+        pass
+
+
+@pytest.mark.spark
+def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    with (
+        pytest.raises(BuildError, match="--runner spark needs Java, 17 or later"),
+        Cluster("local[2]").application("c"),
+    ):
+        pass
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("spark_home")
+def test_a_master_that_is_none_is_told() -> None:
+    said = (
+        r"Spark does not start with --master local\[x\]: .*Could not parse Master URL: 'local\[x\]'; a master is local"
+    )
+    with pytest.raises(BuildError, match=said), Cluster("local[x]").application("c"):
+        pass
+
+
+@pytest.mark.parametrize("flag", ["--master=local[2]", "--shards=/tmp", "--conf=spark.task.cpus=2"])
+def test_what_belongs_to_spark_is_refused_without_it(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["build", "manifest", "builder/demo/emoji", "--model", "models/emoji", "--collection", "none", flag])
+    assert capsys.readouterr().err == f"error: {flag.partition('=')[0]} belongs to --runner spark\n"
+
+
+def test_a_setting_has_a_name_and_a_value(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["index", "--collection", "none", "--runner", "spark", "--conf", "executor.memory"])
+    assert "'executor.memory' is no setting of Spark's: write spark.KEY=VALUE" in capsys.readouterr().err

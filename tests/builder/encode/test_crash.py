@@ -1,0 +1,115 @@
+"""A build that is killed goes on where it was, and ends as one that nothing happened to."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builder.versions.verify import verify
+from promptsearch.storage.manifest import Manifest, current_version
+
+ROOT = Path(__file__).parents[3]
+PICTURES = 700
+COLLECTIONS, KILLS = 4, 5  # each collection's build is killed so often, at a random moment, before it may end
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Some of the demo's pictures, one of which is damaged, with their prompts."""
+    folder = tmp_path_factory.mktemp("crash")
+    rows = (ROOT / "builder/demo/emoji/manifest.csv").read_text(encoding="utf-8").splitlines()[: PICTURES + 1]
+    (folder / "images").symlink_to(ROOT / "builder/demo/emoji/images")
+    (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    rows[50:50] = ["damaged.png,a damaged picture" + "," * (rows[0].count(",") - 1)]
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return folder
+
+
+def start(pictures: Path, indices: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "builder", "build", "manifest", str(pictures), "--model", "models/emoji",
+               "--collection", "c", "--indices", str(indices)]  # fmt: skip
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    out, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, out
+
+
+def content(collection: Path) -> dict[str, Any]:
+    """All that a version holds but its name and times."""
+    folder = current_version(collection)
+    found: dict[str, Any] = {
+        name: (folder / name).read_bytes()
+        for name in ("images.f16.npy", "prompts.f16.npy", "images.faiss", "prompts.faiss", "quarantine.csv")
+    }
+    found |= {path.name: path.read_bytes() for path in folder.glob("field-*.npy")}
+    tables = ("items.images", "items.prompts", "thumbnails.thumbnails", "fields.fields", "fields.texts")
+    for name, table in (one.split(".") for one in tables):
+        database = sqlite3.connect(folder / f"{name}.sqlite")
+        found[table] = database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+        database.close()
+    manifest = Manifest.read(folder)
+    return {**found, "counts": manifest.counts, "recall": [manifest.images, manifest.prompts]}
+
+
+@pytest.mark.slow
+def test_a_killed_build_ends_as_an_unbroken_one(pictures: Path, tmp_path: Path) -> None:
+    started = time.monotonic()
+    finish(start(pictures, tmp_path / "unbroken"))
+    cold = time.monotonic() - started
+    expected = content(tmp_path / "unbroken" / "c")
+    assert expected["counts"] == {"prompts": len(expected["prompts"]), "images": PICTURES + 1,
+                                  "image_vectors": PICTURES, "quarantined": 1}  # fmt: skip
+    started = time.monotonic()
+    finish(start(pictures, tmp_path / "unbroken"))
+    warm = time.monotonic() - started
+    rng = random.Random(0)
+    for number in range(COLLECTIONS):
+        indices, killed = tmp_path / f"{number}", 0
+        while killed < KILLS:
+            process = start(pictures, indices)
+            time.sleep(rng.uniform(0, warm if killed else cold))
+            os.kill(process.pid, signal.SIGKILL)  # the builder alone: its decoding processes must end by themselves
+            process.communicate(timeout=60)  # returns when the last of them has closed the pipe
+            killed += process.returncode == -signal.SIGKILL  # else it had ended before
+        finish(start(pictures, indices))
+        assert content(indices / "c") == expected
+        verify(indices / "c")
+
+
+def test_what_a_killed_build_had_encoded_is_not_encoded_again(pictures: Path, tmp_path: Path) -> None:
+    process = start(pictures, tmp_path)
+    deadline = time.monotonic() + 120
+    while not (known := _encoded(tmp_path / "c")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate(timeout=60)
+    finish(start(pictures, tmp_path))
+    build = Manifest.read(current_version(tmp_path / "c")).build
+    assert build["from_cache"]["images"] >= known
+    assert build["encoded"]["images"] + build["from_cache"]["images"] == PICTURES
+
+
+def _encoded(collection: Path) -> int:
+    for path in (collection / "cache").glob("*.sqlite"):
+        database = sqlite3.connect(path)
+        try:
+            (count,) = database.execute("SELECT count(*) FROM pictures").fetchone()
+        except sqlite3.OperationalError:  # its tables are not made yet
+            count = 0
+        database.close()
+        return int(count)
+    return 0

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from builder.export import fidelity
+from builder.export.checkpoint import Checkpoint, StateDict
+from builder.export.fidelity import Reference
+from promptsearch.encoding.encoders import Encoders, unit
+from promptsearch.errors import ExportError
+from tests.support.workspace import ROOT
+
+NAMES = {f"{kind}_{what}" for kind in ("text", "image") for what in ("cosine_min", "cosine_mean", "top10_overlap")}
+
+
+@pytest.fixture(scope="module")
+def reference(encoders: Encoders, vit_checkpoint: Checkpoint) -> Reference:
+    return Reference.of(vit_checkpoint.original(), encoders.preprocessing)
+
+
+def test_equal_encoders_are_faithful(encoders: Encoders, reference: Reference) -> None:
+    measured = fidelity.measure(encoders, reference)
+    assert set(measured) == NAMES
+    assert min(measured.values()) >= fidelity.FP32_COSINE
+    fidelity.require_every(measured, fidelity.FP32_COSINE)
+    fidelity.require_mean(measured, fidelity.FP32_COSINE)
+
+
+@pytest.mark.parametrize("weight", ["text_projection", "visual.proj"])
+def test_a_slightly_different_model_is_noticed(
+    encoders: Encoders, reference: Reference, vit_state: StateDict, weight: str
+) -> None:
+    value = vit_state[weight]
+    noise = 0.02 * value.std() * torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
+    other = Checkpoint("other", "0" * 64, {**vit_state, weight: value + noise}).original()
+    kind = "text" if weight.startswith("text") else "image"
+    measured = fidelity.measure(encoders, Reference.of(other, encoders.preprocessing))
+    with pytest.raises(ExportError, match=rf"not faithful: {kind}_cosine_min is 0\.999"):
+        fidelity.require_every(measured, fidelity.FP32_COSINE)
+    assert 0.5 < measured[f"{kind}_top10_overlap"] < 1
+
+
+def test_what_is_near_is_compared_with_pytorchs_own_collection(encoders: Encoders, reference: Reference) -> None:
+    """Encoders of another model find what they find by chance: a tenth of the collection."""
+    generator = np.random.default_rng(0)
+    texts, images = (
+        unit(generator.normal(size=vectors.shape).astype(np.float32))
+        for vectors in (reference.text_vectors, reference.image_vectors)
+    )
+    other = replace(reference, text_vectors=texts, image_vectors=images)
+    measured = fidelity.measure(encoders, other)
+    assert measured["text_top10_overlap"] < 0.2
+    assert measured["image_top10_overlap"] < 0.2
+    assert abs(measured["image_cosine_mean"]) < 0.1
+
+
+def test_no_number_is_not_faithful() -> None:
+    with pytest.raises(ExportError, match="text_cosine_min is nan"):
+        fidelity.require_every({"text_cosine_min": float("nan"), "text_cosine_mean": 1.0}, 0.5)
+    with pytest.raises(ExportError, match="image_cosine_mean is nan"):
+        fidelity.require_mean({"text_cosine_min": 0.1, "image_cosine_mean": float("nan")}, 0.5)
+
+
+def test_the_collection_is_of_different_prompts_with_their_pictures() -> None:
+    prompts, shown = fidelity.collection()
+    assert len(set(prompts)) == len(shown) == fidelity.COLLECTION
+    assert len({picture.tobytes() for picture in shown}) == fidelity.COLLECTION
+
+
+def test_the_collection_is_a_sample_of_the_demo() -> None:
+    demo, sample = ROOT / "builder" / "demo" / "emoji", ROOT / "builder" / "export" / "reference"
+    with (demo / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        images = {row["prompt"]: demo / row["image"] for row in csv.DictReader(file)}
+    with (sample / "manifest.csv").open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            assert (sample / row["image"]).read_bytes() == images[row["prompt"]].read_bytes()
+
+
+def test_the_pictures_are_the_same_each_time_and_differ() -> None:
+    made, again = fidelity.pictures(), fidelity.pictures()
+    assert len(made) == 8
+    assert len({picture.size for picture in made}) > 2
+    for one, other in zip(made, again, strict=True):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
+    assert len({picture.tobytes() for picture in made}) == 8

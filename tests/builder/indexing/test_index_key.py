@@ -1,0 +1,61 @@
+"""The rule that picks an index; that its figures hold is measured in tests/builder/indexing/test_index_file.py."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.indexing.index_key import EXACT_UP_TO, SMALLER_FROM, choose, lists_for
+from promptsearch.errors import BuildError
+
+GB, MB = 1 << 30, 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("count", "dim", "budget", "key"),
+    [
+        (1, 512, GB, "Flat"),
+        (EXACT_UP_TO, 512, GB, "Flat"),
+        (EXACT_UP_TO + 1, 512, GB, "IVF1024,Flat"),
+        (SMALLER_FROM - 1, 512, GB, "IVF1024,Flat"),
+        (SMALLER_FROM, 512, GB, "OPQ64_512,IVF1024,PQ64x8"),
+        (SMALLER_FROM, 512, 512 * MB, "IVF1024,Flat"),
+        (SMALLER_FROM, 512, 250 * MB, "OPQ64_512,IVF256,PQ64x8"),
+        (1_000_000, 512, 4 * GB, "OPQ64_512,IVF4096,PQ64x8"),
+        (1_000_000, 512, 512 * MB, "OPQ64_512,IVF512,PQ64x8"),
+        (10_000_000, 512, 4 * GB, "OPQ64_512,IVF16384,PQ64x8"),
+        (10_000_000, 512, 1200 * MB, "OPQ64_512,IVF2048,PQ64x8"),
+        (10_000_000, 512, 1000 * MB, "OPQ32_512,IVF2048,PQ32x8"),
+        (1_000_000, 100, 200 * MB, "OPQ12_108,IVF1024,PQ12x8"),
+    ],
+)
+def test_the_index_follows_from_count_dimension_and_budget(count: int, dim: int, budget: int, key: str) -> None:
+    assert choose(count, dim, budget).key == key
+
+
+@given(
+    count=st.integers(1, 20_000_000), dim=st.sampled_from([1, 4, 32, 100, 512, 1024]), budget=st.integers(1, 16 * GB)
+)
+def test_whatever_is_chosen_fits_or_the_error_says_what_would(count: int, dim: int, budget: int) -> None:
+    try:
+        plan = choose(count, dim, budget)
+    except BuildError as error:
+        [enough] = re.findall(r"--max-memory (\d+)M", str(error))
+        assert int(enough) * MB > budget
+        plan = choose(count, dim, int(enough) * MB)
+        budget = int(enough) * MB
+    assert plan.index_bytes <= plan.peak_bytes <= budget
+    assert plan.exact == (plan.key == "Flat") == (plan.lists == 0)
+    assert plan.training <= count
+    assert plan.training >= 39 * plan.lists  # what FAISS warns below
+
+
+@pytest.mark.parametrize("count", [1, 79, 80, 10_000, 50_000, 1_000_000, 30_000_000])
+def test_lists_are_a_power_of_two_with_enough_to_train_each(count: int) -> None:
+    lists = lists_for(count)
+    assert lists.bit_count() == 1
+    assert lists == 1 or 40 * lists <= count
+    assert lists <= 4 * (2 * count) ** 0.5

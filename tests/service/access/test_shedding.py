@@ -1,0 +1,151 @@
+"""What is refused at first sight, by the rule and by a real service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from promptsearch.errors import Overloaded
+from service.access.admission import Work
+from service.access.shedding import Shedding
+from service.ops.metrics import Metrics
+from tests.service.support.load import counter
+from tests.service.support.serving import START, Service, serving
+from tests.service.support.shapes import check_answer, check_problem
+
+SEARCH = b"/search/images?q=fox"
+CLIENTS = 300
+
+
+def full(_: Work, __: int) -> None:
+    raise Overloaded("no room", 3)
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "refused"),
+    [
+        (SEARCH, [(b"host", b"test")], True),
+        (b"//metadata?a", [], True),
+        (b"/images/abc/thumbnail", [], True),
+        (b"/searching", [], False),
+        (b"/healthz", [], False),
+        (b"/readyz?search/", [], False),
+        (b"/metrics", [], False),
+        (b"/", [], False),
+        (SEARCH, [(b"origin", b"https://example.org")], False),
+        (SEARCH, [(b"content-length", b"3")], False),
+    ],
+)
+def test_work_alone_is_refused_and_what_a_browser_could_read(
+    target: bytes, headers: list[tuple[bytes, bytes]], refused: bool
+) -> None:
+    async def ask() -> None:
+        shedding = Shedding(full, Metrics())
+        for _ in range(4):
+            assert shedding.refusal(target, headers) is None  # nobody waits yet
+            shedding.pass_on()
+        found = shedding.refusal(target, headers)
+        assert (found is not None) == refused
+        if found is not None:
+            assert (found.status_code, found.headers["retry-after"]) == (503, "3")
+
+    asyncio.run(ask())
+
+
+def test_a_loop_that_was_behind_refuses_for_a_while_without_finding_out() -> None:
+    clock = [100.0]
+
+    async def ask() -> None:
+        shedding = Shedding(full, Metrics(), lambda: clock[0])
+        for _ in range(4):
+            shedding.pass_on()
+        assert shedding.refusal(SEARCH, []) is not None
+        await asyncio.sleep(0)  # they have been looked at
+        for _ in range(3):
+            clock[0] += 0.2
+            assert shedding.refusal(SEARCH, []) is not None  # and each time it is behind from anew
+        clock[0] += 0.3
+        assert shedding.refusal(SEARCH, []) is None
+
+    asyncio.run(ask())
+
+
+def test_those_that_are_not_looked_at_yet_take_room() -> None:
+    async def ask() -> None:
+        told = list[int]()
+        shedding = Shedding(lambda _, before: told.append(before), Metrics())
+        for _ in range(6):
+            shedding.refusal(SEARCH, [])
+            shedding.pass_on()
+        assert told == [4, 5]
+
+    asyncio.run(ask())
+
+
+def test_with_room_and_at_the_end_everything_is_handed_on() -> None:
+    async def ask() -> None:
+        roomy, stopped = Shedding(lambda _, __: None, Metrics()), Shedding(full, Metrics())
+        stopped.stop()
+        for shedding in (roomy, stopped):
+            for _ in range(100):
+                shedding.pass_on()
+            assert shedding.refusal(SEARCH, []) is None
+
+    asyncio.run(ask())
+
+
+def test_what_is_cheap_has_room_where_a_search_has_none() -> None:
+    def busy(work: Work, before: int) -> None:
+        if work == "text":
+            full(work, before)
+
+    async def ask() -> None:
+        shedding = Shedding(busy, Metrics())
+        for _ in range(4):
+            shedding.pass_on()
+        assert shedding.refusal(SEARCH, []) is not None
+        assert shedding.refusal(b"/images/abc/thumbnail", []) is None
+
+    asyncio.run(ask())
+
+
+@pytest.fixture
+def narrow(indices: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
+    """A service that takes one request at a time."""
+    flags = ["--indices", str(indices), "--models", str(models), "--queue", "1", "--cache-bytes", "0"]
+    with serving(tmp_path, flags) as service:
+        yield service
+        assert service.end() == 0
+        assert service.errors() == []
+
+
+@pytest.mark.slow
+def test_a_flood_of_new_connections_is_answered_or_refused_with_all_that_a_refusal_has(narrow: Service) -> None:
+    async def flood() -> list[httpx.Response]:
+        limits = httpx.Limits(max_connections=CLIENTS)
+        async with httpx.AsyncClient(base_url=narrow.url, timeout=START, limits=limits) as client:
+            asked = (client.get("/search/images", params={"q": f"text {number}"}) for number in range(3 * CLIENTS))
+            return await asyncio.gather(*asked)
+
+    at_first_sight = 0.0
+    for _ in range(10):
+        answers = asyncio.run(flood())
+        for answer in answers:
+            if answer.status_code == 200:
+                check_answer(answer, "images")
+            else:
+                check_problem(answer, 503, "overloaded")
+                assert int(answer.headers["retry-after"]) >= 1
+            assert len(answer.headers["x-request-id"]) == 32
+            assert answer.headers["x-content-type-options"] == "nosniff"
+            assert "date" in answer.headers
+        at_first_sight = counter(narrow, "prompt_search_requests_total", route="unknown", status="503")
+        if at_first_sight:
+            break
+    assert at_first_sight
+    assert counter(narrow, "prompt_search_rejected_total", reason="queue") >= at_first_sight
+    check_answer(narrow.get("/search/images", q="afterwards"), "images")

@@ -1,0 +1,56 @@
+"""Schemathesis asks for whatever the API's description allows, and for much that it does not, with its checks on.
+
+No answer may be a 5xx, or one that the description does not have. Of uploads the check that valid data is accepted says
+nothing: random bytes are rightly refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.service.support.serving import ROOT, START, Service, serving
+
+SECONDS = 40  # for each test
+RUN = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
+
+
+@pytest.fixture(scope="module")
+def asked(
+    indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Service]:
+    """A service of its own, whose log must stay free of errors under all that."""
+    flags = ("--indices", str(indices), "--models", str(models), "--files", f"tiny={source_folder}")
+    with serving(tmp_path_factory.mktemp("schema"), flags) as service:
+        yield service
+        assert service.end() == 0
+        assert service.errors() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "choice",
+    [
+        ["--exclude-method", "POST"],
+        ["--include-method", "POST", "--exclude-checks", "positive_data_acceptance"],
+    ],
+    ids=["by URL", "by body"],
+)
+def test_every_answer_is_one_that_the_description_allows(asked: Service, tmp_path: Path, choice: list[str]) -> None:
+    flags = ["--checks", "all", "--max-time", str(SECONDS), "--seed", "1", "--no-color", "--continue-on-failure"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.service.support.schema_hooks"}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN, "run", f"{asked.url}/openapi.json", *flags, *choice],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS + 2 * START,
+    )  # fmt: skip
+    found = "\n".join(line[:500] for line in done.stdout.splitlines())
+    assert done.returncode == 0, found + done.stderr
+    [(generated, passed)] = re.findall(r"(\d+) generated, (\d+) passed", found)
+    assert generated == passed
+    assert int(passed) > 100

@@ -1,0 +1,103 @@
+"""`/metrics`, as Prometheus reads it, and the dashboard over it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+
+from promptsearch.engines.stages import STAGES
+from promptsearch.search.collection import Collection
+from service.ops.metrics import Metrics
+from tests.service.support.serving import ROOT, Service
+
+DASHBOARD = ROOT / "docs" / "grafana-dashboard.json"
+Labels = frozenset[tuple[str, str]]
+
+
+def samples(service: Service, headers: dict[str, str] | None = None) -> dict[tuple[str, Labels], float]:
+    answer = httpx.get(f"{service.url}/metrics", headers=headers)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    families = text_string_to_metric_families(answer.text)
+    return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
+
+
+def counted(service: Service, name: str, headers: dict[str, str] | None = None, **labels: str) -> float:
+    return samples(service, headers).get((f"prompt_search_{name}", frozenset(labels.items())), 0.0)
+
+
+def test_requests_are_counted_by_route_and_status(server: Service) -> None:
+    for path, route, status in (
+        ("/search/images?q=fox", "/search/images", "200"),
+        ("/search/images?limit=0", "/search/images", "400"),
+        ("/images/unknown", "/images/{id}", "404"),
+        ("/invented/by/a/client", "unknown", "404"),
+        ("/style.css", "/style.css", "200"),
+    ):
+        before = counted(server, "requests_total", method="GET", route=route, status=status)
+        httpx.get(server.url + path)
+        assert counted(server, "requests_total", method="GET", route=route, status=status) == before + 1
+        assert counted(server, "request_duration_seconds_count", route=route) >= before + 1
+
+
+def test_a_method_that_a_client_invents_is_no_series_of_its_own(server: Service) -> None:
+    httpx.request("PROPFIND", f"{server.url}/healthz")
+    assert not [labels for _, labels in samples(server) if ("method", "PROPFIND") in labels]
+
+
+def test_one_is_in_flight_while_it_is_asked_for(server: Service) -> None:
+    assert counted(server, "in_flight") == 1
+
+
+def test_the_version_served_is_told(server: Service, tiny: Collection) -> None:
+    assert counted(server, "version_info", collection="tiny", version=tiny.version) == 1
+
+
+def test_a_new_version_takes_the_place_of_the_old_one() -> None:
+    metrics = Metrics()
+    metrics.serves("a", "1")
+    metrics.serves("a", "2")
+    metrics.serves("b", "1")
+    shown = re.findall(r'^prompt_search_version_info\{collection="(.)",version="(.)"\} 1', text(metrics), re.MULTILINE)
+    assert shown == [("a", "2"), ("b", "1")]
+
+
+def test_every_stage_is_there_from_the_start() -> None:
+    found = re.findall(r'^prompt_search_stage_seconds_count\{stage="([^"]+)"\} 0.0$', text(Metrics()), re.MULTILINE)
+    assert tuple(found) == STAGES
+
+
+def test_a_stage_is_timed_even_if_it_fails() -> None:
+    metrics = Metrics()
+    for _ in range(2):
+        try:
+            with metrics.stage("decode"):
+                raise ValueError
+        except ValueError:
+            pass
+    assert 'prompt_search_stage_seconds_count{stage="decode"} 2.0' in text(metrics)
+
+
+def text(metrics: Metrics) -> str:
+    return metrics.exposition().decode()
+
+
+def test_the_dashboard_shows_metrics_that_there_are() -> None:
+    metrics = Metrics()
+    names = {family.name for family in metrics.registry.collect()}
+    names |= {f"{name}{suffix}" for name in names for suffix in ("_total", "_bucket", "_count", "_sum")}
+    dashboard = json.loads(DASHBOARD.read_text(encoding="utf-8"))
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            shown = set(re.findall(r"\b(?:prompt_search|process)_\w+", target["expr"]))
+            assert shown, panel["title"]
+            assert shown <= names
+
+
+def test_the_dashboard_leaves_none_out() -> None:
+    shown = DASHBOARD.read_text(encoding="utf-8")
+    ours = [family.name for family in Metrics().registry.collect() if family.name.startswith("prompt_search_")]
+    assert [name for name in ours if name not in shown] == []

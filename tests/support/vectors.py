@@ -1,0 +1,167 @@
+"""Collections of given vectors, built by the builder's own steps, and the brute force to compare a search with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from builder.encode.cache import digest_of
+from builder.indexing.index import index
+from builder.milvus.publish import publish_to_milvus
+from builder.sources import Item
+from builder.sources.picture import FilePicture
+from builder.versions.publish import publish
+from builder.versions.staging import Staging
+from promptsearch.encoding.encoders import unit
+from promptsearch.engines.milvus.connection import Connection
+from promptsearch.engines.milvus.expressions import expression
+from promptsearch.engines.milvus.items import MilvusItems
+from promptsearch.engines.milvus.schema import ROW
+from promptsearch.filtering.conditions import resolve
+from promptsearch.filtering.filters import Filter
+from promptsearch.filtering.row_filter import row_mask
+from promptsearch.search.collection import Collection, Page
+from promptsearch.search.cursor import Cursor
+from promptsearch.storage.fields import FieldColumns
+from promptsearch.storage.items import ItemStore
+from promptsearch.storage.manifest import Manifest, ModelReference
+from promptsearch.storage.thumbnails import make_thumbnail
+from tests.support.drawing import picture
+
+Vectors = NDArray[np.float32]
+
+
+def random_vectors(count: int, dim: int, seed: int = 0, clusters: int = 0) -> Vectors:
+    """Unit vectors as half precision holds them; around so many centres, if any."""
+    random = np.random.default_rng(seed)
+    vectors = random.standard_normal((count, dim)).astype(np.float32)
+    if clusters:
+        centres = random.standard_normal((clusters, dim)).astype(np.float32)
+        vectors = centres[random.integers(clusters, size=count)] + 0.5 * vectors
+    return unit(vectors).astype(np.float16).astype(np.float32)
+
+
+Describe = Callable[[int], tuple[Mapping[str, Any], Mapping[str, Any]]]
+
+
+def seeded(number: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return {"seed": number}, {}
+
+
+def stage(
+    collection: Path,
+    images: Vectors | None,
+    prompts: Vectors | None,
+    *,
+    without_vector: int = 0,
+    describe: Describe = seeded,
+    texts: Callable[[int], str] = "prompt {}".format,
+    content: Callable[[int], bytes] = b"content %d".__mod__,
+) -> None:
+    """A staged version: picture n is `n.png` of prompt n (of the last, where there are fewer prompts).
+
+    `describe` gives each picture's settings and what else its source said; `texts` each prompt's text; `content` the
+    bytes of each picture's file.
+    """
+    given = images if images is not None else prompts
+    assert given is not None
+    thumbnail = make_thumbnail(picture(0, 8, 8))
+    count = 0 if images is None else len(images)
+    with Staging(collection, given.shape[1]) as staging:
+        for number in range(max(count + without_vector, 0 if prompts is None else len(prompts))):
+            text = None if prompts is None else texts(min(number, len(prompts) - 1))
+            settings, extra = describe(number)
+            item = Item(
+                f"{number}.png",
+                f"{number}.png",
+                text,
+                FilePicture(Path("/root"), f"{number}.png"),
+                settings=settings,
+                extra=extra,
+            )
+            if images is not None and number < count:
+                staging.add(item, images[number], (8, 8), thumbnail, digest_of(content(number)))
+            else:
+                staging.add(item, None)
+        if prompts is not None:
+            staging.prompts.append(prompts)
+        counts = staging.counts()
+    now = datetime.now(UTC)
+    Manifest(
+        collection=collection.name,
+        version=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+        created=now.isoformat(timespec="seconds"),
+        model=ModelReference("given", "0" * 64, given.shape[1]),
+        source={"kind": "manifest", "root": collection.name},
+        counts=counts,
+        images=None,
+        prompts=None,
+        build={"engine": "none", "seconds": {}},
+        files={},
+    ).write(staging.folder)
+
+
+def build(collection: Path, images: Vectors | None, prompts: Vectors | None, **others: Any) -> Path:
+    """The same, indexed and published; returns the collection's folder."""
+    stage(collection, images, prompts, **others)
+    index(collection)
+    publish(collection)
+    return collection
+
+
+def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], list[float]]:
+    """Brute force: rows and cosines, best first and equal ones by row."""
+    # A unit vector that was rounded to half precision may be a little longer; a cosine is 1 at most.
+    scores = [min(float(np.dot(vector, query)), 1.0) for vector in vectors]
+    order = sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:count]
+    return order, [scores[row] for row in order]
+
+
+ENGINES = ("files", pytest.param("milvus", marks=pytest.mark.milvus))
+
+
+@contextmanager
+def opened(collection: Path, engine: str) -> Iterator[Collection]:
+    """A collection on files, or what that is in Milvus."""
+    if engine == "milvus":
+        publish_to_milvus(collection, str(collection.with_suffix(".db")))
+    found = Collection.open(collection)
+    yield found
+    found.close()
+
+
+def in_milvus(collection: Collection) -> bool:
+    return collection.manifest.milvus is not None
+
+
+def filtered_by(filter: Filter, collection: Collection) -> NDArray[np.bool_]:
+    """Which images meet it, those without a vector among them; bool [images]."""
+    if isinstance(collection.fields, FieldColumns) and isinstance(collection.items, ItemStore):
+        return row_mask(filter, collection.fields, collection.items)
+    assert collection.manifest.milvus is not None
+    assert isinstance(collection.items, MilvusItems)
+    connection = Connection(collection.manifest.milvus.address)
+    asked = expression(resolve(filter, collection.fields), collection.fields, collection.items.rows)
+    mask = np.zeros(collection.manifest.counts["images"], dtype=bool)
+    mask[[one[ROW] for one in connection.all(collection.manifest.milvus.images, asked, [])]] = True
+    return mask
+
+
+def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:
+    """Each cursor as the text that a client would send back."""
+    pages = [first]
+    while (following := pages[-1].next) is not None:
+        pages.append(collection.page(Cursor.decode(following.encode()), limit))
+    return pages
+
+
+def scores_of(page: Page) -> NDArray[np.float64]:
+    """NaN where there was no query."""
+    return np.asarray(page.scores, dtype=np.float64)
