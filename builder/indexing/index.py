@@ -17,13 +17,10 @@ from ..versions.staging import staged_manifest, staging_folder
 from .fields import write_fields
 from .fulltext import write_words
 from .index_file import Adder, add_here, build_index
-from .index_key import choose
+from .index_key import MAX_MEMORY, RECALL_TARGET, choose
 from .tuning import sample, tune
 
 log = logging.getLogger(__name__)
-
-MAX_MEMORY = 4 << 30  # bytes
-RECALL_TARGET = 0.98  # recall@10 that the search parameters are tuned to
 
 
 def index(
@@ -60,14 +57,14 @@ def index_vectors(
     """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, are queries, too."""
     vectors = folder / FILES.vectors(kind)
     count = len(np.load(vectors, mmap_mode="r"))
-    plan = choose(count, dim, max_memory)
-    log.info("indexing %s %s as %s", f"{count:,}", kind, plan.key)
-    build_index(vectors, plan, folder / FILES.index(kind), add)
-    info = IndexInfo(plan.key, count, plan.exact, None if plan.exact else 1, {})
+    spec = choose(count, dim, max_memory)
+    log.info("indexing %s %s as %s", f"{count:,}", kind, spec.key)
+    build_index(vectors, spec, folder / FILES.index(kind), add)
+    info = IndexInfo(spec.key, count, spec.exact, None if spec.exact else 1, {})
     asked = {
         "images" if other == "images" else "texts": sample(folder / FILES.vectors(other), own=other == kind)
         for other in KINDS
         if (folder / FILES.vectors(other)).is_file()
     }
     log.info("finding out how far the index of %s has to be searched", kind)
-    return tune(VectorIndex.open(folder, kind, info, dim), plan, vectors, asked, recall)
+    return tune(VectorIndex.open(folder, kind, info, dim), spec, vectors, asked, recall)

@@ -20,7 +20,7 @@ from promptsearch.system.float16 import singles
 from promptsearch.system.malloc import give_back
 
 from .autofaiss import add_embeddings_to_index_local, create_empty_index
-from .index_key import Plan
+from .index_key import IndexSpec
 
 Vectors = NDArray[np.float32]
 Adder = Callable[[faiss.Index, Path], faiss.Index]  # a trained index, a file of vectors -> the index with those
@@ -35,18 +35,18 @@ def add_here(index: faiss.Index, vectors: Path) -> faiss.Index:
     return added
 
 
-def build_index(vectors: Path, plan: Plan, path: Path, add: Adder = add_here) -> None:
-    """Build what `plan` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers.
+def build_index(vectors: Path, spec: IndexSpec, path: Path, add: Adder = add_here) -> None:
+    """Build what `spec` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers.
 
     `add` adds to an index with inverted lists; to an exact one, which is a copy of the vectors, they are added here.
     """
     count, dim = np.load(vectors, mmap_mode="r").shape
-    index = create_empty_index(dim, plan.key, "ip")
+    index = create_empty_index(dim, spec.key, "ip")
     if not index.is_trained:
-        sample = _sample(vectors, plan.training)
+        sample = _sample(vectors, spec.training)
         _begin_rotation(index, sample)
         _train(index, sample)
-    index = add_here(index, vectors) if plan.exact else add(index, vectors)
+    index = add_here(index, vectors) if spec.exact else add(index, vectors)
     assert index.ntotal == count
     faiss.write_index(index, str(path))
 

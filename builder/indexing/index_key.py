@@ -9,6 +9,8 @@ from promptsearch.errors import BuildError
 
 from ..sizes import format_size
 
+MAX_MEMORY = 4 << 30  # bytes that an index and its building may take, by default
+RECALL_TARGET = 0.98  # recall@10 that searches are tuned to, by default
 EXACT_UP_TO = 50_000  # vectors; an exact scan of so many takes a few milliseconds
 COMPRESSED_FROM = 10_000  # vectors; the 256 centroids of each of a quantiser's bytes want 39 examples each
 SMALLER_FROM = 100_000  # vectors; from here on codes are scanned, and the best scored again, faster than vectors are
@@ -20,7 +22,7 @@ _WORKING = 96 << 20  # bytes: blocks of vectors on their way in, in both precisi
 
 
 @dataclass(frozen=True)
-class Plan:
+class IndexSpec:
     """An index to build."""
 
     key: str  # FAISS's factory string
@@ -37,7 +39,7 @@ class Plan:
         return self.lists == 0
 
 
-def choose(count: int, dim: int, budget: int) -> Plan:
+def choose(count: int, dim: int, budget: int) -> IndexSpec:
     """The index for `count` vectors of `dim` dimensions whose building, and so the index, fits `budget` bytes.
 
     1. Up to 50,000 vectors `Flat`: exact, and still a few milliseconds.
@@ -51,10 +53,10 @@ def choose(count: int, dim: int, budget: int) -> Plan:
     Raises BuildError, which says how much memory would be enough, where nothing fits.
     """
     least = None
-    for plan in plans(count, dim):
-        if plan.peak_bytes <= budget:
-            return plan
-        least = min(least or plan.peak_bytes, plan.peak_bytes)
+    for spec in specs(count, dim):
+        if spec.peak_bytes <= budget:
+            return spec
+        least = min(least or spec.peak_bytes, spec.peak_bytes)
     assert least is not None
     raise BuildError(
         f"{count} vectors of {dim} dimensions cannot be indexed in {format_size(budget)}: "
@@ -70,25 +72,25 @@ def lists_for(count: int) -> int:
     return lists
 
 
-def plans(count: int, dim: int) -> Iterator[Plan]:
+def specs(count: int, dim: int) -> Iterator[IndexSpec]:
     """What can be built, best first."""
     vectors = 4 * dim * count
     if count <= EXACT_UP_TO:
         # Room doubles when it is full, and the old room is copied from.
-        yield Plan("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
+        yield IndexSpec("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
     lists = lists_for(count)
-    compressed = [plan for divisor in (8, 16, 32) for plan in _compressed(count, dim, max(1, dim // divisor), lists)]
+    compressed = [spec for divisor in (8, 16, 32) for spec in _compressed(count, dim, max(1, dim // divisor), lists)]
     if count >= SMALLER_FROM:
         yield from compressed[:1]
     if count > EXACT_UP_TO:
         training = min(count, _PER_LIST * lists)
         size = vectors + count * _IDS + 4 * dim * lists
         peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
-        yield Plan(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
+        yield IndexSpec(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
     yield from compressed
 
 
-def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[Plan]:
+def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[IndexSpec]:
     """Product quantisers of `code` bytes a vector, with fewer and fewer lists; none where too little is to be coded."""
     if count < COMPRESSED_FROM or dim < 8:
         return
@@ -101,4 +103,4 @@ def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[Plan]:
         # The sample and its rotation; to find the rotation, four more copies of at most 65,536 vectors.
         train = 4 * max(dim, rotated) * (2 * training + 4 * min(training, _OPQ_ROWS))
         peak = max(int(_GROWTH * size), train) + _WORKING
-        yield Plan(f"OPQ{code}_{rotated},IVF{some},PQ{code}x8", count, dim, some, code, training, size, peak)
+        yield IndexSpec(f"OPQ{code}_{rotated},IVF{some},PQ{code}x8", count, dim, some, code, training, size, peak)

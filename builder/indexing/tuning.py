@@ -21,7 +21,7 @@ from promptsearch.system.faiss_blas import faiss
 from promptsearch.system.float16 import singles
 
 from .index_file import Vectors, blocks
-from .index_key import Plan
+from .index_key import IndexSpec
 
 QUERIES = 512  # of each kind to tune with, and as many others to measure with
 _AT = 10  # recall is of the ten nearest
@@ -89,7 +89,7 @@ class Truth:
         return np.divide(hits, wanted, where=wanted > 0, out=np.ones_like(hits))
 
 
-def tune(index: VectorIndex, plan: Plan, vectors: Path, asked: Mapping[str, Queries], target: float) -> IndexInfo:
+def tune(index: VectorIndex, spec: IndexSpec, vectors: Path, asked: Mapping[str, Queries], target: float) -> IndexInfo:
     """`index.info` with the cheapest setting that reaches `target` for every kind of query, and its measured recall.
 
     On one half of the queries the setting's recall is at least the target by two standard errors; what is recorded is
@@ -105,18 +105,18 @@ def tune(index: VectorIndex, plan: Plan, vectors: Path, asked: Mapping[str, Quer
     tried: dict[int, NDArray[np.float64]] = {}
     info, short = index.info, 0.0
     while True:
-        if not plan.exact:
-            info = _cheapest(index, plan, tuning, target + short, tried)
+        if not spec.exact:
+            info = _cheapest(index, spec, tuning, target + short, tried)
         found = [truth.recall(index, info.nprobe, info.candidates or _AT)[:, -1].mean() for truth in others]
         recall = {name: round(float(value), 4) for name, value in zip(asked, found, strict=True)}
         info = replace(info, recall_at_10=recall, recall_target=target)
-        if info.reached or plan.exact or target + short > 1:
+        if info.reached or spec.exact or target + short > 1:
             return info
         short += max(target - min(recall.values()), _NEAR_BEST)
 
 
 def _cheapest(
-    index: VectorIndex, plan: Plan, truths: list[Truth], target: float, tried: dict[int, NDArray[np.float64]]
+    index: VectorIndex, spec: IndexSpec, truths: list[Truth], target: float, tried: dict[int, NDArray[np.float64]]
 ) -> IndexInfo:
     """`index.info` with the cheapest `nprobe` and `candidates`.
 
@@ -124,26 +124,26 @@ def _cheapest(
     """
     most = min(_MOST, len(index))
     best = None
-    for nprobe in _steps(plan.lists):
-        if best and _cost(plan, nprobe, _AT) >= best[0]:
+    for nprobe in _steps(spec.lists):
+        if best and _cost(spec, nprobe, _AT) >= best[0]:
             break
         if nprobe not in tried:
             tried[nprobe] = np.min([_certain(truth.recall(index, nprobe, most)) for truth in truths], axis=0)
-        best = _best(plan, tried, target)
+        best = _best(spec, tried, target)
     if best is None:
-        best = _best(plan, tried, max(float(certain[-1]) for certain in tried.values()) - _NEAR_BEST)
+        best = _best(spec, tried, max(float(certain[-1]) for certain in tried.values()) - _NEAR_BEST)
         assert best is not None
     _, nprobe, candidates = best
     return replace(index.info, nprobe=nprobe, candidates=candidates)
 
 
-def _best(plan: Plan, tried: Mapping[int, NDArray[np.float64]], target: float) -> tuple[float, int, int] | None:
+def _best(spec: IndexSpec, tried: Mapping[int, NDArray[np.float64]], target: float) -> tuple[float, int, int] | None:
     """Cost, lists and candidates of the cheapest that reaches the target."""
     reached = []
     for nprobe, certain in tried.items():
         if (certain >= target).any():
             candidates = max(_AT, int(np.argmax(certain >= target)) + 1)
-            reached.append((_cost(plan, nprobe, candidates), nprobe, candidates))
+            reached.append((_cost(spec, nprobe, candidates), nprobe, candidates))
     return min(reached, default=None)
 
 
@@ -153,10 +153,10 @@ def _certain(recall: NDArray[np.float64]) -> NDArray[np.float64]:
     return certain
 
 
-def _cost(plan: Plan, nprobe: int, candidates: int) -> float:
+def _cost(spec: IndexSpec, nprobe: int, candidates: int) -> float:
     """Nanoseconds, about, of one query."""
-    one = _SCAN_CODE * plan.code if plan.code else _SCAN_VECTOR * 4 * plan.dim
-    return plan.count * nprobe / plan.lists * one + candidates * plan.dim * _RESCORE
+    one = _SCAN_CODE * spec.code if spec.code else _SCAN_VECTOR * 4 * spec.dim
+    return spec.count * nprobe / spec.lists * one + candidates * spec.dim * _RESCORE
 
 
 def _steps(lists: int) -> Iterator[int]:

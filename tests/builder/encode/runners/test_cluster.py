@@ -71,10 +71,13 @@ def test_a_master_that_is_none_is_told() -> None:
 def test_what_belongs_to_spark_is_refused_without_it(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["build", "manifest", "builder/demo/emoji", "--model", "models/emoji", "--collection", "none", flag])
-    assert capsys.readouterr().err == f"error: {flag.partition('=')[0]} belongs to --runner spark\n"
+    assert (
+        capsys.readouterr().err
+        == f"error: {flag.partition('=')[0]} is used with --runner spark only: add that, or leave it out\n"
+    )
 
 
 def test_a_setting_has_a_name_and_a_value(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["index", "--collection", "none", "--runner", "spark", "--conf", "executor.memory"])
-    assert "'executor.memory' is no setting of Spark's: write spark.KEY=VALUE" in capsys.readouterr().err
+    assert "expected a Spark setting, spark.KEY=VALUE, got 'executor.memory'" in capsys.readouterr().err
