@@ -24,7 +24,7 @@ from ..versions.staging import Staging
 from ..versions.versions import version_name
 from .cache import Cache, Vector, digest_of
 from .decoding import Outcome
-from .runners import Runner, Tally
+from .runners import EncodeStats, Runner
 
 TEXTS_AT_ONCE = 4096  # enough that texts of one length find each other
 
@@ -36,7 +36,7 @@ def embed(source: Source, runner: Runner, bundle: Bundle, collection: Path, *, e
     does not decode leaves its prompt and settings. Raises BuildError where nothing at all is left.
     """
     started = time.monotonic()
-    tally = Tally()
+    tally = EncodeStats()
     with Staging(collection, bundle.embedding_dim) as staging, Cache(collection, bundle) as cache:
         decoded = _embed_items(source, runner, staging, cache, tally)
         pictures_done = time.monotonic()
@@ -73,7 +73,7 @@ def embed(source: Source, runner: Runner, bundle: Bundle, collection: Path, *, e
     return manifest
 
 
-def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache, tally: Tally) -> int:
+def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache, tally: EncodeStats) -> int:
     """Store every item; returns how many have a picture that was decoded, now or before."""
     decoded = 0
     with Progress("items", source.count()) as progress:

@@ -28,6 +28,7 @@ EMBEDDINGS = ("token_embedding.weight", "word_embeddings.weight")  # as clip, op
 
 
 def write_text_graph(original: Original, path: Path) -> None:
+    """Write the text encoder to `path`, and its token embedding beside it."""
     spec = original.text
     example = torch.zeros((2, 9 if spec.padding == "longest" else spec.context_length), dtype=torch.int64)
     example[:, -1] = spec.end_id
@@ -38,6 +39,7 @@ def write_text_graph(original: Original, path: Path) -> None:
 
 
 def write_image_graph(original: Original, path: Path) -> None:
+    """Write the image encoder to `path`."""
     size = original.image.size
     batch = torch.export.Dim("batch", min=1, max=65536)
     _write(original.image_tower, torch.zeros((2, 3, size, size)), {0: batch}, "pixels", path)

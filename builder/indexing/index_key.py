@@ -1,4 +1,4 @@
-"""Which FAISS index so many vectors get: the one rule, from their count, their dimension and the memory allowed."""
+"""The choice of the FAISS index, by the number of vectors, their dimensions and the memory allowed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _WORKING = 96 << 20  # bytes: blocks of vectors on their way in, in both precisi
 
 @dataclass(frozen=True)
 class IndexSpec:
-    """An index to build."""
+    """An index to build, and what it takes."""
 
     key: str  # FAISS's factory string
     count: int  # vectors
@@ -36,11 +36,12 @@ class IndexSpec:
 
     @property
     def exact(self) -> bool:
+        """Whether every vector is scanned."""
         return self.lists == 0
 
 
 def choose(count: int, dim: int, budget: int) -> IndexSpec:
-    """The index for `count` vectors of `dim` dimensions whose building, and so the index, fits `budget` bytes.
+    """Return the index of `count` vectors of `dim` dimensions, whose building fits into `budget` bytes.
 
     1. Up to 50,000 vectors `Flat`: exact, and still a few milliseconds.
     2. From 100,000 `OPQ{m}_{m·s},IVF{lists},PQ{m}x8`: each vector as m bytes, an eighth of the dimension, in about
@@ -50,7 +51,7 @@ def choose(count: int, dim: int, budget: int) -> IndexSpec:
        4·dim + 8 bytes a vector, and less than codes do to be built.
     4. Else codes as in 2, with fewer lists, so that less is to be trained, or of a sixteenth or a thirty-second.
 
-    Raises BuildError, which says how much memory would be enough, where nothing fits.
+    Raises BuildError with the least memory that is enough if nothing fits.
     """
     least = None
     for spec in specs(count, dim):
@@ -73,7 +74,7 @@ def lists_for(count: int) -> int:
 
 
 def specs(count: int, dim: int) -> Iterator[IndexSpec]:
-    """What can be built, best first."""
+    """Yield the indices that can be built, best first."""
     vectors = 4 * dim * count
     if count <= EXACT_UP_TO:
         # Room doubles when it is full, and the old room is copied from.

@@ -1,4 +1,4 @@
-"""How an index is searched: the cheapest setting that finds what an exact scan finds, measured with held-out queries.
+"""Tune how an index is searched: the cheapest setting that reaches a recall, measured with held-out queries.
 
 Text vectors lie apart from image vectors, so an index of images that answers pictures well may answer texts badly
 (clip-retrieval #76). Both are asked of both indices: vectors of the other kind as they are, and vectors of the index's
@@ -41,10 +41,11 @@ class Queries:
     own: NDArray[np.int64]
 
     def first(self, count: int) -> Queries:
+        """Return the first `count` queries."""
         return Queries(self.vectors[:count], self.own[:count])
 
     def split(self) -> tuple[Queries, Queries]:
-        """Every other one to tune with, and the rest to measure with."""
+        """Return every other query to tune with, and the rest to measure with."""
         return Queries(self.vectors[::2], self.own[::2]), Queries(self.vectors[1::2], self.own[1::2])
 
 
@@ -57,7 +58,7 @@ def sample(vectors: Path, *, own: bool) -> Queries:
 
 
 class Truth:
-    """What an exact scan of `vectors` finds for some queries."""
+    """The nearest vectors of some queries, found by an exact scan of `vectors`."""
 
     def __init__(self, vectors: Path, queries: Queries) -> None:
         self.queries = queries
@@ -71,14 +72,14 @@ class Truth:
             self._right.append(of[best >= best[wanted - 1] - 1e-6] if wanted else of)
 
     def recall(self, index: VectorIndex, nprobe: int | None, most: int) -> NDArray[np.float64]:
-        """Share of its ten nearest that each query finds, if 1, 2, … `most` candidates are scored; [n, most].
+        """Return the share of its ten nearest that each query finds with 1, 2, … `most` candidates scored; [n, most].
 
         Scores of candidates are exact, so a right row that is among them is among the first ten of the answer.
         """
         return self.share(index.propose(self.queries.vectors, min(most + 1, len(index)), nprobe), most)
 
     def share(self, candidates: Rows, most: int) -> NDArray[np.float64]:
-        """The same, of rows that something has proposed for each query, best first; int64 [n, k]."""
+        """Return the same for proposed rows of each query, best first, int64 [n, k]."""
         found = np.zeros((len(candidates), most))
         for number, (rows, own) in enumerate(zip(candidates, self.queries.own, strict=True)):
             others = rows[rows != own][:most]
@@ -148,7 +149,7 @@ def _best(spec: IndexSpec, tried: Mapping[int, NDArray[np.float64]], target: flo
 
 
 def _certain(recall: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over queries [n, most] less two standard errors, [most]; a whole recall is itself."""
+    """Return the mean over queries [n, most] less two standard errors, [most]."""
     certain: NDArray[np.float64] = recall.mean(axis=0) - 2 * recall.std(axis=0) / len(recall) ** 0.5
     return certain
 

@@ -1,4 +1,4 @@
-"""A version on files to one that Milvus holds, and that to the served one."""
+"""Copy a version from files into Milvus, and make that the served version."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def _fill(connection: Connection, name: str, kind: Kind, folder: Path, manifest:
 
 
 def _folder(collection: Path, source: Path, fields: str) -> Path:
-    """What of the version stays in files."""
+    """Write the files that a version in Milvus keeps."""
     folder = collection / "staging-milvus"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -103,7 +103,7 @@ def _folder(collection: Path, source: Path, fields: str) -> Path:
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same bytes in another version: as one file where the file system can, for none of them ever changes."""
+    """Link a file into another version, or copy it if the file system has no hard links: no file ever changes."""
     try:
         os.link(source, target)
     except OSError:

@@ -1,4 +1,4 @@
-"""One builder at a time in a collection's folder."""
+"""A lock that lets one builder at a time write to a collection's folder."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from promptsearch.errors import BuildError
 
 @contextlib.contextmanager
 def locked(collection: Path) -> Iterator[None]:
-    """Held until the block ends, or its process does, however that comes about.
+    """Lock a collection until the block or the process ends.
 
-    The lock's file lies beside the collection's folder, which a build that fails at once does not make.
+    The lock's file lies beside the collection's folder, which a build that fails at once does not create.
 
-    Raises BuildError where another process holds it.
+    Raises BuildError if another process holds the lock.
     """
     try:
         collection.parent.mkdir(parents=True, exist_ok=True)

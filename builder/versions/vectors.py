@@ -1,4 +1,4 @@
-"""Vectors to disk: a half-precision `.npy` that grows row by row and is a valid file once closed."""
+"""Write vectors to disk: a half-precision `.npy` that grows row by row and is valid once closed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class VectorFile:
         self._start = self._file.tell()
 
     def append(self, vectors: NDArray[np.float16] | NDArray[np.float32]) -> None:
-        """float16 or float32 [n, dim], unit length; halves keep a cosine to 1e-4."""
+        """Append float16 or float32 [n, dim] of unit length; float16 keeps a cosine to 1e-4."""
         self._file.write(np.ascontiguousarray(vectors, dtype="<f2").tobytes())
         self.rows += len(vectors)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.__main__ import main
-from builder.encode.runners.cluster import Cluster, said
+from builder.encode.runners.cluster import Cluster, message
 from promptsearch.errors import BuildError
 
 JAVA = "\n\tat org.apache.spark.api.python.BasePythonRunner.read(PythonRunner.scala:1097)\n\tat java.lang.Thread.run"
@@ -34,7 +34,7 @@ CRASH = """An error occurred while calling z:org.apache.spark.api.python.PythonR
     ],
 )
 def test_an_error_is_told_without_its_traces(text: str, expected: str) -> None:
-    assert said(ValueError(text)) == expected
+    assert message(ValueError(text)) == expected
 
 
 def test_without_pyspark_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +51,7 @@ def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with (
-        pytest.raises(BuildError, match="--runner spark needs Java, 17 or later"),
+        pytest.raises(BuildError, match="--runner spark needs Java 17 or later"),
         Cluster("local[2]").application("c"),
     ):
         pass
@@ -60,10 +60,10 @@ def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_home")
 def test_a_master_that_is_none_is_told() -> None:
-    said = (
+    expected = (
         r"Spark does not start with --master local\[x\]: .*Could not parse Master URL: 'local\[x\]'; a master is local"
     )
-    with pytest.raises(BuildError, match=said), Cluster("local[x]").application("c"):
+    with pytest.raises(BuildError, match=expected), Cluster("local[x]").application("c"):
         pass
 
 
