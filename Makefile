@@ -10,8 +10,8 @@ PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; 
 BIN := .venv/bin
 INSTALL = $(BIN)/uv pip install --quiet --no-deps --require-hashes --python $(BIN)/python
 RESULTS := work/test-results
-# One process a core, 8 at most.
-PYTEST = $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8
+# One process a core, 8 at most. What is compiled is kept: the tests start hundreds of programs.
+PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8
 # What `make test` leaves to `make test-all`: pyproject.toml says what each needs.
 MORE := torch or spark or milvus or download or containers or long
 
@@ -131,12 +131,12 @@ clean: ## remove what was built: .venv, caches, collections
 
 .venv/.test: .venv/.service requirements/test.txt
 	@echo "installing the tests' tools (hash-locked, 0.6 GB)"
-	@$(INSTALL) -r requirements/test.txt
+	@$(INSTALL) --compile-bytecode -r requirements/test.txt
 	@touch $@
 
 .venv/.all: .venv/.test requirements/dev.txt
 	@echo "installing PyTorch, Spark and Milvus (hash-locked, about 6 GB)"
-	@$(INSTALL) -r requirements/dev.txt
+	@$(INSTALL) --compile-bytecode -r requirements/dev.txt
 	@touch $@
 
 .venv-download/.all: .venv/.python requirements/download.txt

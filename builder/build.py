@@ -33,7 +33,14 @@ def embed_source(plan: BuildPlan) -> Manifest:
     bundle = Bundle.open(plan.embed.model)
     source = open_source(plan.embed.source, plan.embed.path, plan.embed.images)
     with _runner(plan, plan.embed, bundle) as runner:
-        return embed(source, runner, bundle, plan.collection, engine_name=plan.embed.engine)
+        return embed(
+            source,
+            runner,
+            bundle,
+            plan.collection,
+            engine_name=plan.embed.engine,
+            allow_removal=plan.embed.allow_removal,
+        )
 
 
 def index_staged(plan: BuildPlan) -> Manifest:

@@ -22,6 +22,7 @@ class EmbedPlan:
     model: Path  # the bundle's folder
     images: Path | None = None  # the pictures' folder if it is not the source's own
     engine: str = "onnx"  # one of engines.NAMES
+    allow_removal: bool = False  # of more than half of what is served now
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from rich.console import RenderableType
 import promptsearch
 from promptsearch.client.arguments import Arguments, read_picture
 from promptsearch.client.results import DEFAULT_LIMIT, AnyPage
-from promptsearch.client.terminal import fields_table, page_table
+from promptsearch.client.terminal import render_fields, render_page
 from promptsearch.errors import ParameterError, UnknownCollection
 from promptsearch.filtering.filters import Filter, condition
 from promptsearch.search.options import MODES, Mode
@@ -108,11 +108,11 @@ def run_similar(arguments: argparse.Namespace) -> Answer:
 def run_fields(arguments: argparse.Namespace) -> Answer:
     with _opened(arguments) as collection:
         fields = collection.fields()
-        return [asdict(field) for field in fields], fields_table(fields)
+        return [asdict(field) for field in fields], render_fields(fields)
 
 
 def _shown(page: AnyPage) -> Answer:
-    return page.to_dict(), page_table(page)
+    return page.to_dict(), render_page(page)
 
 
 def _asked(arguments: argparse.Namespace) -> Arguments:

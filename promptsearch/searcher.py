@@ -15,7 +15,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
-from promptsearch.client.arguments import Arguments, BatchQuery, checked, parts_of, read_picture
+from promptsearch.client.arguments import Arguments, BatchQuery, read_picture, split_batch_query, validated
 from promptsearch.client.results import (
     DEFAULT_LIMIT,
     AnyPage,
@@ -32,19 +32,19 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.bundles import bundle_for, bundles_in
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture
-from promptsearch.encoding.warnings import cut_note
+from promptsearch.encoding.warnings import truncation_warning
 from promptsearch.engines.stages import Stage, Stopwatch, untimed
 from promptsearch.errors import CursorError, EmptyQuery, ModelMismatch, NoFile, ParameterError, PromptSearchError
 from promptsearch.filtering.filters import Filter
-from promptsearch.remote.collections import CACHE, bring_collection
+from promptsearch.remote.collections import CACHE, fetch_collection
 from promptsearch.remote.models import ModelMirror
 from promptsearch.remote.store import is_url
 from promptsearch.search.collection import Collection
 from promptsearch.search.cursor import Cursor
 from promptsearch.search.options import Options
-from promptsearch.search.query import Query, is_within, sort_of, terms_of, text_of
+from promptsearch.search.query import Query, blank_to_none, build_terms, has_condition, normalize_sort
 from promptsearch.search.ranking import MAX_PLACES
-from promptsearch.search.serialize import Listing
+from promptsearch.search.serialize import Serializer
 from promptsearch.search.terms import Term
 from promptsearch.storage.items import Image
 from promptsearch.storage.manifest import Kind
@@ -72,7 +72,7 @@ def open(
     store, such as `s3://bucket/indices/emoji`: what is needed is brought to `cache`. Raises UnknownCollection,
     ArtefactError where the collection is damaged or its model not there, and for URLs StoreError and NotInstalled.
     """
-    folder = bring_collection(str(collection), Path(cache)) if is_url(collection) else Path(collection)
+    folder = fetch_collection(str(collection), Path(cache)) if is_url(collection) else Path(collection)
     if models is not None:
         places = [models] if isinstance(models, str | os.PathLike) else [*models]
     elif is_url(collection):
@@ -118,7 +118,7 @@ class Searcher:
         self.bundle = bundle
         self._precision = precision
         self._files = None if files is None else files.resolve()
-        self._listing = Listing(collection, self._places)
+        self._listing = Serializer(collection, self._places)
 
     @cached_property
     def encoders(self) -> Encoders:
@@ -126,11 +126,11 @@ class Searcher:
 
     def search_images(self, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
         """Images by text, picture and more: see `promptsearch.arguments.Arguments`."""
-        return cast("Page[ImageResult]", self._search("images", _query(q, arguments).asked()))
+        return cast("Page[ImageResult]", self._search("images", _query(q, arguments).require_terms()))
 
     def search_prompts(self, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[PromptResult]:
         """Prompts by text, picture and more: see `promptsearch.arguments.Arguments`."""
-        return cast("Page[PromptResult]", self._search("prompts", _query(q, arguments).asked()))
+        return cast("Page[PromptResult]", self._search("prompts", _query(q, arguments).require_terms()))
 
     def similar_images(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
         """What is nearest to an image of the collection, and to what else is asked."""
@@ -144,9 +144,9 @@ class Searcher:
         """Those that have a vector, by row; with terms, the best first."""
         condition = {"prompt": self.collection.items.prompt(id).text}
         query = _query(q, arguments)
-        if query.cursor is not None and not is_within(Cursor.decode(query.cursor).search.options, condition):
+        if query.cursor is not None and not has_condition(Cursor.decode(query.cursor).search.options, condition):
             raise CursorError(_OTHER_SEARCH)
-        return cast("Page[ImageResult]", self._search("images", query.within(condition)))
+        return cast("Page[ImageResult]", self._search("images", query.with_condition(condition)))
 
     def batch(self, queries: Iterable[BatchQuery]) -> list[AnyPage | PromptSearchError]:
         """Many searches, their texts and pictures encoded together; the answer to one that is wrong is its error.
@@ -250,7 +250,7 @@ class Searcher:
         row = (items.image(id) if kind == "images" else items.prompt(id)).row
         if query.cursor is not None and row not in Cursor.decode(query.cursor).search.exclude:
             raise CursorError(_OTHER_SEARCH)
-        return self._search(kind, query.about(id))
+        return self._search(kind, query.with_item(id))
 
     def _search(self, kind: Kind, query: Query, texts: Texts | None = None, pictures: Pictures = _NONE) -> Page[Any]:
         started = time.perf_counter()
@@ -324,7 +324,7 @@ class Searcher:
 
     def _notes(self, asked: Sequence[str], texts: Texts) -> tuple[str, ...]:
         most = self.bundle.text.context_length
-        return tuple(dict.fromkeys(cut_note(text, most) for text in asked if texts[text][1]))
+        return tuple(dict.fromkeys(truncation_warning(text, most) for text in asked if texts[text][1]))
 
     def _embeddings(self, vectors: Iterable[NDArray[np.float32]], notes: tuple[str, ...]) -> Embeddings:
         return Embeddings(np.stack([*vectors]), self.bundle.name, self.bundle.identity, notes)
@@ -342,14 +342,14 @@ class Searcher:
 
 
 def _query(q: str | None, given: Arguments) -> Query:
-    checked(given)
+    validated(given)
     k, image, filter = given.get("k", DEFAULT_LIMIT), given.get("image"), given.get("filter")
     if not 1 <= k <= MAX_PLACES:
         raise ParameterError(f"k goes from 1 to {MAX_PLACES:,}, not {k}")
     options = Options(
         mode=given.get("mode", "semantic"),
         filter=None if filter is None else Filter.parse(filter),
-        sort=sort_of(given.get("sort"), given.get("mode", "semantic")),
+        sort=normalize_sort(given.get("sort"), given.get("mode", "semantic")),
         min_score=given.get("min_score"),
         group_by=given.get("group_by"),
         deduplicate=given.get("deduplicate", False),
@@ -358,9 +358,9 @@ def _query(q: str | None, given: Arguments) -> Query:
     )
     pictures = [] if image is None else [read_picture(image)]
     return Query(
-        terms_of(q, pictures, given.get("terms", ()), given.get("negative")),
+        build_terms(q, pictures, given.get("terms", ()), given.get("negative")),
         options,
-        text_of(q),
+        blank_to_none(q),
         given.get("cursor"),
         None,
         k,
@@ -370,9 +370,9 @@ def _query(q: str | None, given: Arguments) -> Query:
 
 
 def _attempted(given: BatchQuery) -> tuple[Kind, Query] | PromptSearchError:
-    kind, q, arguments = parts_of(given)
+    kind, q, arguments = split_batch_query(given)
     try:
-        return kind, _query(q, arguments).asked()
+        return kind, _query(q, arguments).require_terms()
     except PromptSearchError as error:
         return error
 

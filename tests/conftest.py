@@ -6,7 +6,10 @@ Whatever takes long to import is imported where it is used: pytest reads this fi
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+import resource
+import subprocess
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 # Folders whose modules import torch. They have the marker of that name.
 TORCH = (TESTS / "builder" / "demo", TESTS / "builder" / "export")
+
+BUDGET = 30  # seconds of CPU that a test may take, beside its fixtures
 
 # A busy machine is slow at any example; what a test takes in all is for --timeout to limit.
 hypothesis.settings.register_profile(
@@ -44,6 +49,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in TORCH):
             item.add_marker("torch")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail a test that takes far too much CPU time, unless it has a timeout of its own. Waiting costs nothing."""
+    before = cpu_seconds()
+    yield
+    took = cpu_seconds() - before
+    if took > BUDGET and item.get_closest_marker("timeout") is None:
+        pytest.fail(f"it took {took:.0f} s of CPU, and {BUDGET} are allowed: make it faster, or mark it `long`", False)
+
+
+def cpu_seconds() -> float:
+    """Return what this process and the ended ones that it started have computed."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +96,19 @@ def indices(source_folder: Path, encoders: Encoders, tmp_path_factory: pytest.Te
     from tests.support import gallery
 
     return gallery.build(source_folder, encoders, tmp_path_factory.mktemp("indices") / "tiny").parent
+
+
+@pytest.fixture(scope="session")
+def emoji_indices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An indices folder whose one collection, `emoji`, is that of `make demo`."""
+    from tests.support import shared
+
+    def fill(indices: Path) -> None:
+        build = ["build", "manifest", "builder/demo/emoji", "--model", "models/emoji", "--collection", "emoji"]
+        command = [sys.executable, "-m", "builder", *build, "--indices", str(indices)]
+        subprocess.run(command, cwd=TESTS.parent, check=True, capture_output=True, timeout=600)
+
+    return shared.once(tmp_path_factory, "emoji-indices", fill)
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from promptsearch.encoding.encoders import SPIN, unit
 from promptsearch.encoding.tokenizer import Tokenizer
 from promptsearch.search.ranking import TIERS
 from promptsearch.storage.manifest import FILES, Manifest
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 from promptsearch.system.faiss_blas import faiss
 from service.inference.batching import first_batch
 
@@ -36,7 +36,7 @@ class Bare:
         return self._process.submit(_one_by_one, texts).result()
 
     def batched(self, texts: Sequence[str], together: int, seconds: float) -> Future[float]:
-        """Searches a second, `together` at a time, divided into batches of like lengths as the service does."""
+        """Return searches a second, `together` at a time, in batches of similar lengths as in the service."""
         return self._process.submit(_batched, texts, together, seconds)
 
     def __enter__(self) -> Bare:
@@ -54,7 +54,7 @@ class _Opened:
     def __init__(self, folder: Path, version: Path) -> None:
         bundle = Bundle.open(folder)
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = cores()
+        options.intra_op_num_threads = available_cores()
         options.add_session_config_entry("session.intra_op.spin_duration_us", SPIN)
         path = bundle.path(bundle.precisions["fp32"].text)
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -15,16 +15,16 @@ from builder.encode.cache import Cache
 from builder.encode.decoding import Decoded, Decoders
 from builder.sources import open_source
 from promptsearch.encoding.bundle import Bundle
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 
 
 def rate(folder: Path, bundle: Bundle) -> float:
-    """Counted from the first picture, which waits for the processes to start."""
+    """Return pictures a second, counted from the first, which waits for the processes to start."""
     count, started = 0, 0.0
     with (
         tempfile.TemporaryDirectory() as nothing,
         Cache(Path(nothing), bundle) as cache,
-        Decoders(bundle.image, cache.path, cores()) as decoders,
+        Decoders(bundle.image, cache.path, available_cores()) as decoders,
     ):
         for _, outcome in decoders.decode(open_source("folder", folder, None).items()):
             assert isinstance(outcome, Decoded)
@@ -34,6 +34,7 @@ def rate(folder: Path, bundle: Bundle) -> float:
 
 
 def main() -> None:
+    """Print the pictures a second."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("model", type=Path)

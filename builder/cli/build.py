@@ -57,6 +57,11 @@ def _add_embedding(command: argparse.ArgumentParser) -> None:
     add_source(command, images="the pictures' folder, if it is not the source's own")
     command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
     command.add_argument(
+        "--allow-removal",
+        action="store_true",
+        help="publish a build even if it has less than half of what the collection has now",
+    )
+    command.add_argument(
         "--engine", choices=engines.NAMES, default="onnx", help="what computes embeddings (default: onnx)"
     )
 
@@ -156,7 +161,14 @@ def run_publish(arguments: argparse.Namespace) -> Iterator[str]:
 
 
 def _embed_plan(arguments: argparse.Namespace) -> EmbedPlan:
-    return EmbedPlan(arguments.source, arguments.path, arguments.model, arguments.images, arguments.engine)
+    return EmbedPlan(
+        arguments.source,
+        arguments.path,
+        arguments.model,
+        arguments.images,
+        arguments.engine,
+        arguments.allow_removal,
+    )
 
 
 def _index_plan(arguments: argparse.Namespace) -> IndexPlan:

@@ -59,12 +59,15 @@ def run_verify(arguments: argparse.Namespace) -> Iterator[str]:
 def run_hide(arguments: argparse.Namespace) -> Iterator[str]:
     """Hide items."""
     new = hide(collection_folder(arguments), arguments.ids)
-    yield f"hidden in {arguments.collection}: {', '.join(new) or 'nothing that was not hidden before'}"
+    yield f"hidden in {arguments.collection}: {len(new) or 'nothing that was not hidden before'}"
+    yield from (f"  {item}" for item in new)
 
 
 def run_unhide(arguments: argparse.Namespace) -> Iterator[str]:
     """Show hidden items again."""
-    yield f"shown again in {arguments.collection}: {', '.join(unhide(collection_folder(arguments), arguments.ids))}"
+    shown = unhide(collection_folder(arguments), arguments.ids)
+    yield f"shown again in {arguments.collection}: {len(shown)}"
+    yield from (f"  {item}" for item in shown)
 
 
 def run_delete_version(arguments: argparse.Namespace) -> Iterator[str]:

@@ -27,7 +27,7 @@ from pyarrow import parquet
 
 from promptsearch.encoding.image_io import MAX_PIXELS
 from promptsearch.errors import BuildError
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 from promptsearch.system.files import replace_text, to_json
 
 from ..progress import Progress
@@ -170,7 +170,7 @@ def _arguments(
         "output_folder": str(out.resolve()),
         "output_format": layout,
         "number_sample_per_shard": shard_size,
-        "processes_count": min(cores(), shards),
+        "processes_count": min(available_cores(), shards),
         "thread_count": THREADS,
         "timeout": timeout,
         "retries": RETRIES,

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BuildError
+from promptsearch.storage import digests
 
 VERSION = 2  # of the schema and of how thumbnails are made; a file of another is made anew
 _SCHEMA = """
@@ -31,8 +32,8 @@ Vector = NDArray[np.float16]
 
 
 def digest_of(content: bytes) -> bytes:
-    """16 bytes that stand for the content."""
-    return hashlib.blake2b(content, digest_size=16).digest()
+    """Return 16 bytes that stand for the content. Versions and takedowns keep them: they never change."""
+    return hashlib.blake2b(content, digest_size=digests.SIZE).digest()
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ A picture that ends its process (a decoder's crash, memory that ran out) costs t
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -28,6 +29,8 @@ from promptsearch.storage.thumbnails import make_thumbnail
 
 from ..sources import Item, Picture, Rejected
 from .cache import KnownPictures, digest_of
+
+log = logging.getLogger(__name__)
 
 CHUNK = 8  # items a task: fewer trips between processes
 AHEAD = 4  # tasks a process that are decoded and wait for the encoder
@@ -165,3 +168,6 @@ def _decode(picture: Picture) -> Outcome:
         return Decoded(digest, np.asarray(_preprocessing.crop(opened)), opened.size, make_thumbnail(opened))
     except PictureError as error:
         return str(error)
+    except Exception as error:  # whatever it is, it costs this picture alone
+        log.exception("decoding a picture failed")
+        return f"decoding it failed: {type(error).__name__}: {error}"

@@ -20,6 +20,7 @@ from promptsearch.storage.manifest import Manifest, ModelReference
 
 from ..progress import Progress
 from ..sources import Item, Rejected, Source
+from ..versions.removal import require_most_kept
 from ..versions.staging import Staging
 from ..versions.versions import version_name
 from .cache import Cache, Vector, digest_of
@@ -29,11 +30,20 @@ from .runners import EncodeStats, Runner
 TEXTS_AT_ONCE = 4096  # enough that texts of one length find each other
 
 
-def embed(source: Source, runner: Runner, bundle: Bundle, collection: Path, *, engine_name: str) -> Manifest:
-    """Stage `source` for the collection in that folder; returns the manifest as far as it is known.
+def embed(
+    source: Source,
+    runner: Runner,
+    bundle: Bundle,
+    collection: Path,
+    *,
+    engine_name: str,
+    allow_removal: bool = False,
+) -> Manifest:
+    """Stage `source` for the collection in that folder; return the manifest as far as it is known.
 
     What cannot be read goes to the quarantine file and the rest is built: a rejected row altogether, a picture that
-    does not decode leaves its prompt and settings. Raises BuildError where nothing at all is left.
+    does not decode leaves its prompt and settings. Raises BuildError if nothing at all is left or, without
+    `allow_removal`, less than half of what is served now.
     """
     started = time.monotonic()
     tally = EncodeStats()
@@ -42,6 +52,8 @@ def embed(source: Source, runner: Runner, bundle: Bundle, collection: Path, *, e
         pictures_done = time.monotonic()
         new_texts = _embed_prompts(runner, staging, cache)
         counts = staging.counts()
+        if not allow_removal:
+            require_most_kept(collection, counts)
         if not counts["prompts"] and not counts["images"]:
             raise BuildError(
                 f"the source has nothing to build from: {counts['quarantined']} rows were rejected, "
@@ -96,7 +108,7 @@ def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cac
     else:
         picture = cache.picture(outcome.digest)
         assert picture is not None, "what was decoded is encoded before it comes"
-        staging.add(item, picture.vector, picture.size, picture.thumbnail)
+        staging.add(item, picture.vector, picture.size, picture.thumbnail, outcome.digest)
         return True
     return False
 

@@ -1,5 +1,6 @@
-"""open_clip's architectures: their models with the weights of a local file, how they are fed, and their text towers in
-the form that is exported. Nothing is taken from the Hugging Face hub but a tokenizer, where none is given.
+"""open_clip's architectures: models with the weights of a local file, their inputs, and their text towers for export.
+
+Only a tokenizer is downloaded from the Hugging Face hub, if none is passed.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def _known(architecture: str) -> str:
         return name
     near = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5)
     raise ExportError(
-        f"open_clip has no architecture {architecture}; near it are {', '.join(names[one] for one in near)}"
+        f"open_clip has no architecture {architecture}; similar names are {', '.join(names[name] for name in near)}"
         if near
         else f"open_clip has no architecture {architecture}; it has {', '.join(names.values())}"
     )
@@ -320,10 +321,10 @@ def _text_spec(architecture: str, config: Mapping[str, Any], model: Any, tokens:
         # Where no token sees what comes after it, and the end token is what is read, what pads cannot reach the vector.
         padding = "longest" if (mask, pooling) == ("causal", "end-of-text") else "context"
         expected = ("end", tokens.end_id, config.get("eos_id", 2) if pool_type == "eos" else tokens.end_id)
-    what, found, wanted = expected
-    if found != wanted:
+    token, actual, wanted = expected
+    if actual != wanted:
         raise ExportError(
-            f"the tokenizer's {what} token is {found}, {architecture}'s is {wanted}: it is another model's"
+            f"expected the {token} token of {architecture}, {wanted}, got {actual}: this is another model's tokenizer"
         )
     return TextSpec(
         context_length=_context_length(config),

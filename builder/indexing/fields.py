@@ -1,8 +1,7 @@
 """The fields that a collection can be filtered by: one column each, written from the items mostly inside SQLite.
 
-Fields are the columns of the images (`prompt` and `image_count` among them) that any image has a value in, and the
-keys of what else the source said whose values are texts, numbers or true/false. A key that the images have a column
-for, too, is called `extra.<key>`.
+Fields are the columns of the images (`prompt` and `image_count` among them) that are not empty, and the keys of `extra`
+whose values are texts, numbers or true/false. A key with the name of a column is called `extra.<key>`.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from promptsearch.storage.fields import DTYPES, PROMPT, SCHEMA, Type, missing, present_in
+from promptsearch.storage.fields import DTYPES, PROMPT, SCHEMA, Type, missing_value, present_mask
 from promptsearch.storage.manifest import FILES
 
 log = logging.getLogger(__name__)
@@ -104,7 +103,7 @@ def _extras(database: sqlite3.Connection) -> Iterator[_Source]:
 def _write(database: sqlite3.Connection, folder: Path, number: int, source: _Source, count: int) -> None:
     dtype = np.dtype(DTYPES[source.type])
     column = np.lib.format.open_memmap(folder / FILES.field(number), mode="w+", dtype=dtype, shape=(count,))
-    column[:] = missing(dtype)
+    column[:] = missing_value(dtype)
     coded = source.type in ("string", "time")
     if coded:
         database.execute(
@@ -124,7 +123,7 @@ def _write(database: sqlite3.Connection, folder: Path, number: int, source: _Sou
         column[list(rows)] = cells
         present += len(batch)
     column.flush()
-    summary = _summary(database, number, source.type, column[present_in(column)])
+    summary = _summary(database, number, source.type, column[present_mask(column)])
     database.execute(
         "INSERT INTO fields VALUES (?, ?, ?, ?, ?)", (number, source.name, source.type, present, json.dumps(summary))
     )

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 from promptsearch.system.faiss_blas import faiss
-from promptsearch.system.float16 import singles
-from promptsearch.system.malloc import give_back
+from promptsearch.system.float16 import to_float32
+from promptsearch.system.malloc import trim_heap
 
 from .autofaiss import add_embeddings_to_index_local, create_empty_index
 from .index_key import IndexSpec
@@ -96,7 +96,7 @@ def _train(index: faiss.Index, sample: Vectors) -> None:
     one thread. So they are asked of copies, each in a thread of its own; the centroids found are the same.
     """
     ivf = faiss.extract_index_ivf(index)
-    copies = [faiss.IndexFlat(ivf.d, ivf.metric_type) for _ in range(min(cores(), _MOST_COPIES))]
+    copies = [faiss.IndexFlat(ivf.d, ivf.metric_type) for _ in range(min(available_cores(), _MOST_COPIES))]
     replicas = faiss.IndexReplicas(ivf.d, True)
     for copy in copies:
         replicas.addIndex(copy)
@@ -109,7 +109,7 @@ def _train(index: faiss.Index, sample: Vectors) -> None:
     finally:
         ivf.clustering_index = None
         faiss.cvar.distance_compute_blas_query_bs = together
-    give_back()  # what each of the threads had
+    trim_heap()  # what each of the threads had
 
 
 def blocks(vectors: Path) -> Iterator[tuple[int, Vectors]]:
@@ -123,7 +123,7 @@ def blocks(vectors: Path) -> Iterator[tuple[int, Vectors]]:
     for start in range(0, count, rows):
         size = min(rows, count - start) * dim
         halves = np.fromfile(vectors, "<f2", size, offset=mapped.offset + 2 * start * dim)
-        yield start, singles(halves.reshape(-1, dim))
+        yield start, to_float32(halves.reshape(-1, dim))
 
 
 class _Blocks:

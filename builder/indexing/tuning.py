@@ -18,7 +18,7 @@ from promptsearch.engines.engine import Rows
 from promptsearch.engines.faiss_index import VectorIndex
 from promptsearch.storage.manifest import IndexInfo
 from promptsearch.system.faiss_blas import faiss
-from promptsearch.system.float16 import singles
+from promptsearch.system.float16 import to_float32
 
 from .index_file import Vectors, blocks
 from .index_key import IndexSpec
@@ -50,11 +50,11 @@ class Queries:
 
 
 def sample(vectors: Path, *, own: bool) -> Queries:
-    """Rows of a `.npy`, drawn with a fixed seed; `own` where that is the file of the index that is asked."""
+    """Draw rows of a `.npy` with a fixed seed; `own` if that is the file of the searched index."""
     mapped = np.load(vectors, mmap_mode="r")
     rows = np.random.default_rng(2).choice(len(mapped), min(2 * QUERIES, len(mapped)), replace=False)
-    found = singles(mapped[rows])
-    return Queries(found, rows.astype(np.int64) if own else np.full(len(rows), -1, np.int64))
+    drawn = to_float32(mapped[rows])
+    return Queries(drawn, rows.astype(np.int64) if own else np.full(len(rows), -1, np.int64))
 
 
 class Truth:
@@ -80,12 +80,12 @@ class Truth:
 
     def share(self, candidates: Rows, most: int) -> NDArray[np.float64]:
         """Return the same for proposed rows of each query, best first, int64 [n, k]."""
-        found = np.zeros((len(candidates), most))
+        is_right = np.zeros((len(candidates), most))
         for number, (rows, own) in enumerate(zip(candidates, self.queries.own, strict=True)):
             others = rows[rows != own][:most]
-            found[number, : len(others)] = np.isin(others, self._right[number])
+            is_right[number, : len(others)] = np.isin(others, self._right[number])
         wanted = self._wanted[:, np.newaxis]
-        hits = np.minimum(np.cumsum(found, axis=1), wanted)
+        hits = np.minimum(np.cumsum(is_right, axis=1), wanted)
         # Nothing wanted, as of a collection of one: nothing missed.
         return np.divide(hits, wanted, where=wanted > 0, out=np.ones_like(hits))
 

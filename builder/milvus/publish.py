@@ -14,7 +14,7 @@ from promptsearch.engines.milvus.connection import Connection
 from promptsearch.engines.milvus.schema import ALL_OF, schema
 from promptsearch.errors import BuildError, CollectionError
 from promptsearch.remote.store import is_url
-from promptsearch.storage.fields import Fields
+from promptsearch.storage.fields import FieldColumns
 from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest, MilvusReference, current_version
 
 from ..versions.publish import KEEP, publish_folder
@@ -23,15 +23,15 @@ from .entities import Entities
 from .filling import fill
 from .recall import tuned
 
-_KEPT = (FILES.thumbnails, FILES.quarantine)  # of the files, those that stay files
+_KEPT = (FILES.thumbnails, FILES.quarantine, FILES.digests)  # of the files, those that stay files
 
 
 def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Manifest:
     """Fill Milvus with the current version, and make that the current one; returns its manifest.
 
     `address` is a URL, or a path where Milvus Lite keeps its data; a token comes from the environment (MILVUS_TOKEN).
-    What an interrupted run has left there is gone on with. The version that is served stays so until everything is in
-    Milvus, counted and measured. Raises BuildError, NotReady where Milvus does not answer, and NotInstalled.
+    Interrupted runs resume. The served version stays until everything is in Milvus, counted and measured.
+    Raises BuildError, NotReady if Milvus does not answer, and NotInstalled.
     """
     folder = current_version(collection)
     manifest = Manifest.read(folder)
@@ -44,21 +44,21 @@ def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Ma
     names = _names(collection.name, manifest.version, address)
     connection = Connection(address)
     try:
-        fields = Fields(folder, manifest.counts["images"])
+        fields = FieldColumns(folder, manifest.counts["images"])
         try:
             for kind in KINDS:
                 _fill(connection, names.collection(kind), kind, folder, manifest, fields)
             summary = json.dumps([asdict(field) for field in fields], ensure_ascii=False)
         finally:
             fields.close()
-        made = replace(
+        milvus_manifest = replace(
             manifest,
             version=version_name(datetime.now(UTC)),
             milvus=names,
             images=tuned(connection, names.images, folder, "images", manifest.images),
             prompts=tuned(connection, names.prompts, folder, "prompts", manifest.prompts),
         )
-        published = publish_folder(collection, _folder(collection, folder, summary), made, keep=keep)
+        published = publish_folder(collection, _folder(collection, folder, summary), milvus_manifest, keep=keep)
         _alias(connection, collection.name, names)
     finally:
         connection.close()
@@ -71,11 +71,13 @@ def _names(collection: str, version: str, address: str) -> MilvusReference:
 
 
 def _name(collection: str, part: str) -> str:
-    """In the letters that Milvus allows."""
+    """Return a name in the characters that Milvus allows."""
     return re.sub(r"\W", "_", f"prompt_search_{collection}_{part}", flags=re.ASCII)
 
 
-def _fill(connection: Connection, name: str, kind: Kind, folder: Path, manifest: Manifest, fields: Fields) -> None:
+def _fill(
+    connection: Connection, name: str, kind: Kind, folder: Path, manifest: Manifest, fields: FieldColumns
+) -> None:
     info, client = manifest.index(kind), connection.client
     dim = manifest.model.embedding_dim if info else None
     with connection.errors():
@@ -83,9 +85,9 @@ def _fill(connection: Connection, name: str, kind: Kind, folder: Path, manifest:
             client.create_collection(name, schema=schema(kind, dim, list(fields), connection.dtype))
     with Entities(folder, kind, manifest, fields, connection.dtype) as entities:
         fill(connection, name, entities, 0 if info is None else info.vectors)
-    if (found := connection.count(name, ALL_OF)) != manifest.counts[kind]:
+    if (count := connection.count(name, ALL_OF)) != manifest.counts[kind]:
         raise CollectionError(
-            f"{name} in Milvus at {connection.address} holds {found} {kind} after {manifest.counts[kind]} were "
+            f"{name} in Milvus at {connection.address} holds {count} {kind} after {manifest.counts[kind]} were "
             "written: drop that collection, and run this again"
         )
 

@@ -21,6 +21,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from promptsearch.metadata.values import size, text, told
 from . import Item, Picture, Rejected
 from .lookup import Lookup
 from .picture import DAMAGED, FilePicture, ZipPicture
+from .reading import read_item
 from .tables import batches, columns_of, rows_in
 from .tree import SUFFIXES
 
@@ -132,7 +134,7 @@ class DiffusionDBSource:
             in_folder = FilePicture(self.root, f"{place}/{file}")
             picture = ZipPicture(path, names.get(file, file)) if is_zip else in_folder
             row = json.loads((added.get(file) if added else None) or "{}")
-            yield _item(number, file, entry, row, picture)
+            yield from read_item(f"{place}/{file}", partial(_item, number, file, entry, row, picture))
 
 
 def _parts(folder: Path) -> dict[int, Path]:
@@ -223,7 +225,7 @@ def _prompts(metadata: Path) -> Iterator[Item | Rejected]:
         for row in batch.to_pylist():
             name, part = row["image_name"], row["part_id"]
             if isinstance(name, str) and isinstance(part, int) and _is_name(name):
-                yield _item(part, name, {}, _renamed(row), None)
+                yield from read_item(f"part-{part:06}/{name}", partial(_item, part, name, {}, _renamed(row), None))
             else:
                 yield Rejected(f"{metadata.name} row {number}", f"image_name {name!r} in part {part!r} is no picture")
             number += 1

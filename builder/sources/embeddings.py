@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata.values import plain, size, text, told
 
 from . import Item, Rejected
+from .reading import read_item
 from .tables import batches, columns_of, rows_in
 
 _FOLDERS = {"images": "img_emb", "texts": "text_emb", "metadata": "metadata"}
@@ -108,7 +110,7 @@ class EmbeddingsSource:
                 vectors_of = {path: unit[offset] for path, unit in kinds}
                 image = vectors_of[part.images] if part.images else None
                 prompt = vectors_of[part.texts] if part.texts else None
-                yield _item(row, where, image, prompt)
+                yield from read_item(where, partial(_item, row, where, image, prompt))
             start = stop
 
 

@@ -16,14 +16,17 @@ import re
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from promptsearch.errors import PictureError, SourceError
+from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import json_object, size, text, told
 
 from . import Item, Picture, Rejected
 from .picture import FilePicture, SlicePicture
+from .reading import read_item
 from .tables import CellPicture, batches, columns_of, rows_in
 from .tree import SUFFIXES
 
@@ -101,7 +104,7 @@ class Img2DatasetSource:
                 row, problems = _beside(sample)
                 for problem in problems:
                     yield Rejected(f"{shard.name}/{key}", f"{problem}; the picture is kept")
-                yield _item(shard, key, row, sample)
+                yield from read_item(f"{shard.name}/{key}", partial(_item, shard, key, row, sample))
 
     def _rows(self, shard: _Shard, table: Path, samples: dict[str, _Sample]) -> Iterator[Item | Rejected]:
         columns = columns_of(table)
@@ -119,7 +122,7 @@ class Img2DatasetSource:
                 has_cell = column is not None and row.get("status", "success") == "success"
                 if sample.picture is None and column is not None and has_cell:
                     sample.picture = CellPicture(table, column, group, row_in_group)
-                yield _item(shard, key, row, sample)
+                yield from read_item(f"{shard.name}/{key}", partial(_item, shard, key, row, sample))
                 row_in_group += 1
                 number += 1
 
@@ -179,7 +182,7 @@ def _beside(sample: _Sample) -> tuple[dict[str, Any], list[str]]:
             raw = place.read()
             if len(raw) > _TEXT_BYTES:
                 raise ValueError("more than 1 MB is no metadata")
-            content = raw.decode("utf-8-sig", "replace")
+            content = decode_text(raw)
             if suffix == "txt":
                 row["txt"] = content
                 continue

@@ -1,24 +1,28 @@
 """`manifest`: a CSV that lists pictures and prompts, beside or apart from the pictures' folder.
 
 Columns: `image` (path below the folder) and/or `prompt`; optionally seed, steps, cfg_scale, sampler, model, created,
-width, height. Every other column is kept as it is, among an image's `extra`.
+width, height. Every other column is kept as it is, among an image's `extra`, and so is a setting with an odd value.
+Delimiters are commas, semicolons, tabs or bars; texts UTF-8, UTF-16 or Windows-1252.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
+from functools import lru_cache, partial
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import SETTINGS, settings_of, typed, whole
+from promptsearch.metadata.values import odd_sizes, size, told
 
 from . import Item, Rejected
 from .picture import FilePicture
+from .reading import read_item
 from .rows import Row, count_lines, read_csv
 
-_KNOWN = {"image", "prompt", "width", "height", *SETTINGS}
+_PLACED = ("image", "prompt", "width", "height")  # columns that become fields of an item
+_LISTED = 64  # folders whose names are kept
 
 
 class ManifestSource:
@@ -36,29 +40,66 @@ class ManifestSource:
 
     def items(self) -> Iterator[Item | Rejected]:
         for line, row in read_csv(self._csv, any_of=("image", "prompt")):
-            if isinstance(row, csv.Error):
-                yield Rejected(f"{self._csv.name}:{line}", str(row))
-                continue
-            try:
-                yield self._item(line, row)
-            except ValueError as error:
-                yield Rejected(f"{self._csv.name}:{line}", str(error))
+            where = f"{self._csv.name}:{line}"
+            if isinstance(row, Exception):
+                yield Rejected(where, str(row))
+            else:
+                yield from read_item(where, partial(self._item, line, row))
 
     def _item(self, line: int, row: Row) -> Item:
         prompt, image = row.get("prompt", "").strip(), row.get("image", "").strip()
         if not prompt and not image:
             raise ValueError("neither image nor prompt")
-        place = PurePosixPath(image)
-        if place.is_absolute() or ".." in place.parts:
-            raise ValueError(f"image {image!r} leaves the pictures' folder")
+        file = _find(self.root, image).as_posix()
+        settings, extra = told({name: value for name, value in row.items() if name and name not in _PLACED})
         return Item(
             # Not the line, which changes when another is added above.
-            key=place.as_posix() if image else f"row {json.dumps(row, sort_keys=True)}",
+            key=file if image else f"row {json.dumps(row, sort_keys=True)}",
             source=image or f"{self._csv.name}:{line}",
             prompt=prompt or None,
-            picture=FilePicture(self.root, place.as_posix()) if image else None,
-            width=typed("width", row["width"], whole) if row.get("width") else None,
-            height=typed("height", row["height"], whole) if row.get("height") else None,
-            settings=settings_of(row),
-            extra={name: value for name, value in row.items() if name and name not in _KNOWN and value},
+            picture=FilePicture(self.root, file) if image else None,
+            width=size(row.get("width")),
+            height=size(row.get("height")),
+            settings=settings,
+            extra=extra | odd_sizes(row),
         )
+
+
+def _find(root: Path, image: str) -> PurePosixPath:
+    """The place of a picture below the root: as it is written, else with slashes for backslashes, else the only file
+    whose name differs in case or Unicode form alone. Raises ValueError for places outside the root.
+    """
+    place = _below(image)
+    if not image or (root / place).is_file():
+        return place
+    place = _below(image.replace("\\", "/"))
+    found = PurePosixPath()
+    for part in place.parts:
+        names = _names(root / found).get(_folded(part), [])
+        if part not in names and len(names) != 1:
+            return place  # no such file, as the decoder will say
+        found /= part if part in names else names[0]
+    return found
+
+
+def _below(image: str) -> PurePosixPath:
+    place = PurePosixPath(image)
+    if place.is_absolute() or ".." in place.parts:
+        raise ValueError(f"image {image!r} leaves the pictures' folder")
+    return place
+
+
+@lru_cache(_LISTED)
+def _names(folder: Path) -> dict[str, list[str]]:
+    """The names in a folder by what they have in common with others that are written alike."""
+    names: dict[str, list[str]] = {}
+    try:
+        for entry in folder.iterdir():
+            names.setdefault(_folded(entry.name), []).append(entry.name)
+    except OSError:  # no folder
+        return {}
+    return names
+
+
+def _folded(name: str) -> str:
+    return normalize("NFC", name).casefold()

@@ -7,19 +7,20 @@ The CSV is read as a stream; the pictures' names are kept in a file, not in memo
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import settings_of, typed, whole
+from promptsearch.metadata.values import odd_sizes, size, text, told
 
 from . import Item, Rejected
 from .lookup import Lookup
 from .picture import FilePicture
+from .reading import read_item
 from .rows import Row, count_lines, read_csv
 from .tree import pictures_below
 
@@ -48,13 +49,11 @@ class OpenPromptsSource:
             if self._images:
                 yield from self._index(pictures)
             for number, (line, row) in enumerate(read_csv(self._csv, all_of=_COLUMNS)):
-                if isinstance(row, csv.Error):
-                    yield Rejected(f"{self._csv.name}:{line}", str(row))
-                    continue
-                try:
-                    yield self._item(number, row, pictures)
-                except ValueError as error:
-                    yield Rejected(f"{self._csv.name}:{line}", str(error))
+                where = f"{self._csv.name}:{line}"
+                if isinstance(row, Exception):
+                    yield Rejected(where, str(row))
+                else:
+                    yield from read_item(where, partial(self._item, number, row, pictures))
 
     def _index(self, pictures: Lookup) -> Iterator[Rejected]:
         """File names without suffix to paths; of pictures with the same name the first is taken, the others told of."""
@@ -71,18 +70,21 @@ class OpenPromptsSource:
         if missing := [name for name in _COLUMNS if name not in row]:
             raise ValueError(f"the row ends before {', '.join(missing)}")
         generation = _generation(row["raw_data"])
-        link = str(generation.get("image_uri") or "")
-        link.encode()  # JSON can carry half a surrogate pair, which no database takes: a ValueError
-        generations = _whole(generation, "num_generations")
+        link = text(generation.get("image_uri") or "")
+        settings, extra = told(
+            {ours: generation.get(theirs) for theirs, ours in _NAMES.items()}
+            | {"num_generations": generation.get("num_generations") or None}
+            | odd_sizes(generation)
+        )
         return Item(
             key=link or f"row {number}",
             source=link or f"{self._csv.name}#{number}",
             prompt=row["prompt"].strip(),  # an empty one is what was asked for, too
             picture=self._picture(number, link, pictures) if self._images else None,
-            width=_whole(generation, "width"),
-            height=_whole(generation, "height"),
-            settings=settings_of({ours: generation.get(theirs) for theirs, ours in _NAMES.items()}),
-            extra={} if generations is None else {"num_generations": generations},
+            width=size(generation.get("width")),
+            height=size(generation.get("height")),
+            settings=settings,
+            extra=extra,
         )
 
     def _picture(self, number: int, link: str, pictures: Lookup) -> FilePicture | None:
@@ -103,7 +105,3 @@ def _generation(raw: str) -> dict[str, Any]:
     if not isinstance(generation, dict):
         raise ValueError("raw_data has no raw_discord_data")  # noqa: TRY004 - the data is wrong, not the program
     return generation
-
-
-def _whole(generation: dict[str, Any], name: str) -> int | None:
-    return typed(name, generation[name], whole) if generation.get(name) else None

@@ -1,44 +1,124 @@
-"""Takedowns at once: ids in a collection's `hidden` file, which a running service honours and later builds keep."""
+"""Takedowns at once: lines in a collection's `hidden` file, which a running service honours and later builds keep."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
+from dataclasses import dataclass
 from pathlib import Path
 
 from promptsearch.errors import BuildError, UnknownItem
 from promptsearch.search.collection import Collection
-from promptsearch.storage.hidden import read_hidden
+from promptsearch.storage.hidden import Takedown, parse_line, read_hidden
 from promptsearch.storage.manifest import FILES, current_version
 from promptsearch.system.files import replace_text
 
+_SHOWN = 60  # characters of a prompt
 
-def hide(collection: Path, ids: Sequence[str]) -> list[str]:
-    """Hide these images and prompts; returns those that were not hidden yet. What stands in the file stays as it is.
 
-    Raises BuildError, and hides nothing, where an id is not in the current version.
+@dataclass(frozen=True)
+class Affected:
+    """An item that was hidden or is shown again, as people recognise it."""
+
+    id: str
+    source: str | None = None  # of an image
+    prompt: str | None = None  # its text
+    known: bool = True  # False: the version that is served does not have it
+
+    def __str__(self) -> str:
+        if not self.known:
+            return f"{self.id}: not in the version that is served"
+        prompt = "no prompt" if self.prompt is None else repr(_shortened(self.prompt))
+        return f"{self.id} prompt {prompt}" if self.source is None else f"{self.id} image {self.source}: {prompt}"
+
+
+def hide(collection: Path, ids: Sequence[str]) -> list[Affected]:
+    """Hide these images and prompts, and every image that shows the same picture; return what was not hidden before.
+
+    The ids that were named come first. What stands in the file stays as it is. Raises BuildError, and hides nothing, if
+    an id is not in the current version.
     """
-    with _locked(collection):
-        new = [id for id in dict.fromkeys(ids) if id not in read_hidden(collection)]
-        _require_known(collection, new)
+    with _locked(collection), _current(collection) as opened:
+        hidden = read_hidden(collection)
+        before = opened.pictures.hidden(hidden)
+        new = [id for id in dict.fromkeys(ids) if id not in before]
+        _require_known(opened, new)
+        pictures = opened.pictures.digests(new)
+        takedowns = [Takedown(id, pictures.get(id)) for id in new]
         if new:
             text = _text(collection)
             text += "" if not text or text.endswith("\n") else "\n"
-            replace_text(collection / FILES.hidden, text + "".join(f"{id}\n" for id in new))
-        return new
+            replace_text(collection / FILES.hidden, text + "".join(f"{takedown}\n" for takedown in takedowns))
+        copies = opened.pictures.hidden(hidden | set(takedowns)) - before - set(new)
+        return [_affected(opened, id) for id in (*new, *sorted(copies))]
 
 
-def unhide(collection: Path, ids: Sequence[str]) -> list[str]:
-    """Show them again; returns each once. Raises BuildError, and shows nothing, where one is not hidden."""
-    with _locked(collection):
-        if unknown := [id for id in ids if id not in read_hidden(collection)]:
-            raise BuildError(f"not hidden in {collection.name}: {', '.join(unknown)}; nothing was changed")
+def unhide(collection: Path, ids: Sequence[str]) -> list[Affected]:
+    """Show these again, and every image that shows the same picture; return what was hidden before.
+
+    Raises BuildError, and shows nothing, if one is not hidden.
+    """
+    with _locked(collection), _current(collection) as opened:
+        hidden = read_hidden(collection)
+        before = opened.pictures.hidden(hidden)
+        lifted = _lifted(opened, hidden, ids)
         lines = _text(collection).splitlines(keepends=True)
-        kept = [line for line in lines if line.partition("#")[0].strip() not in ids]
-        replace_text(collection / FILES.hidden, "".join(kept))
-        return list(dict.fromkeys(ids))
+        replace_text(collection / FILES.hidden, "".join(line for line in lines if parse_line(line) not in lifted))
+        shown = before - opened.pictures.hidden(hidden - lifted)
+        named = [id for id in dict.fromkeys(ids) if id in shown]
+        return [_affected(opened, id) for id in (*named, *sorted(shown - set(named)))]
+
+
+def hidden_and_gone(collection: Path) -> list[Takedown]:
+    """Return the takedowns that hide nothing in the current version, by id: their items left the source."""
+    with _current(collection) as opened:
+        hidden = read_hidden(collection)
+        followed = {takedown.picture for takedown in hidden if takedown.picture is not None}
+        present = set(opened.pictures.digests(opened.pictures.ids(followed)).values())
+        shown = opened.pictures.digests(takedown.id for takedown in hidden)
+        return sorted(
+            takedown
+            for takedown in hidden
+            if takedown.picture not in present
+            and (not _known(opened, takedown.id) or (takedown.picture is not None and takedown.id in shown))
+        )
+
+
+def follow_pictures(collection: Path) -> None:
+    """Bind takedowns that name an image alone, as earlier releases wrote them, to the picture that it shows now."""
+    with _locked(collection):
+        loose = {takedown.id for takedown in read_hidden(collection) if takedown.picture is None}
+        if not loose:
+            return
+        with _current(collection) as opened:
+            pictures = opened.pictures.digests(loose)
+        if pictures:
+            lines = _text(collection).splitlines(keepends=True)
+            replace_text(collection / FILES.hidden, "".join(_bound(line, pictures) for line in lines))
+
+
+def _bound(line: str, pictures: dict[str, bytes]) -> str:
+    takedown = parse_line(line)
+    if takedown is None or takedown.picture is not None or takedown.id not in pictures:
+        return line
+    _, _, comment = line.partition("#")
+    rest = f"; {comment.strip()}" if comment.strip() else ""
+    return f"{Takedown(takedown.id, pictures[takedown.id])}{rest}\n"
+
+
+def _lifted(opened: Collection, hidden: Set[Takedown], ids: Sequence[str]) -> set[Takedown]:
+    """The takedowns of these ids and of the pictures that they show; raises BuildError if one has none."""
+    named = {takedown for takedown in hidden if takedown.id in ids}
+    pictures = {takedown.picture for takedown in named if takedown.picture is not None}
+    unnamed = [id for id in ids if all(takedown.id != id for takedown in named)]
+    shown = opened.pictures.digests(unnamed)
+    followed = {takedown.picture for takedown in hidden} - {None}
+    if unknown := [id for id in unnamed if shown.get(id) not in followed]:
+        raise BuildError(f"not hidden in {opened.name}: {', '.join(unknown)}; nothing was changed")
+    pictures |= set(shown.values())
+    return named | {takedown for takedown in hidden if takedown.picture in pictures}
 
 
 def _text(collection: Path) -> str:
@@ -46,17 +126,37 @@ def _text(collection: Path) -> str:
     return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
 
 
-def _require_known(collection: Path, ids: Sequence[str]) -> None:
-    with contextlib.closing(Collection(current_version(collection))) as opened:
-        if unknown := [id for id in ids if not _known(opened, id)]:
-            raise BuildError(f"no image or prompt of {collection.name}: {', '.join(unknown)}; nothing was changed")
+def _require_known(opened: Collection, ids: Iterable[str]) -> None:
+    if unknown := [id for id in ids if not _known(opened, id)]:
+        raise BuildError(f"no image or prompt of {opened.name}: {', '.join(unknown)}; nothing was changed")
 
 
-def _known(collection: Collection, id: str) -> bool:
+def _known(opened: Collection, id: str) -> bool:
     with contextlib.suppress(UnknownItem):
-        collection.find(id)
+        opened.find(id)
         return True
     return False
+
+
+def _affected(opened: Collection, id: str) -> Affected:
+    with contextlib.suppress(UnknownItem):
+        image = opened.items.image(id)
+        prompts = {} if image.prompt is None else opened.items.prompts([image.prompt])
+        return Affected(id, image.source, next((prompt.text for prompt in prompts.values()), None))
+    with contextlib.suppress(UnknownItem):
+        return Affected(id, prompt=opened.items.prompt(id).text)
+    return Affected(id, known=False)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+
+
+@contextlib.contextmanager
+def _current(collection: Path) -> Iterator[Collection]:
+    """The current version, with everything that is hidden in it."""
+    with contextlib.closing(Collection(current_version(collection))) as opened:
+        yield opened
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from promptsearch.errors import BuildError
 from promptsearch.storage.manifest import FILES, KINDS, Manifest
 from promptsearch.system.files import replace_text, sync_folder
 
+from .hide import follow_pictures
 from .staging import staged_manifest, staging_folder
 from .versions import prune
 
@@ -29,7 +30,10 @@ def publish(collection: Path, *, keep: int = KEEP) -> Manifest:
 
 
 def publish_folder(collection: Path, folder: Path, manifest: Manifest, *, keep: int) -> Manifest:
-    """Make the files in `folder`, which is moved, the version that `manifest` names, and that the current one."""
+    """Make the files in `folder`, which is moved, the version that `manifest` names, and that the current one.
+
+    From then on, takedowns that named an image alone follow the picture that it shows in this version.
+    """
     manifest = manifest.with_checksums(folder)
     sizes = {name: (folder / name).stat().st_size for name in manifest.files}
     manifest = replace(manifest, build={**manifest.build, "bytes": sizes})
@@ -42,5 +46,6 @@ def publish_folder(collection: Path, folder: Path, manifest: Manifest, *, keep: 
     folder.rename(versions / manifest.version)
     sync_folder(versions)
     replace_text(collection / FILES.current, manifest.version + "\n")
+    follow_pictures(collection)
     prune(collection, keep)
     return manifest

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from promptsearch.errors import CollectionError
+from promptsearch.errors import CollectionError, NotReady
 from promptsearch.storage.hidden import read_hidden
-from promptsearch.storage.manifest import KINDS, IndexInfo, Kind, Manifest, current_version
+from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind, Manifest, current_version
 
 from ..sizes import format_size
+from .hide import hidden_and_gone
 from .versions import size_of, versions
 
 
@@ -53,10 +54,24 @@ def describe_version(collection: Path) -> Iterator[str]:
     if rate := manifest.build.get("images_a_second"):
         encoded, known = manifest.build["encoded"], manifest.build["from_cache"]
         yield f"  {encoded['images']} images encoded, {rate:.1f} a second; {known['images']} were known already"
-    yield f"  {manifest.counts['quarantined']} in quarantine" + (":" if manifest.build.get("quarantined") else "")
+    why = f", {folder / FILES.quarantine} names each:" if manifest.build.get("quarantined") else ""
+    yield f"  {manifest.counts['quarantined']} in quarantine{why}"
     for reason, count in manifest.build.get("quarantined", {}).items():
         yield f"    {count}: {reason}"
-    yield f"  {len(read_hidden(collection))} ids hidden, {old} old version{'' if old == 1 else 's'} kept"
+    hidden = {takedown.id for takedown in read_hidden(collection)}
+    yield f"  {len(hidden)} ids hidden, {old} old version{'' if old == 1 else 's'} kept"
+    if hidden:
+        yield from _gone(collection)
+
+
+def _gone(collection: Path) -> Iterator[str]:
+    try:
+        gone = hidden_and_gone(collection)
+    except NotReady as error:
+        yield f"    which of them this version has is unknown: {error}"
+        return
+    for takedown in gone:
+        yield f"    {takedown.id} is not in this version; it stays hidden if it comes back"
 
 
 def describe_index(kind: Kind, info: IndexInfo) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sqlite3
 from collections import Counter
@@ -15,12 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.errors import BuildError
-from promptsearch.storage import items, thumbnails
+from promptsearch.storage import digests, items, thumbnails
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import FILES, Manifest
 
 from ..sources import Item, Rejected
 from .vectors import VectorFile
+
+_ENDING = re.compile(r"\.[A-Za-z]\w{0,11}$")  # of a file's name
 
 
 def staging_folder(collection: Path) -> Path:
@@ -48,6 +51,8 @@ class Staging:
         self.folder.mkdir(parents=True)
         self.images = VectorFile(self.folder / FILES.vectors("images"), embedding_dim)
         self.prompts = VectorFile(self.folder / FILES.vectors("prompts"), embedding_dim)
+        self._digests = VectorFile(self.folder / FILES.digests, digests.SIZE, "|u1")
+        self._has_digests = False
         self.quarantined = 0
         self.reasons: Counter[str] = Counter()
         self._next_prompt = 0
@@ -64,14 +69,20 @@ class Staging:
         self._quarantine.writerow((rejected.where, rejected.reason))
         self.quarantined += 1
         # The part before a colon is the same for all of its kind; what follows tells of the one row.
-        self.reasons[rejected.reason.partition(":")[0]] += 1
+        ending = _ENDING.search(rejected.where)
+        self.reasons[rejected.reason.partition(":")[0] + (f" ({ending[0].lower()})" if ending else "")] += 1
 
     def add(
-        self, item: Item, vector: Vector | None, size: tuple[int, int] | None = None, thumbnail: bytes | None = None
+        self,
+        item: Item,
+        vector: Vector | None,
+        size: tuple[int, int] | None = None,
+        thumbnail: bytes | None = None,
+        digest: bytes | None = None,
     ) -> None:
-        """Store an item, with its picture's unit vector (float16 or float32 [dim]) where it has one.
+        """Store an item, with its picture's unit vector (float16 or float32 [dim]) if it has one.
 
-        `size` is that of the decoded picture, where one was decoded.
+        `size`, `thumbnail` and `digest` (of the content) are those of the decoded picture, if one was decoded.
         """
         for given in (item.vector, item.prompt_vector):
             if given is not None and given.shape != (self._dim,):
@@ -88,6 +99,8 @@ class Staging:
         if vector is not None:
             row = self.images.rows
             self.images.append(vector[np.newaxis])
+            self._digests.append(np.frombuffer(digest or digests.UNKNOWN, dtype=np.uint8)[np.newaxis])
+            self._has_digests |= digest is not None
         else:
             self._without_vector += 1
             row = -self._without_vector  # numbered after all that have a vector, when they are counted
@@ -148,8 +161,10 @@ class Staging:
         self._items.close()
         self._thumbnails.close()
         self._quarantine_file.close()
-        for vectors in (self.images, self.prompts):
-            vectors.__exit__(kind, error, trace)
+        for rows in (self.images, self.prompts, self._digests):
+            rows.__exit__(kind, error, trace)
+        if kind is None and not self._has_digests:
+            (self.folder / FILES.digests).unlink()
         if kind is None and not self.images.rows:
             for name in (FILES.vectors("images"), FILES.thumbnails):
                 (self.folder / name).unlink()

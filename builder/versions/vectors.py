@@ -1,4 +1,4 @@
-"""Write vectors to disk: a half-precision `.npy` that grows row by row and is valid once closed."""
+"""Write rows to disk: a `.npy` that grows row by row and is a valid file once closed."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 
 
 class VectorFile:
-    """Append-only float16 [rows, dim]. A file that was not closed has a header of zero rows, never a wrong one."""
+    """Append-only [rows, dim], float16 by default. A file that was not closed has a header of zero rows."""
 
-    def __init__(self, path: Path, dim: int) -> None:
+    def __init__(self, path: Path, dim: int, dtype: str = "<f2") -> None:
         self.rows = 0
-        self._dim = dim
+        self._dim, self._dtype = dim, np.dtype(dtype)
         self._file = path.open("wb")
         self._write_header()
         self._start = self._file.tell()
 
-    def append(self, vectors: NDArray[np.float16] | NDArray[np.float32]) -> None:
-        """Append float16 or float32 [n, dim] of unit length; float16 keeps a cosine to 1e-4."""
-        self._file.write(np.ascontiguousarray(vectors, dtype="<f2").tobytes())
+    def append(self, vectors: NDArray[np.float16] | NDArray[np.float32] | NDArray[np.uint8]) -> None:
+        """Append [n, dim], converted to the file's type; float16 keeps a unit vector's cosine to 1e-4."""
+        self._file.write(np.ascontiguousarray(vectors, dtype=self._dtype).tobytes())
         self.rows += len(vectors)
 
     def _write_header(self) -> None:
         # numpy leaves room in the header for a first axis of any length, so writing it again never moves the data.
         shape = (self.rows, self._dim)
-        npy.write_array_header_1_0(self._file, {"descr": "<f2", "fortran_order": False, "shape": shape})
+        npy.write_array_header_1_0(self._file, {"descr": self._dtype.str, "fortran_order": False, "shape": shape})
 
     def __enter__(self) -> VectorFile:
         return self

@@ -45,14 +45,14 @@ class BatchQuery(Arguments, total=False):
 _NAMES = Arguments.__annotations__.keys()
 
 
-def checked(given: Arguments) -> Arguments:
+def validated(given: Arguments) -> Arguments:
     """Itself; raises TypeError as a function without an argument of that name would."""
     if unknown := given.keys() - _NAMES:
         raise TypeError(f"there is no argument {sorted(unknown)[0]!r}; there are q, {', '.join(_NAMES)}")
     return given
 
 
-def parts_of(query: BatchQuery) -> tuple[Kind, str | None, Arguments]:
+def split_batch_query(query: BatchQuery) -> tuple[Kind, str | None, Arguments]:
     """What is looked for, `q`, and the rest; raises ParameterError."""
     arguments: dict[str, Any] = {**query}
     kind, q = arguments.pop("target", None), arguments.pop("q", None)
@@ -78,12 +78,12 @@ def read_picture(picture: object) -> bytes:
     raise PictureError(f"a picture is the path or the bytes of a file, or a PIL.Image: not a {type(picture).__name__}")
 
 
-def body_of(q: str | None, given: Arguments) -> dict[str, Any]:
+def request_body(q: str | None, given: Arguments) -> dict[str, Any]:
     """The JSON of an HTTP request for the same; raises PictureError."""
-    body: dict[str, Any] = {"q": q, **checked(given)}
+    body: dict[str, Any] = {"q": q, **validated(given)}
     body["limit"] = body.pop("k", None)
     if body.get("image") is not None:
-        body["image"] = base64_of(read_picture(body["image"]))
+        body["image"] = to_base64(read_picture(body["image"]))
     body["terms"] = [_term(term) for term in body.get("terms") or ()] or None
     return {name: value for name, value in body.items() if value is not None}
 
@@ -91,7 +91,7 @@ def body_of(q: str | None, given: Arguments) -> dict[str, Any]:
 def _term(term: Term) -> dict[str, Any]:
     said = {
         "text": term.text,
-        "image": None if term.picture is None else base64_of(term.picture),
+        "image": None if term.picture is None else to_base64(term.picture),
         "id": term.id,
         "vector": term.vector,
         "weight": term.weight,
@@ -99,6 +99,6 @@ def _term(term: Term) -> dict[str, Any]:
     return {name: value for name, value in said.items() if value is not None}
 
 
-def base64_of(content: bytes) -> str:
+def to_base64(content: bytes) -> str:
     """As JSON carries a picture."""
     return base64.b64encode(content).decode()

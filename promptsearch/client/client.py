@@ -14,8 +14,8 @@ from urllib.parse import quote
 import httpx
 
 from promptsearch.client.arguments import Arguments, BatchQuery
-from promptsearch.client.problems import error_of
-from promptsearch.client.requests import Call, Calls
+from promptsearch.client.problems import error_from_response
+from promptsearch.client.requests import Request, RequestBuilder
 from promptsearch.client.results import (
     AnyPage,
     Embeddings,
@@ -48,39 +48,39 @@ class Client:
         self, url: str, *, collection: str | None = None, api_key: str | None = None, timeout: float = TIMEOUT,
         retries: Retries = _RETRIES,
     ) -> None:  # fmt: skip
-        self._calls = Calls(url, collection, self._thumbnails)
+        self._requests = RequestBuilder(url, collection, self._thumbnails)
         self._http = httpx.Client(**_settings(url, api_key, timeout))
         self._retries = retries
 
     def search_images(self, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
         """Images by text, picture and more: see `promptsearch.arguments.Arguments`."""
-        return self._ask(self._calls.search("images", q, arguments))
+        return self._ask(self._requests.search("images", q, arguments))
 
     def search_prompts(self, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[PromptResult]:
         """Prompts by text, picture and more: see `promptsearch.arguments.Arguments`."""
-        return self._ask(self._calls.search("prompts", q, arguments))
+        return self._ask(self._requests.search("prompts", q, arguments))
 
     def similar_images(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
         """What is nearest to an image of the collection, and to what else is asked."""
-        return self._ask(self._calls.of_item("images", f"/images/{_quoted(id)}/similar", q, arguments))
+        return self._ask(self._requests.of_item("images", f"/images/{_quoted(id)}/similar", q, arguments))
 
     def similar_prompts(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[PromptResult]:
         """What is nearest to a prompt of the collection, and to what else is asked."""
-        return self._ask(self._calls.of_item("prompts", f"/prompts/{_quoted(id)}/similar", q, arguments))
+        return self._ask(self._requests.of_item("prompts", f"/prompts/{_quoted(id)}/similar", q, arguments))
 
     def images_of_prompt(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
         """Those that have a vector, by row; with terms, the best first."""
-        return self._ask(self._calls.of_item("images", f"/prompts/{_quoted(id)}/images", q, arguments))
+        return self._ask(self._requests.of_item("images", f"/prompts/{_quoted(id)}/images", q, arguments))
 
     def batch(self, queries: Iterable[BatchQuery]) -> list[AnyPage | PromptSearchError]:
         """Many searches, encoded together; the answer to one that is wrong is its error."""
-        return self._ask(self._calls.batch(queries))
+        return self._ask(self._requests.batch(queries))
 
     def next_page(self, page: Page[Result]) -> Page[Result] | None:
         """The page after this one; None where it was the last."""
         if page.next is None:
             return None
-        following: Page[Result] = self._ask(self._calls.next_page(page))
+        following: Page[Result] = self._ask(self._requests.next_page(page))
         return following
 
     def pages(self, page: Page[Result]) -> Iterator[Page[Result]]:
@@ -92,36 +92,36 @@ class Client:
 
     def image(self, id: str) -> ImageItem:
         """One image; raises UnknownItem."""
-        return self._ask(self._calls.image(id))
+        return self._ask(self._requests.image(id))
 
     def prompt(self, id: str) -> PromptItem:
         """One prompt; raises UnknownItem."""
-        return self._ask(self._calls.prompt(id))
+        return self._ask(self._requests.prompt(id))
 
     def thumbnail(self, id: str) -> bytes:
         """WebP, at most 256 pixels a side; raises UnknownItem or NoFile."""
-        return self._ask(self._calls.content(id, "thumbnail"))
+        return self._ask(self._requests.content(id, "thumbnail"))
 
     def original(self, id: str) -> bytes:
         """The image's file, where the service gives it; raises UnknownItem or NoFile."""
-        return self._ask(self._calls.content(id, "file"))
+        return self._ask(self._requests.content(id, "file"))
 
     def collections(self) -> list[str]:
         """The names of those that are served."""
-        return self._ask(self._calls.collections())
+        return self._ask(self._requests.collections())
 
     def fields(self) -> list[Field]:
         """What images can be filtered and sorted by."""
-        collection = self._ask(self._calls.collection())
-        return self._ask(self._calls.fields(collection))
+        collection = self._ask(self._requests.collection())
+        return self._ask(self._requests.fields(collection))
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """The vectors of texts."""
-        return self._ask(self._calls.embed_texts(texts))
+        return self._ask(self._requests.embed_texts(texts))
 
     def embed_images(self, images: Sequence[Any]) -> Embeddings:
         """The vectors of pictures, each the path or bytes of a file, or a PIL.Image."""
-        return self._ask(self._calls.embed_images(images))
+        return self._ask(self._requests.embed_images(images))
 
     def close(self) -> None:
         self._http.close()
@@ -134,7 +134,7 @@ class Client:
     ) -> None:
         self.close()
 
-    def _ask(self, call: Call[Answer]) -> Answer:
+    def _ask(self, call: Request[Answer]) -> Answer:
         tries = 0
         while True:
             tries += 1
@@ -145,7 +145,7 @@ class Client:
                 outcome = error
             wait = self._retries.wait(tries, outcome)
             if wait is None:
-                return _answer(self._calls.url, call, outcome)
+                return _answer(self._requests.url, call, outcome)
             time.sleep(wait)
 
     def _thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
@@ -168,44 +168,44 @@ class AsyncClient:
         self, url: str, *, collection: str | None = None, api_key: str | None = None, timeout: float = TIMEOUT,
         retries: Retries = _RETRIES,
     ) -> None:  # fmt: skip
-        self._calls = Calls(url, collection, self._thumbnails)
+        self._requests = RequestBuilder(url, collection, self._thumbnails)
         self._http = httpx.AsyncClient(**_settings(url, api_key, timeout))
         self._retries = retries
         self._blocking = partial(Client, url, collection=collection, api_key=api_key, timeout=timeout, retries=retries)
 
     async def search_images(self, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
         """Images by text, picture and more: see `promptsearch.arguments.Arguments`."""
-        return await self._ask(self._calls.search("images", q, arguments))
+        return await self._ask(self._requests.search("images", q, arguments))
 
     async def search_prompts(self, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[PromptResult]:
         """Prompts by text, picture and more: see `promptsearch.arguments.Arguments`."""
-        return await self._ask(self._calls.search("prompts", q, arguments))
+        return await self._ask(self._requests.search("prompts", q, arguments))
 
     async def similar_images(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
         """What is nearest to an image of the collection, and to what else is asked."""
-        return await self._ask(self._calls.of_item("images", f"/images/{_quoted(id)}/similar", q, arguments))
+        return await self._ask(self._requests.of_item("images", f"/images/{_quoted(id)}/similar", q, arguments))
 
     async def similar_prompts(
         self, id: str, q: str | None = None, **arguments: Unpack[Arguments]
     ) -> Page[PromptResult]:
         """What is nearest to a prompt of the collection, and to what else is asked."""
-        return await self._ask(self._calls.of_item("prompts", f"/prompts/{_quoted(id)}/similar", q, arguments))
+        return await self._ask(self._requests.of_item("prompts", f"/prompts/{_quoted(id)}/similar", q, arguments))
 
     async def images_of_prompt(
         self, id: str, q: str | None = None, **arguments: Unpack[Arguments]
     ) -> Page[ImageResult]:
         """Those that have a vector, by row; with terms, the best first."""
-        return await self._ask(self._calls.of_item("images", f"/prompts/{_quoted(id)}/images", q, arguments))
+        return await self._ask(self._requests.of_item("images", f"/prompts/{_quoted(id)}/images", q, arguments))
 
     async def batch(self, queries: Iterable[BatchQuery]) -> list[AnyPage | PromptSearchError]:
         """Many searches, encoded together; the answer to one that is wrong is its error."""
-        return await self._ask(self._calls.batch(queries))
+        return await self._ask(self._requests.batch(queries))
 
     async def next_page(self, page: Page[Result]) -> Page[Result] | None:
         """The page after this one; None where it was the last."""
         if page.next is None:
             return None
-        following: Page[Result] = await self._ask(self._calls.next_page(page))
+        following: Page[Result] = await self._ask(self._requests.next_page(page))
         return following
 
     async def pages(self, page: Page[Result]) -> AsyncIterator[Page[Result]]:
@@ -217,36 +217,36 @@ class AsyncClient:
 
     async def image(self, id: str) -> ImageItem:
         """One image; raises UnknownItem."""
-        return await self._ask(self._calls.image(id))
+        return await self._ask(self._requests.image(id))
 
     async def prompt(self, id: str) -> PromptItem:
         """One prompt; raises UnknownItem."""
-        return await self._ask(self._calls.prompt(id))
+        return await self._ask(self._requests.prompt(id))
 
     async def thumbnail(self, id: str) -> bytes:
         """WebP, at most 256 pixels a side; raises UnknownItem or NoFile."""
-        return await self._ask(self._calls.content(id, "thumbnail"))
+        return await self._ask(self._requests.content(id, "thumbnail"))
 
     async def original(self, id: str) -> bytes:
         """The image's file, where the service gives it; raises UnknownItem or NoFile."""
-        return await self._ask(self._calls.content(id, "file"))
+        return await self._ask(self._requests.content(id, "file"))
 
     async def collections(self) -> list[str]:
         """The names of those that are served."""
-        return await self._ask(self._calls.collections())
+        return await self._ask(self._requests.collections())
 
     async def fields(self) -> list[Field]:
         """What images can be filtered and sorted by."""
-        collection = await self._ask(self._calls.collection())
-        return await self._ask(self._calls.fields(collection))
+        collection = await self._ask(self._requests.collection())
+        return await self._ask(self._requests.fields(collection))
 
     async def embed_texts(self, texts: Sequence[str]) -> Embeddings:
         """The vectors of texts."""
-        return await self._ask(self._calls.embed_texts(texts))
+        return await self._ask(self._requests.embed_texts(texts))
 
     async def embed_images(self, images: Sequence[Any]) -> Embeddings:
         """The vectors of pictures, each the path or bytes of a file, or a PIL.Image."""
-        return await self._ask(self._calls.embed_images(images))
+        return await self._ask(self._requests.embed_images(images))
 
     async def aclose(self) -> None:
         await self._http.aclose()
@@ -259,7 +259,7 @@ class AsyncClient:
     ) -> None:
         await self.aclose()
 
-    async def _ask(self, call: Call[Answer]) -> Answer:
+    async def _ask(self, call: Request[Answer]) -> Answer:
         tries = 0
         while True:
             tries += 1
@@ -270,7 +270,7 @@ class AsyncClient:
                 outcome = error
             wait = self._retries.wait(tries, outcome)
             if wait is None:
-                return _answer(self._calls.url, call, outcome)
+                return _answer(self._requests.url, call, outcome)
             await asyncio.sleep(wait)
 
     def _thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
@@ -286,15 +286,15 @@ def _settings(url: str, api_key: str | None, timeout: float) -> dict[str, Any]:
     return {"base_url": url.rstrip("/"), "headers": headers, "timeout": timeout}
 
 
-def _request(call: Call[Any]) -> dict[str, Any]:
+def _request(call: Request[Any]) -> dict[str, Any]:
     return {"method": call.method, "url": call.path, "json": call.body, "params": call.parameters or None}
 
 
-def _answer(url: str, call: Call[Answer], outcome: httpx.Response | httpx.TransportError) -> Answer:
+def _answer(url: str, call: Request[Answer], outcome: httpx.Response | httpx.TransportError) -> Answer:
     if isinstance(outcome, httpx.TransportError):
         raise ServiceError(f"{url} gives no answer: {outcome or type(outcome).__name__}") from outcome
     if not outcome.is_success:
-        raise error_of(outcome)
+        raise error_from_response(outcome)
     try:
         return call.read(outcome)
     except (ValueError, KeyError, TypeError) as error:  # something else listens there

@@ -21,7 +21,7 @@ _GRID = "display:flex;flex-wrap:wrap;gap:12px"
 _CARD = f"width:{_SIDE}px;margin:0;font-size:12px;line-height:1.3;overflow-wrap:anywhere"
 
 
-def page_html(page: Page[Result]) -> str:
+def page_to_html(page: Page[Result]) -> str:
     """HTML that stands for itself: pictures are data: URLs."""
     shown: dict[str, None] = {}
     for result in page:

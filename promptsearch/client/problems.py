@@ -21,19 +21,19 @@ from promptsearch.storage.manifest import KINDS
 _SHOWN = 200  # characters of an answer that is no problem document
 
 
-def error_of(response: httpx.Response) -> PromptSearchError:
+def error_from_response(response: httpx.Response) -> PromptSearchError:
     """What an answer with an error's status says."""
     try:
         document = response.json()
     except ValueError:  # not JSON, or no text at all
         document = None
     if isinstance(document, dict) and "type" in document and "detail" in document:
-        return error_of_problem({**document, "status": response.status_code}, _seconds(response.headers))
+        return error_from_problem({**document, "status": response.status_code}, _seconds(response.headers))
     what = f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
     return ServiceError(f"{what}: {response.text[:_SHOWN].strip()}".rstrip(": "), status=response.status_code)
 
 
-def error_of_problem(document: Mapping[str, Any], retry_after: int = 1) -> PromptSearchError:
+def error_from_problem(document: Mapping[str, Any], retry_after: int = 1) -> PromptSearchError:
     """The error that a problem document was made of; ServiceError where it is of no kind that is known."""
     type, detail = str(document["type"]), str(document["detail"])
     slug = type.removeprefix(PROBLEM)

@@ -11,8 +11,15 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 
-from promptsearch.client.arguments import Arguments, BatchQuery, base64_of, body_of, parts_of, read_picture
-from promptsearch.client.problems import error_of_problem
+from promptsearch.client.arguments import (
+    Arguments,
+    BatchQuery,
+    read_picture,
+    request_body,
+    split_batch_query,
+    to_base64,
+)
+from promptsearch.client.problems import error_from_problem
 from promptsearch.client.results import (
     DEFAULT_LIMIT,
     AnyPage,
@@ -32,7 +39,7 @@ Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True)
-class Call(Generic[Answer]):
+class Request(Generic[Answer]):
     """One request, and what to make of its answer, which is none of an error."""
 
     method: str
@@ -42,7 +49,7 @@ class Call(Generic[Answer]):
     parameters: Mapping[str, str] = field(default_factory=dict)
 
 
-class Calls:
+class RequestBuilder:
     """Those to one service, about one of its collections or (None) the default one."""
 
     def __init__(self, url: str, collection: str | None, read_thumbnails: ReadThumbnails) -> None:
@@ -54,62 +61,62 @@ class Calls:
     def _named(self) -> dict[str, str]:
         return {} if self._collection is None else {"collection": self._collection}
 
-    def search(self, kind: Kind, q: str | None, given: Arguments) -> Call[Page[Any]]:
-        body = {**body_of(q, given), **self._named}
-        return Call("POST", f"/search/{kind}", lambda response: self._page(kind, given, response.json()), body)
+    def search(self, kind: Kind, q: str | None, given: Arguments) -> Request[Page[Any]]:
+        body = {**request_body(q, given), **self._named}
+        return Request("POST", f"/search/{kind}", lambda response: self._page(kind, given, response.json()), body)
 
-    def of_item(self, kind: Kind, path: str, q: str | None, given: Arguments) -> Call[Page[Any]]:
+    def of_item(self, kind: Kind, path: str, q: str | None, given: Arguments) -> Request[Page[Any]]:
         """A search at an item's own address, which takes no pictures."""
-        body = body_of(q, given)
+        body = request_body(q, given)
         if "image" in body or any("image" in term for term in body.get("terms", ())):
             raise ParameterError(
                 "pictures cannot be sent beside an item: search_images and search_prompts take both, "
                 "with terms=[Term(id=...), Term(picture=...)]"
             )
         parameters = {name: _text(value) for name, value in {**body, **self._named}.items()}
-        return Call("GET", path, lambda response: self._page(kind, given, response.json()), parameters=parameters)
+        return Request("GET", path, lambda response: self._page(kind, given, response.json()), parameters=parameters)
 
-    def next_page(self, page: AnyPage) -> Call[Page[Any]]:
+    def next_page(self, page: AnyPage) -> Request[Page[Any]]:
         # Of the collection that answered: the default one may be another by now.
         given: Arguments = {"cursor": page.next, "k": page.k, "include": page.include}
-        body = {**body_of(None, given), "collection": page.collection}
-        return Call(
+        body = {**request_body(None, given), "collection": page.collection}
+        return Request(
             "POST", f"/search/{page.kind}", lambda response: self._page(page.kind, given, response.json()), body
         )
 
-    def batch(self, queries: Iterable[BatchQuery]) -> Call[list[AnyPage | PromptSearchError]]:
+    def batch(self, queries: Iterable[BatchQuery]) -> Request[list[AnyPage | PromptSearchError]]:
         asked = list(queries)
         bodies = [{**_batch_body(query), **self._named} for query in asked]
 
         def read(response: httpx.Response) -> list[AnyPage | PromptSearchError]:
             results = response.json()["results"]
             return [
-                self._page(query["target"], query, found) if "results" in found else error_of_problem(found)
+                self._page(query["target"], query, found) if "results" in found else error_from_problem(found)
                 for query, found in zip(asked, results, strict=True)
             ]
 
-        return Call("POST", "/search/batch", read, {"queries": bodies})
+        return Request("POST", "/search/batch", read, {"queries": bodies})
 
-    def image(self, id: str) -> Call[ImageItem]:
+    def image(self, id: str) -> Request[ImageItem]:
         path = f"/images/{quote(id, safe='')}"
-        return Call("GET", path, lambda response: ImageItem.of(response.json(), self.url), parameters=self._named)
+        return Request("GET", path, lambda response: ImageItem.of(response.json(), self.url), parameters=self._named)
 
-    def prompt(self, id: str) -> Call[PromptItem]:
+    def prompt(self, id: str) -> Request[PromptItem]:
         path = f"/prompts/{quote(id, safe='')}"
-        return Call("GET", path, lambda response: PromptItem.of(response.json(), self.url), parameters=self._named)
+        return Request("GET", path, lambda response: PromptItem.of(response.json(), self.url), parameters=self._named)
 
-    def content(self, id: str, what: str) -> Call[bytes]:
+    def content(self, id: str, what: str) -> Request[bytes]:
         path = f"/images/{quote(id, safe='')}/{what}"
-        return Call("GET", path, lambda response: response.content, parameters=self._named)
+        return Request("GET", path, lambda response: response.content, parameters=self._named)
 
-    def fields(self, collection: str) -> Call[list[Field]]:
+    def fields(self, collection: str) -> Request[list[Field]]:
         path = f"/collections/{quote(collection, safe='')}/fields"
-        return Call("GET", path, lambda response: [Field.of(one) for one in response.json()["fields"]])
+        return Request("GET", path, lambda response: [Field.of(one) for one in response.json()["fields"]])
 
-    def collections(self) -> Call[list[str]]:
-        return Call("GET", "/collections", lambda response: [one["name"] for one in response.json()["collections"]])
+    def collections(self) -> Request[list[str]]:
+        return Request("GET", "/collections", lambda response: [one["name"] for one in response.json()["collections"]])
 
-    def collection(self) -> Call[str]:
+    def collection(self) -> Request[str]:
         """The name of the one that is asked."""
 
         def read(response: httpx.Response) -> str:
@@ -119,21 +126,21 @@ class Calls:
                 raise UnknownCollection(f"several collections are served: name one with `collection` ({names})")
             return default
 
-        return Call("GET", "/collections", read)
+        return Request("GET", "/collections", read)
 
-    def embed_texts(self, texts: Sequence[str]) -> Call[Embeddings]:
+    def embed_texts(self, texts: Sequence[str]) -> Request[Embeddings]:
         return self._embed("texts", list(texts))
 
-    def embed_images(self, images: Sequence[Any]) -> Call[Embeddings]:
-        return self._embed("images", [base64_of(read_picture(image)) for image in images])
+    def embed_images(self, images: Sequence[Any]) -> Request[Embeddings]:
+        return self._embed("images", [to_base64(read_picture(image)) for image in images])
 
-    def _embed(self, what: str, given: list[str]) -> Call[Embeddings]:
+    def _embed(self, what: str, given: list[str]) -> Request[Embeddings]:
         def read(response: httpx.Response) -> Embeddings:
             data = response.json()
             vectors = np.asarray(data[what], dtype=np.float32)
             return Embeddings(vectors, data["model"], data["identity"], tuple(data["notes"]))
 
-        return Call("POST", "/embed", read, {what: given, **self._named})
+        return Request("POST", "/embed", read, {what: given, **self._named})
 
     def _page(self, kind: Kind, given: Mapping[str, Any], data: Mapping[str, Any]) -> Page[Any]:
         result = ImageResult if kind == "images" else PromptResult
@@ -153,8 +160,8 @@ class Calls:
 
 
 def _batch_body(query: BatchQuery) -> dict[str, Any]:
-    kind, q, arguments = parts_of(query)
-    return {"target": kind, **body_of(q, arguments)}
+    kind, q, arguments = split_batch_query(query)
+    return {"target": kind, **request_body(q, arguments)}
 
 
 def _text(value: Any) -> str:

@@ -185,9 +185,9 @@ class Page(Sequence[Result], Generic[Result]):
         return pandas.DataFrame([_flat(one) for one in self.to_dict()["results"]])
 
     def _repr_html_(self) -> str:
-        from promptsearch.client.notebook import page_html
+        from promptsearch.client.notebook import page_to_html
 
-        return page_html(self)
+        return page_to_html(self)
 
 
 AnyPage = Page[ImageResult] | Page[PromptResult]

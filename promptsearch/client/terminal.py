@@ -15,7 +15,7 @@ _VALUES = 5  # of a field
 _SOURCES = 3  # of a prompt's images
 
 
-def page_table(page: AnyPage) -> RenderableType:
+def render_page(page: AnyPage) -> RenderableType:
     table = _table("score", "id")
     for title in ("prompt", "settings", "source") if page.kind == "images" else ("prompt", "images", "sources"):
         table.add_column(title, overflow="fold", justify="right" if title == "images" else "left")
@@ -26,7 +26,7 @@ def page_table(page: AnyPage) -> RenderableType:
     return Group(*notes, table if len(page) else _text("nothing found"))
 
 
-def fields_table(fields: Sequence[Field]) -> RenderableType:
+def render_fields(fields: Sequence[Field]) -> RenderableType:
     table = _table("field", "type", "images", "different", "from", "to")
     table.add_column("most frequent (images)", overflow="fold")
     for field in fields:

@@ -14,8 +14,8 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.encoding.tokenizer import Tokenizer
 from promptsearch.errors import BundleError
-from promptsearch.system.cpus import cores
-from promptsearch.system.malloc import give_back
+from promptsearch.system.cpus import available_cores
+from promptsearch.system.malloc import trim_heap
 
 onnxruntime.disable_telemetry_events()  # on unless said otherwise: what is searched for here is nobody else's
 
@@ -59,9 +59,9 @@ class Encoders:
         self.bundle = bundle
         self.precision = precision
         files = bundle.precisions[precision]
-        self._text = _session(bundle.path(files.text), threads or cores())
-        self._image = _session(bundle.path(files.image), threads or cores())
-        give_back()  # loading has read each weight twice: half a gigabyte of a ViT-B/32
+        self._text = _session(bundle.path(files.text), threads or available_cores())
+        self._image = _session(bundle.path(files.image), threads or available_cores())
+        trim_heap()  # loading has read each weight twice: half a gigabyte of a ViT-B/32
         self.tokenizer = Tokenizer.load(bundle)
         self.preprocessing = Preprocessing(bundle.image)
 

@@ -6,16 +6,35 @@ format that Pillow reads ends as the same kind of picture, in builder and servic
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from promptsearch.errors import PictureError, PictureTooLarge
+from promptsearch.metadata.embedded.containers import without_metadata
+from promptsearch.metadata.embedded.signatures import HEAD_BYTES, kind_of_file
+
+# Formats of Pillow's plugins, which are used if they are installed: each decoder is code that runs on strangers' files.
+PLUGINS = {"HEIC": ("HEIF", "pillow_heif", "pillow-heif"), "JPEG XL": ("JXL", "pillow_jxl", "pillow-jxl-plugin")}
+
+
+def _plugged_in() -> Iterator[str]:
+    for format, module, _ in PLUGINS.values():
+        with contextlib.suppress(ImportError):
+            plugin = import_module(module)  # pillow_jxl registers itself
+            if format == "HEIF":
+                plugin.register_heif_opener()
+            yield format
+
 
 # By content, never by name. What Pillow could also read (EPS, PDF, FITS, ...) is old, rare or runs other programs.
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", *_plugged_in())
 LEAST_SIDE = 256  # pixels that no JPEG is reduced below: what a small encoder sees is made of sharp edges
 MAX_PIXELS = 64_000_000  # 8000 x 8000: 192 MB decoded
 
@@ -35,9 +54,46 @@ def open_picture(
     Raises PictureError for what is no picture of FORMATS or is damaged, PictureTooLarge for more than `max_pixels`
     (read from the header, before decoding).
     """
-    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    content = source if isinstance(source, bytes) else _content(source)
+    decode = partial(_decode, max_pixels=max_pixels, background=background, shorter_side=shorter_side)
     try:
-        with Image.open(file, formats=FORMATS) as picture:
+        return decode(content)
+    except PictureTooLarge:
+        raise
+    except PictureError as error:
+        # Pillow refuses good pixels for the size of a text or profile beside them, or damage there.
+        for keep_exif in (True, False):  # which says how it is turned
+            bare = without_metadata(content, keep_exif=keep_exif)
+            with contextlib.suppress(PictureError):
+                if bare is not None:
+                    return decode(bare)
+        raise error from None
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise PictureError("no such file") from None
+    except OSError as error:
+        raise PictureError(f"the file cannot be read: {error.strerror}") from error
+
+
+def unreadable(head: bytes) -> str:
+    """Say why a file of these first bytes is no picture that can be read, and what to do."""
+    kind = kind_of_file(head)
+    if kind in PLUGINS:
+        return f"{kind} pictures cannot be read: install {PLUGINS[kind][2]}"
+    readable = f"readable are {', '.join(FORMATS)}"
+    return f"{kind}s are not read: {readable}" if kind else f"this is not a picture that can be read; {readable}"
+
+
+def _decode(
+    content: bytes, *, max_pixels: int, background: tuple[int, int, int], shorter_side: int | None
+) -> Image.Image:
+    """Raises PictureError."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > max_pixels:
                 raise PictureTooLarge(
                     f"the picture has {picture.width} x {picture.height} pixels, the limit is {max_pixels:,} in all: "
@@ -51,11 +107,9 @@ def open_picture(
             picture.load()
             return _to_rgb(_upright(picture), background)
     except UnidentifiedImageError:
-        raise PictureError(f"this is not a picture that can be read; readable are {', '.join(FORMATS)}") from None
+        raise PictureError(unreadable(content[:HEAD_BYTES])) from None
     except PictureError:
         raise
-    except FileNotFoundError:
-        raise PictureError("no such file") from None
     except MemoryError:
         raise PictureTooLarge("the picture needs more memory than there is: send a smaller one") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):  # Pillow's own limit, before ours is asked

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.engines.stages import Stage
-from promptsearch.filtering.conditions import Known
+from promptsearch.filtering.conditions import FieldCatalog
 from promptsearch.filtering.filters import Filter
 from promptsearch.storage.items import Image, Prompt
 from promptsearch.storage.manifest import IndexInfo, Kind
@@ -83,7 +83,7 @@ class Engine(Protocol):
     def items(self) -> Items: ...
 
     @property
-    def fields(self) -> Known: ...
+    def fields(self) -> FieldCatalog: ...
 
     def nearest(
         self, kind: Kind, query: NDArray[np.float32], depth: int, filter: Filter | None, stage: Stage, /
@@ -93,12 +93,12 @@ class Engine(Protocol):
         Equal scores are ordered by row. Of prompts, a filter leaves those that have an image which meets it.
         """
 
-    def worded(
+    def keyword_search(
         self, kind: Kind, words: str, query: NDArray[np.float32], most: int, filter: Filter | None, stage: Stage, /
     ) -> tuple[Rows, Scores]:
         """Rows whose prompts have these words, by how well they do, best first, and their cosines with the query."""
 
-    def browsed(self, kind: Kind, most: int, filter: Filter | None, sort: str | None, stage: Stage, /) -> Rows:
+    def list_rows(self, kind: Kind, most: int, filter: Filter | None, sort: str | None, stage: Stage, /) -> Rows:
         """The first rows that meet the filter, in the order of the field `sort` (from the end with `-`), or by row."""
 
     def order(self, kind: Kind, rows: Rows, sort: str, /) -> NDArray[np.int64]:
@@ -107,7 +107,7 @@ class Engine(Protocol):
     def prompts(self, images: Rows, /) -> NDArray[np.int32]:
         """The row of each image's prompt, -1 for none."""
 
-    def others(self, images: Sequence[int], filter: Filter | None, /) -> Sequence[int]:
+    def sibling_counts(self, images: Sequence[int], filter: Filter | None, /) -> Sequence[int]:
         """How many more images of each one's prompt meet the filter and can be found."""
 
     def hiding(self, ids: Set[str], /) -> Self:

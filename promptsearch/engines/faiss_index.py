@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.engines.engine import Rows, Scores
-from promptsearch.engines.selection import Selection
+from promptsearch.engines.row_set import RowSet
 from promptsearch.engines.stages import Stage, untimed
 from promptsearch.errors import CollectionError
 from promptsearch.storage.manifest import FILES, IndexInfo, Kind
 from promptsearch.system.faiss_blas import faiss
-from promptsearch.system.float16 import singles
+from promptsearch.system.float16 import to_float32
 
 EXACT = 3_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
 _WIDER = 0.3  # the rarer the rows that a filter leaves, the further apart they lie
@@ -57,14 +57,14 @@ class VectorIndex:
 
     def vector(self, row: int) -> NDArray[np.float32]:
         """The stored vector of one row, float32 [embedding_dim]."""
-        return singles(self._vectors[row])
+        return to_float32(self._vectors[row])
 
     def vectors(self, rows: Rows) -> NDArray[np.float32]:
         """The stored vectors of these rows, float32 [n, embedding_dim]."""
-        return singles(self._vectors[rows])
+        return to_float32(self._vectors[rows])
 
     def propose(
-        self, queries: NDArray[np.float32], count: int, nprobe: int | None, selection: Selection | None = None
+        self, queries: NDArray[np.float32], count: int, nprobe: int | None, selection: RowSet | None = None
     ) -> Rows:
         """The rows that the index takes for the nearest of each unit vector, float32 [n, embedding_dim], best first.
 
@@ -73,7 +73,7 @@ class VectorIndex:
         found: Rows = self._index.search(queries, count, params=self._parameters(nprobe, selection))[1]
         return found
 
-    def candidates(self, query: NDArray[np.float32], depth: int, selection: Selection | None = None) -> Rows:
+    def candidates(self, query: NDArray[np.float32], depth: int, selection: RowSet | None = None) -> Rows:
         """Rows to score for the `depth` nearest of a unit vector, float32 [embedding_dim]; ascending.
 
         More than `depth` where a compressed index needs them, fewer only where there are no more.
@@ -98,14 +98,14 @@ class VectorIndex:
         # equal vectors would differ in the last bit.
         together = max(1, _PART // len(query))
         parts = [
-            np.vecdot(singles(self._vectors[rows[start : start + together]]), query)
+            np.vecdot(to_float32(self._vectors[rows[start : start + together]]), query)
             for start in range(0, len(rows), together)
         ]
         scores: Scores = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
         return np.minimum(scores, 1.0, out=scores)  # in half precision a unit vector may be a little longer
 
     def search(
-        self, query: NDArray[np.float32], depth: int, selection: Selection | None = None, stage: Stage = untimed
+        self, query: NDArray[np.float32], depth: int, selection: RowSet | None = None, stage: Stage = untimed
     ) -> tuple[Rows, Scores]:
         """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first.
 
@@ -136,7 +136,7 @@ class VectorIndex:
         assert self.info.nprobe is not None
         return int(self.info.nprobe * (len(self) / available) ** _WIDER)
 
-    def _parameters(self, nprobe: int | None, selection: Selection | None) -> faiss.SearchParameters | None:
+    def _parameters(self, nprobe: int | None, selection: RowSet | None) -> faiss.SearchParameters | None:
         if nprobe is None:
             return None if selection is None else faiss.SearchParameters(sel=selection.selector)
         parameters = (

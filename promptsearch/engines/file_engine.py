@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from promptsearch.engines.engine import Rows, Scores
 from promptsearch.engines.faiss_index import VectorIndex
-from promptsearch.engines.selection import Selection
+from promptsearch.engines.row_set import RowSet
 from promptsearch.engines.stages import Stage
 from promptsearch.filtering.filters import Filter
-from promptsearch.filtering.row_filter import mask_of
-from promptsearch.storage.fields import Fields
-from promptsearch.storage.fulltext import Keywords
+from promptsearch.filtering.row_filter import row_mask
+from promptsearch.storage.fields import FieldColumns
+from promptsearch.storage.fulltext import FullTextIndex
 from promptsearch.storage.items import ItemStore
 from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest
 
@@ -35,8 +35,8 @@ class FileEngine:
             kind: VectorIndex.open(folder, kind, info, dim) for kind in KINDS if (info := manifest.index(kind))
         }
         self.items = ItemStore(folder / FILES.items)
-        self.fields = Fields(folder, manifest.counts["images"])
-        self._words = Keywords(folder)
+        self.fields = FieldColumns(folder, manifest.counts["images"])
+        self._words = FullTextIndex(folder)
         self._remember()
 
     def _remember(self) -> None:
@@ -54,7 +54,7 @@ class FileEngine:
     ) -> tuple[Rows, Scores]:
         return self.indices[kind].search(query, depth, self._selected(kind, filter, stage), stage)
 
-    def worded(
+    def keyword_search(
         self, kind: Kind, words: str, query: NDArray[np.float32], most: int, filter: Filter | None, stage: Stage
     ) -> tuple[Rows, Scores]:
         index, selection = self.indices[kind], self._selected(kind, filter, stage)
@@ -76,7 +76,7 @@ class FileEngine:
                 rows, scores = rows[order], scores[order]
             return rows, scores
 
-    def browsed(self, kind: Kind, most: int, filter: Filter | None, sort: str | None, stage: Stage) -> Rows:
+    def list_rows(self, kind: Kind, most: int, filter: Filter | None, sort: str | None, stage: Stage) -> Rows:
         count, selection = len(self.indices[kind]), self._selected(kind, filter, stage)
         rows = np.arange(count) if selection is None else selection.rows
         if sort is not None:
@@ -95,7 +95,7 @@ class FileEngine:
     def prompts(self, images: Rows) -> NDArray[np.int32]:
         return self.fields.prompts[images]
 
-    def others(self, images: Sequence[int], filter: Filter | None) -> list[int]:
+    def sibling_counts(self, images: Sequence[int], filter: Filter | None) -> list[int]:
         found = len(self.indices["images"])
         shown = np.arange(len(self.fields.prompts)) < found
         if filter is not None:
@@ -109,7 +109,7 @@ class FileEngine:
         for part in (self.items, self.fields, self._words):
             part.close()
 
-    def _selected(self, kind: Kind, filter: Filter | None, stage: Stage) -> Selection | None:
+    def _selected(self, kind: Kind, filter: Filter | None, stage: Stage) -> RowSet | None:
         if filter is None:
             return None
         with stage("filter"):
@@ -124,12 +124,12 @@ class FileEngine:
 
 
 def _selected(
-    indices: Mapping[Kind, VectorIndex], items: ItemStore, fields: Fields, kind: Kind, filter: Filter
-) -> Selection:
+    indices: Mapping[Kind, VectorIndex], items: ItemStore, fields: FieldColumns, kind: Kind, filter: Filter
+) -> RowSet:
     """The rows that have a vector and meet the filter; of prompts those that have an image which does."""
-    mask = mask_of(filter, fields, items)
+    mask = row_mask(filter, fields, items)
     if kind == "prompts":
         of = fields.prompts[mask]
         mask = np.zeros(len(indices["prompts"]), dtype=bool)
         mask[of[of >= 0]] = True
-    return Selection(mask[: len(indices[kind])])
+    return RowSet(mask[: len(indices[kind])])

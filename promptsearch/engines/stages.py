@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal, Protocol, get_args
 
-Name = Literal["decode", "encode", "filter", "keyword", "search", "re-score", "store"]
-NAMES: tuple[Name, ...] = get_args(Name)
+StageName = Literal["decode", "encode", "filter", "keyword", "search", "re-score", "store"]
+STAGES: tuple[StageName, ...] = get_args(StageName)
 
 
 class Stage(Protocol):
     """Told when a part begins and ends."""
 
-    def __call__(self, name: Name, /) -> AbstractContextManager[object]: ...
+    def __call__(self, name: StageName, /) -> AbstractContextManager[object]: ...
 
 
-def untimed(_name: Name) -> AbstractContextManager[object]:
+def untimed(_name: StageName) -> AbstractContextManager[object]:
     return nullcontext()
 
 
@@ -25,10 +25,10 @@ class Stopwatch:
     """A `Stage` that knows how many milliseconds each took, in all."""
 
     def __init__(self) -> None:
-        self.milliseconds: dict[Name, float] = {}
+        self.milliseconds: dict[StageName, float] = {}
 
     @contextmanager
-    def __call__(self, name: Name, /) -> Iterator[None]:
+    def __call__(self, name: StageName, /) -> Iterator[None]:
         started = time.perf_counter()
         try:
             yield

@@ -18,7 +18,7 @@ from promptsearch.storage.fields import PROMPT, Field, Type
 _LARGEST = 1e300
 
 
-class Known(Protocol):
+class FieldCatalog(Protocol):
     """The fields that there are, by name."""
 
     def __contains__(self, name: str, /) -> bool: ...
@@ -39,14 +39,14 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Both:
+class And:
     """All of these are met."""
 
     parts: Sequence[Node]
 
 
 @dataclass(frozen=True)
-class Either:
+class Or:
     """One of these is met, or more."""
 
     parts: Sequence[Node]
@@ -57,34 +57,34 @@ class Not:
     part: Node
 
 
-Node = Condition | Both | Either | Not
+Node = Condition | And | Or | Not
 
 
-def resolved(filter: Filter, fields: Known) -> Node:
+def resolve(filter: Filter, fields: FieldCatalog) -> Node:
     """Raises ParameterError for a field that is not there, and for a value or operator that does not suit its type."""
     return _all(json.loads(filter.json), fields)
 
 
-def _all(data: Mapping[str, Any], fields: Known) -> Node:
-    return _one_or(Both, (_one(name, value, fields) for name, value in data.items()))
+def _all(data: Mapping[str, Any], fields: FieldCatalog) -> Node:
+    return _one_or(And, (_one(name, value, fields) for name, value in data.items()))
 
 
-def _one(name: str, value: Any, fields: Known) -> Node:
+def _one(name: str, value: Any, fields: FieldCatalog) -> Node:
     if name in ("and", "or"):
-        return _one_or(Both if name == "and" else Either, (_all(part, fields) for part in value))
+        return _one_or(And if name == "and" else Or, (_all(part, fields) for part in value))
     if name == "not":
         return Not(_all(value, fields))
     if not isinstance(value, dict):
         value = {"in" if isinstance(value, list) else "eq": value}
-    return _one_or(Both, (_condition(name, operator, operand, fields) for operator, operand in value.items()))
+    return _one_or(And, (_condition(name, operator, operand, fields) for operator, operand in value.items()))
 
 
-def _one_or(several: type[Both | Either], parts: Iterable[Node]) -> Node:
+def _one_or(several: type[And | Or], parts: Iterable[Node]) -> Node:
     every = tuple(parts)
     return every[0] if len(every) == 1 else several(every)
 
 
-def _condition(name: str, operator: str, operand: Any, fields: Known) -> Condition:
+def _condition(name: str, operator: str, operand: Any, fields: FieldCatalog) -> Condition:
     values: Sequence[Any] = operand if operator == "in" else [operand]
     if name == ID:
         if operator not in ("eq", "in"):

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from promptsearch.filtering.conditions import Both, Condition, Either, Node, Not, resolved
+from promptsearch.filtering.conditions import And, Condition, Node, Not, Or, resolve
 from promptsearch.filtering.filters import Filter
-from promptsearch.storage.fields import PROMPT, Fields
+from promptsearch.storage.fields import PROMPT, FieldColumns
 from promptsearch.storage.items import ItemStore, item_id
 
 Mask = NDArray[np.bool_]
@@ -21,23 +21,23 @@ _RANGES: Mapping[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def mask_of(filter: Filter, fields: Fields, items: ItemStore) -> Mask:
+def row_mask(filter: Filter, fields: FieldColumns, items: ItemStore) -> Mask:
     """bool [images]; raises ParameterError for a field or value that cannot be."""
-    return _Masks(fields, items).of(resolved(filter, fields))
+    return _Evaluator(fields, items).of(resolve(filter, fields))
 
 
-class _Masks:
-    def __init__(self, fields: Fields, items: ItemStore) -> None:
+class _Evaluator:
+    def __init__(self, fields: FieldColumns, items: ItemStore) -> None:
         self._fields = fields
         self._items = items
 
     def of(self, node: Node) -> Mask:
         match node:
-            case Both(parts=()):
+            case And(parts=()):
                 return np.ones(len(self._fields.prompts), dtype=bool)
-            case Both():
+            case And():
                 return reduce(np.logical_and, map(self.of, node.parts))
-            case Either():
+            case Or():
                 return reduce(np.logical_or, map(self.of, node.parts))
             case Not():
                 return ~self.of(node.part)

@@ -41,12 +41,19 @@ def moment(value: Any) -> str:
     return when.isoformat().replace("+00:00", "Z")
 
 
+def word(value: Any) -> str:
+    """Return a name as text. Raises ValueError for what holds other values."""
+    if isinstance(value, list | dict):
+        raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - the data is wrong, not the program
+    return str(value)
+
+
 SETTINGS: Mapping[str, Callable[[Any], Any]] = {
     "seed": whole,
     "steps": whole,
     "cfg_scale": real,
-    "sampler": str,
-    "model": str,
+    "sampler": word,
+    "model": word,
     "created": moment,
 }
 
@@ -148,6 +155,11 @@ def json_object_or_empty(raw: Any) -> dict[str, Any]:
         return json_object(raw)
     except ValueError:
         return {}
+
+
+def odd_sizes(cells: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the width and height that are no sizes, which belong into extra as they stand."""
+    return {name: cells[name] for name in ("width", "height") if cells.get(name) and size(cells[name]) is None}
 
 
 def size(value: Any) -> int | None:

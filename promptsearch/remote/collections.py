@@ -20,7 +20,7 @@ from pathlib import Path
 
 from promptsearch.errors import CollectionError, StoreError, UnknownCollection
 from promptsearch.remote.store import Entry, Store
-from promptsearch.remote.verified_download import are_whole, bring, plain
+from promptsearch.remote.verified_download import all_verified, download_verified, is_plain_name
 from promptsearch.storage.manifest import FILES, Manifest
 from promptsearch.system.files import replace_bytes, replace_text, sync_folder
 
@@ -29,14 +29,14 @@ log = logging.getLogger(__name__)
 CACHE = Path("~/.cache/prompt-search")
 
 
-def mirror_folder(cache: Path, url: str) -> Path:
+def cache_folder(cache: Path, url: str) -> Path:
     """Where, in a cache, what lies at `url` is kept: the same for every process, legible, and no other URL's."""
     legible = re.sub(r"[^A-Za-z0-9.]+", "-", url).strip("-.")
     return cache.expanduser().absolute() / f"{legible}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
 
 
 @contextlib.contextmanager
-def one_at_a_time(folder: Path, name: str) -> Iterator[None]:
+def exclusive_lock(folder: Path, name: str) -> Iterator[None]:
     """Held until the block ends, or its process does; others wait."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / f".{name}.lock").open("a") as file:
@@ -44,7 +44,7 @@ def one_at_a_time(folder: Path, name: str) -> Iterator[None]:
         yield
 
 
-def bring_collection(url: str, cache: Path) -> Path:
+def fetch_collection(url: str, cache: Path) -> Path:
     """The folder, in a cache, of one collection at a URL, as it is there now; raises as `Mirror` does."""
     parent, _, name = url.rstrip("/").rpartition("/")
     mirror = Mirror(parent, cache)
@@ -62,7 +62,7 @@ class Mirror:
 
     def __init__(self, url: str, cache: Path) -> None:
         self.store = Store(url)
-        self.folder = mirror_folder(cache, self.store.url)
+        self.folder = cache_folder(cache, self.store.url)
         self._hidden: dict[str, object] = {}  # the state of each `hidden` that was brought last
 
     def look(self) -> dict[str, object]:
@@ -78,18 +78,18 @@ class Mirror:
                 if (self.folder / name).is_dir():
                     self._bring_hidden(name, entries.get(FILES.hidden))
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if plain(path.name) and path.name not in stamps:
+            if is_plain_name(path.name) and path.name not in stamps:
                 shutil.rmtree(path)
         return stamps
 
     def fetch(self, name: str) -> Manifest:
         """What the store's `current` names, with every file brought and checked; it is not current here yet."""
-        with one_at_a_time(self.folder, name):
+        with exclusive_lock(self.folder, name):
             return self._fetch(name, self._current(name))
 
     def switch(self, name: str, version: str) -> bool:
         """Make a version that was fetched the current one here, if it still is that in the store."""
-        with one_at_a_time(self.folder, name):
+        with exclusive_lock(self.folder, name):
             if self._current(name) != version:
                 return False
             collection, entries = self.folder / name, self.store.entries(name)
@@ -107,14 +107,14 @@ class Mirror:
 
     def fetch_previous(self, name: str, within: float) -> None:
         """The version before the current one, too, where it was replaced in the last `within` seconds."""
-        with one_at_a_time(self.folder, name):
+        with exclusive_lock(self.folder, name):
             collection = self.folder / name
             if len([*(collection / FILES.versions).iterdir()]) > 1:
                 return
             if time.time() - (collection / FILES.current).stat().st_mtime > within:
                 return
             there = self.store.entries(f"{name}/{FILES.versions}")
-            others = {version for version in there if plain(version)} - {_text(collection / FILES.current)}
+            others = {version for version in there if is_plain_name(version)} - {_text(collection / FILES.current)}
             if others:
                 previous = max(others)  # their names are times
                 self._fetch(name, previous)
@@ -122,7 +122,9 @@ class Mirror:
 
     def _names(self) -> list[str]:
         try:
-            return sorted(name for name, entry in self.store.entries().items() if entry.stamp is None and plain(name))
+            return sorted(
+                name for name, entry in self.store.entries().items() if entry.stamp is None and is_plain_name(name)
+            )
         except FileNotFoundError:
             raise StoreError(f"there is nothing at {self.store.url}") from None
 
@@ -136,7 +138,7 @@ class Mirror:
             ) from None
         except UnicodeDecodeError as error:
             raise CollectionError(f"{place} cannot be read: {error}") from None
-        if not plain(version):
+        if not is_plain_name(version):
             raise CollectionError(f"{place} names the version {version!r}, which cannot be one")
         return version
 
@@ -148,7 +150,7 @@ class Mirror:
         except FileNotFoundError:
             raise CollectionError(f"{self.store.url}/{key} has no {FILES.manifest}: upload it again") from None
         if final.is_dir():
-            if _bytes(final / FILES.manifest) == text and are_whole(final, (manifest := Manifest.read(final)).files):
+            if _bytes(final / FILES.manifest) == text and all_verified(final, (manifest := Manifest.read(final)).files):
                 return manifest
             shutil.rmtree(staging, ignore_errors=True)
             staging.parent.mkdir(exist_ok=True)
@@ -156,7 +158,7 @@ class Mirror:
         staging.mkdir(parents=True, exist_ok=True)
         replace_bytes(staging / FILES.manifest, text)
         manifest = Manifest.read(staging)
-        fetched = bring(self.store, key, manifest.files, staging, CollectionError)
+        fetched = download_verified(self.store, key, manifest.files, staging, CollectionError)
         log.info("collection %s: fetched %d bytes of version %s", name, fetched, version)
         return manifest
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from promptsearch.encoding.bundle import FILES, Bundle
 from promptsearch.errors import BundleError
-from promptsearch.remote.collections import mirror_folder, one_at_a_time
+from promptsearch.remote.collections import cache_folder, exclusive_lock
 from promptsearch.remote.store import Store
-from promptsearch.remote.verified_download import are_whole, bring, plain
+from promptsearch.remote.verified_download import all_verified, download_verified, is_plain_name
 from promptsearch.storage.manifest import ModelReference
 from promptsearch.system.files import replace_bytes, sync_folder
 
@@ -24,7 +24,7 @@ class ModelMirror:
 
     def __init__(self, url: str, cache: Path) -> None:
         self.store = Store(url)
-        self.folder = mirror_folder(cache, self.store.url)
+        self.folder = cache_folder(cache, self.store.url)
 
     def fetch(self, wanted: ModelReference) -> bool:
         """Bring the bundle whose vectors a collection holds; False where the store has none.
@@ -49,7 +49,9 @@ class ModelMirror:
         """Each bundle's name and its `model.json`."""
         found = []
         try:
-            names = [name for name, entry in self.store.entries().items() if entry.stamp is None and plain(name)]
+            names = [
+                name for name, entry in self.store.entries().items() if entry.stamp is None and is_plain_name(name)
+            ]
         except FileNotFoundError:  # no model was uploaded yet
             names = []
         for name in sorted(names):
@@ -62,17 +64,17 @@ class ModelMirror:
     def _fetch(self, bundle: Bundle, name: str, text: bytes) -> None:
         place = f"{name}-{hashlib.sha256(text).hexdigest()[:12]}"
         final, staging = self.folder / place, self.folder / f".{place}.staging"
-        with one_at_a_time(self.folder, place):
+        with exclusive_lock(self.folder, place):
             if final.is_dir():
-                if are_whole(final, bundle.files):
+                if all_verified(final, bundle.files):
                     return
                 shutil.rmtree(staging, ignore_errors=True)
                 final.rename(staging)
             staging.mkdir(exist_ok=True)
-            fetched = bring(self.store, name, bundle.files, staging, BundleError)
+            fetched = download_verified(self.store, name, bundle.files, staging, BundleError)
             replace_bytes(staging / FILES.model, text)
             for other in self.folder.iterdir():  # of what the bundle was before it was exported again
-                if plain(other.name) and Bundle.open(other).identity == bundle.identity:
+                if is_plain_name(other.name) and Bundle.open(other).identity == bundle.identity:
                     shutil.rmtree(other)
             staging.rename(final)
             sync_folder(self.folder)

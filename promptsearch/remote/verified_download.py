@@ -18,18 +18,20 @@ from promptsearch.system.files import replace_text, sha256_of
 _RECORD = ".checked.json"  # name -> size and time of change of the file that was checked
 
 
-def plain(name: str) -> bool:
+def is_plain_name(name: str) -> bool:
     """Whether it is a name and no more: what a store says must not lead out of the cache."""
     return bool(name) and not name.startswith(".") and Path(name).name == name
 
 
-def are_whole(folder: Path, files: Mapping[str, str]) -> bool:
+def all_verified(folder: Path, files: Mapping[str, str]) -> bool:
     """Whether all of these (name -> SHA-256) are in the folder, and as they were checked."""
     record = _read(folder)
     return all(_is_whole(folder / name, sha256, record) for name, sha256 in files.items())
 
 
-def bring(store: Store, key: str, files: Mapping[str, str], folder: Path, wrong: type[ArtefactError]) -> int:
+def download_verified(
+    store: Store, key: str, files: Mapping[str, str], folder: Path, wrong: type[ArtefactError]
+) -> int:
     """Fetch what the folder lacks of these files (name -> SHA-256), which lie below `key`; returns the bytes fetched.
 
     Raises `wrong` for an object that is missing or damaged, and StoreError. One process at a time.
@@ -37,7 +39,7 @@ def bring(store: Store, key: str, files: Mapping[str, str], folder: Path, wrong:
     fetched, record = 0, _read(folder)
     for name, sha256 in files.items():
         path, place = folder / name, f"{store.url}/{key}/{name}"
-        if not plain(name):
+        if not is_plain_name(name):
             raise wrong(f"{store.url}/{key} names a file {name!r}, which is no file's name")
         if not _is_whole(path, sha256, record):
             partial = folder / f".{name}.partial"

@@ -19,8 +19,10 @@ from promptsearch.errors import CursorError, CursorGone, ModelMismatch, NoVector
 from promptsearch.search.cursor import Cursor
 from promptsearch.search.options import Options, Search, combine
 from promptsearch.search.paging import Pages
+from promptsearch.search.takedowns import Pictures
 from promptsearch.search.terms import Term
-from promptsearch.storage.hidden import read_hidden
+from promptsearch.storage.digests import PictureDigests
+from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.items import Image, Prompt
 from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest, current_version
 from promptsearch.storage.thumbnails import Thumbnails
@@ -52,7 +54,11 @@ class Collection:
         self.manifest = Manifest.read(folder)
         self.name = self.manifest.collection
         self.version = self.manifest.version
+        has_digests = (folder / FILES.digests).is_file()
+        count = self.manifest.counts["image_vectors"]
+        digests = PictureDigests(folder / FILES.digests, count) if has_digests else None
         self._use(_engine(folder, self.manifest))
+        self.pictures = Pictures(self.items, digests)
         has_thumbnails = (folder / FILES.thumbnails).is_file()
         self.thumbnails = Thumbnails(folder / FILES.thumbnails) if has_thumbnails else None
 
@@ -61,10 +67,13 @@ class Collection:
         """The current version of the collection in `path`, without what is taken down."""
         return cls(current_version(path)).hiding(read_hidden(path))
 
-    def hiding(self, ids: Set[str]) -> Collection:
-        """The same collection, on the same open files, without the items of these ids: no answer holds them."""
+    def hiding(self, hidden: Set[Takedown | str]) -> Collection:
+        """Return the same collection, on the same open files, without what is taken down: no answer holds it.
+
+        A text is an id.
+        """
         collection = copy.copy(self)
-        collection._use(self._engine.hiding(ids))
+        collection._use(self._engine.hiding(self.pictures.hidden(hidden)))
         return collection
 
     def _use(self, engine: Engine) -> None:
@@ -188,7 +197,7 @@ class Collection:
             cut.rows,
             [None if search.vector is None else score for score in cut.scores],
             None if cut.next is None else Cursor(self.version, search, cut.next),
-            self._engine.others(cut.rows, search.options.filter) if search.options.group_by else None,
+            self._engine.sibling_counts(cut.rows, search.options.filter) if search.options.group_by else None,
             cut.duplicates,
         )
 

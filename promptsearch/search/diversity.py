@@ -9,7 +9,7 @@ ALIKE = 0.94  # cosine above which two vectors are taken for the same picture or
 _BLOCK = 512  # rows that are compared with all others at once
 
 
-def folded(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.int64]:
+def deduplicate(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.int64]:
     """For each unit vector, best first, float32 [n, d], the place of the first one that it is folded into.
 
     A place of its own means that it stays: no two that stay are more than `alike`.
@@ -23,7 +23,7 @@ def folded(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.int
     return into
 
 
-def first_of_groups(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.bool_]:
+def first_of_components(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.bool_]:
     """Of unit vectors, best first, float32 [n, d], which are the first of their group, bool [n].
 
     Unlike `folded`, a group also holds what is alike to any of its members (clip-retrieval's de-duplication).
@@ -48,7 +48,7 @@ def first_of_groups(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArr
     return first
 
 
-def diversified(vectors: NDArray[np.float32], scores: NDArray[np.float32], diversity: float) -> NDArray[np.int64]:
+def mmr(vectors: NDArray[np.float32], scores: NDArray[np.float32], diversity: float) -> NDArray[np.int64]:
     """The order of maximal marginal relevance (Carbonell and Goldstein 1998) of unit vectors, float32 [n, d].
 
     `scores`, best first, are cosines with the query. Texts have far lower ones with pictures than pictures among

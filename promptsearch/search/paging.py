@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from promptsearch.engines.engine import Engine
 from promptsearch.engines.stages import Stage
-from promptsearch.search.diversity import diversified, folded
+from promptsearch.search.diversity import deduplicate, mmr
 from promptsearch.search.options import SCORE, Search
 from promptsearch.search.ranking import Ranked, Rankings
 from promptsearch.storage.manifest import Kind
@@ -88,7 +88,7 @@ class Pages:
         if options.deduplicate:
             shown = np.flatnonzero(kept)
             into = np.full(len(ranked), -1, dtype=np.int64)
-            into[shown] = shown[folded(self._engine.indices[kind].vectors(ranked.rows[shown]))]
+            into[shown] = shown[deduplicate(self._engine.indices[kind].vectors(ranked.rows[shown]))]
             kept &= into == np.arange(len(ranked))
         if options.group_by or options.via:
             kept &= self._first_of_prompts(ranked.rows, kept, without=options.via is None)
@@ -116,5 +116,5 @@ class Pages:
         if search.options.diversity:
             best = ranked.first(DIVERSIFIED)
             vectors = self._engine.indices[kind].vectors(best.rows)
-            order[: len(best)] = diversified(vectors, best.scores, search.options.diversity)
+            order[: len(best)] = mmr(vectors, best.scores, search.options.diversity)
         return order

@@ -33,7 +33,7 @@ class Query:
         if len(self.terms) > MAX_TERMS:
             raise ParameterError(f"a query has at most {MAX_TERMS} terms")
 
-    def asked(self) -> Query:
+    def require_terms(self) -> Query:
         """Itself; raises EmptyQuery where nothing is asked."""
         if not self.terms and self.cursor is None and self.options.filter is None and self.options.sort is None:
             raise EmptyQuery(
@@ -41,44 +41,46 @@ class Query:
             )
         return self
 
-    def about(self, id: str) -> Query:
+    def with_item(self, id: str) -> Query:
         """The same, asked about one item too."""
         return self if self.cursor is not None else replace(self, terms=(Term(id=id), *self.terms))
 
-    def within(self, condition: Mapping[str, Any]) -> Query:
+    def with_condition(self, condition: Mapping[str, Any]) -> Query:
         """The same, of what meets this condition too."""
-        return self if self.cursor is not None else replace(self, options=filtered(self.options, [condition]))
+        return self if self.cursor is not None else replace(self, options=add_conditions(self.options, [condition]))
 
 
-def text_of(given: str | None) -> str | None:
+def blank_to_none(given: str | None) -> str | None:
     """None for what has nothing to search for."""
     return given if given and given.strip() else None
 
 
-def terms_of(q: str | None, pictures: Iterable[bytes], terms: Iterable[Term], negative: str | None) -> tuple[Term, ...]:
+def build_terms(
+    q: str | None, pictures: Iterable[bytes], terms: Iterable[Term], negative: str | None
+) -> tuple[Term, ...]:
     """All terms of a query, in the order in which every way of asking has them."""
-    every = [] if text_of(q) is None else [Term(text=q)]
+    every = [] if blank_to_none(q) is None else [Term(text=q)]
     every += [Term(picture=picture) for picture in pictures]
     every += terms
-    return (*every, *([] if text_of(negative) is None else [Term(text=negative, weight=NEGATIVE)]))
+    return (*every, *([] if blank_to_none(negative) is None else [Term(text=negative, weight=NEGATIVE)]))
 
 
-def sort_of(given: str | None, mode: str) -> str | None:
+def normalize_sort(given: str | None, mode: str) -> str | None:
     """What to sort by; None for the order that results have anyway, which in mode semantic is by score."""
     if given in (SCORE, f"-{SCORE}"):  # the best first, however it is said
         return None if mode == "semantic" else SCORE
     return given or None
 
 
-def is_within(options: Options, condition: Mapping[str, Any]) -> bool:
-    """Whether `Query.within` has added this condition to them."""
+def has_condition(options: Options, condition: Mapping[str, Any]) -> bool:
+    """Whether `Query.with_condition` has added this condition to them."""
     if options.filter is None:
         return False
     filter, wanted = json.loads(options.filter.json), json.loads(Filter.parse(condition).json)
     return bool(filter == wanted or wanted in filter.get("and", ()))
 
 
-def filtered(options: Options, conditions: Sequence[Mapping[str, Any]]) -> Options:
+def add_conditions(options: Options, conditions: Sequence[Mapping[str, Any]]) -> Options:
     """The same options, of what meets these filters too; raises ParameterError."""
     if not conditions:
         return options

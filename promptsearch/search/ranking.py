@@ -54,13 +54,15 @@ class Rankings:
         if sort is not None:
             self._check_sort(sort)
         if search.vector is None:
-            rows = self._engine.browsed(kind, MAX_PLACES, options.filter, sort, stage)
+            rows = self._engine.list_rows(kind, MAX_PLACES, options.filter, sort, stage)
             yield Ranked(rows, np.full(len(rows), np.nan, dtype=np.float32))
             return
         found = None
         if mode != "semantic":
             assert search.words is not None
-            found = Ranked(*self._engine.worded(kind, search.words, search.vector, MAX_PLACES, options.filter, stage))
+            found = Ranked(
+                *self._engine.keyword_search(kind, search.words, search.vector, MAX_PLACES, options.filter, stage)
+            )
             if mode == "keyword":
                 yield found
                 return

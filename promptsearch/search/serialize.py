@@ -19,7 +19,7 @@ IMAGES_OF_PROMPT_ALONE = 50
 Places = Callable[[Image], tuple[str | None, str | None]]  # of an image's file and thumbnail, where it has them
 
 
-class Listing:
+class Serializer:
     """What is shown of one collection; `places` are what a reader can use: addresses, or paths."""
 
     def __init__(self, collection: Collection, places: Places) -> None:

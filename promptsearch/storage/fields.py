@@ -47,16 +47,18 @@ _SORTED = 8  # orders that are kept, 8 bytes an image each
 _LAST = "\U0010ffff"  # sorts after whatever continues a text
 
 
-def missing(dtype: np.dtype[Any]) -> Any:
+def missing_value(dtype: np.dtype[Any]) -> Any:
     """What stands in a column for an image without the field."""
     if dtype.kind == "f":
         return np.nan
     return np.iinfo(dtype).min if dtype.itemsize == 8 else -1
 
 
-def present_in(column: NDArray[Any]) -> NDArray[np.bool_]:
+def present_mask(column: NDArray[Any]) -> NDArray[np.bool_]:
     """Which values of a column are there."""
-    present: NDArray[np.bool_] = ~np.isnan(column) if column.dtype.kind == "f" else column != missing(column.dtype)
+    present: NDArray[np.bool_] = (
+        ~np.isnan(column) if column.dtype.kind == "f" else column != missing_value(column.dtype)
+    )
     return present
 
 
@@ -74,7 +76,7 @@ class Field:
     values: Sequence[tuple[Any, int]]
 
 
-class Fields:
+class FieldColumns:
     """Read access, from any thread."""
 
     def __init__(self, folder: Path, images: int) -> None:
@@ -103,7 +105,7 @@ class Fields:
         return len(self._fields)
 
     def column(self, name: str) -> NDArray[Any]:
-        """One value a row of images, in the dtype of the field's type; see `missing`."""
+        """One value a row of images, in the dtype of the field's type; see `missing_value`."""
         return self._columns[name]
 
     @property
@@ -125,7 +127,7 @@ class Fields:
 
     def present(self, name: str) -> NDArray[np.bool_]:
         """Which images have the field, bool [images]."""
-        return present_in(self._columns[name])
+        return present_mask(self._columns[name])
 
     def close(self) -> None:
         self._database.close()
@@ -146,13 +148,13 @@ class Fields:
 
 def _order(columns: Mapping[str, NDArray[Any]], name: str, descending: bool) -> NDArray[np.int64]:
     """All rows of images in the order of the field, those without it last and equal ones by row."""
-    return _ordered(columns[name], present_in(columns[name]), descending)
+    return _ordered(columns[name], present_mask(columns[name]), descending)
 
 
 def _of_prompts(columns: Mapping[str, NDArray[Any]], name: str, descending: bool, count: int) -> NDArray[np.int64]:
     """The rows of all prompts in the order of the least (or greatest) value that one of their images has."""
     column, prompts = columns[name], columns[PROMPT]
-    present = present_in(column) & (prompts >= 0)
+    present = present_mask(column) & (prompts >= 0)
     limits: Any = np.finfo(column.dtype) if column.dtype.kind == "f" else np.iinfo(column.dtype)
     values = np.full(count, limits.min if descending else limits.max, dtype=column.dtype)
     (np.maximum if descending else np.minimum).at(values, prompts[present], column[present])

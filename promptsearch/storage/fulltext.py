@@ -16,7 +16,7 @@ SCHEMA = "CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='unic
 _TERMS = re.compile(r'"([^"]*)"|(\S+)')
 
 
-class Keywords:
+class FullTextIndex:
     """Read access, from any thread; on a connection of its own, for ranking common words may take a while."""
 
     def __init__(self, folder: Path) -> None:

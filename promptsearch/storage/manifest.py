@@ -37,6 +37,7 @@ class CollectionFiles:
     words: str = "words.sqlite"
     thumbnails: str = "thumbnails.sqlite"
     quarantine: str = "quarantine.csv"
+    digests: str = "pictures.digest.npy"  # see promptsearch/storage/digests.py
     field_list: str = "fields.json"  # what `fields` says of them, where Milvus holds their values
 
     def index(self, kind: Kind) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 
-def cores(root: Path = Path("/")) -> int:
+def available_cores(root: Path = Path("/")) -> int:
     """The cores that this process may keep busy, at least 1. `root` is where `proc` and `sys` lie."""
     allowed = len(os.sched_getaffinity(0))
     # Rounded down: a thread more than the quota is stopped for the rest of every period, and others wait for it.

@@ -20,7 +20,7 @@ _KERNELS = {
 CHOICE = "OPENBLAS_CORETYPE"  # the environment's variable; who has set it has chosen
 
 
-def kernels(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
+def best_kernel(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     """The best for this processor; None where OpenBLAS is to choose: not Linux on x86-64, or older than 2013."""
     try:
         with cpuinfo.open(encoding="ascii", errors="replace") as lines:
@@ -31,7 +31,7 @@ def kernels(cpuinfo: Path = Path("/proc/cpuinfo")) -> str | None:
     return next((name for name, needed in _KERNELS.items() if needed <= flags), None)
 
 
-if CHOICE not in os.environ and (_best := kernels()) is not None:
+if CHOICE not in os.environ and (_best := best_kernel()) is not None:
     os.environ[CHOICE] = _best  # it is read when the library is loaded; and by what this process starts
 
 import faiss  # noqa: E402

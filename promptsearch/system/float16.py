@@ -12,7 +12,7 @@ _KEPT = np.int32(-0x70002000)  # without the copies of the sign
 _MISSING = np.float32(2.0**112)
 
 
-def singles(halves: NDArray[np.float16]) -> NDArray[np.float32]:
+def to_float32(halves: NDArray[np.float16]) -> NDArray[np.float32]:
     """The same finite numbers, float16 [...] -> float32 [...], bit for bit."""
     bits = halves.view(np.int16).astype(np.int32)
     bits <<= _MOVED

@@ -10,12 +10,12 @@ _LARGE = 128 << 10  # bytes: where glibc begins, before it has seen large blocks
 _ARENAS = 2  # heaps that threads share; glibc's default is eight a core, each with what its threads have freed
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """To be called after what allocated and freed much; without glibc it does nothing."""
     _call("malloc_trim", 0)
 
 
-def keep_little() -> None:
+def limit_arenas() -> None:
     """For a process that loads much and then serves for long: to be called before it does either.
 
     Large blocks lie in mappings of their own, which end when they are freed, so that what is loaded leaves no holes;

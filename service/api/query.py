@@ -17,7 +17,7 @@ from promptsearch.client.results import DEFAULT_LIMIT
 from promptsearch.errors import ParameterError, PictureError, QueryError
 from promptsearch.filtering.filters import Filter, condition
 from promptsearch.search.options import Options
-from promptsearch.search.query import Query, filtered, sort_of, terms_of, text_of
+from promptsearch.search.query import Query, add_conditions, blank_to_none, build_terms, normalize_sort
 from promptsearch.search.terms import MAX_TERMS, Term
 
 from ..http.problems import describe
@@ -66,7 +66,7 @@ def options_of_url(request: Request) -> Query:
 
 def from_url(request: Request) -> Query:
     """Raises the errors of queries."""
-    return options_of_url(request).asked()
+    return options_of_url(request).require_terms()
 
 
 async def from_body(request: Request) -> Query:
@@ -77,9 +77,9 @@ async def from_body(request: Request) -> Query:
     if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
         async with request.form(max_files=MAX_TERMS + 1, max_fields=_MOST_FIELDS) as form:
             fields, conditions, pictures = await _read_form(form)
-            return of_json(_validated(fields), conditions, pictures).asked()
+            return of_json(_validated(fields), conditions, pictures).require_terms()
     if kind == "application/json":
-        return of_json(_validated(read_json(await request.body()), strict=True)).asked()
+        return of_json(_validated(read_json(await request.body()), strict=True)).require_terms()
     raise ParameterError(
         f"the content type {kind!r} is not known: send multipart/form-data (curl -F image=@cat.png) or application/json"
     )
@@ -125,11 +125,11 @@ def _query(
     given: UrlParameters | JsonQuery, terms: Sequence[JsonTerm], conditions: Iterable[tuple[str, str]],
     filter: Filter | None, pictures: Sequence[bytes],
 ) -> Query:  # fmt: skip
-    every = terms_of(given.q, pictures, [_term(term) for term in terms], given.negative)
+    every = build_terms(given.q, pictures, [_term(term) for term in terms], given.negative)
     options = Options(
         mode=given.mode,
         filter=filter,
-        sort=sort_of(given.sort, given.mode),
+        sort=normalize_sort(given.sort, given.mode),
         min_score=given.min_score,
         group_by=given.group_by,
         deduplicate=given.deduplicate,
@@ -137,8 +137,8 @@ def _query(
         via=given.via,
     )
     return Query(
-        every, filtered(options, [condition(name.removeprefix(_FILTER), value) for name, value in conditions]),
-        text_of(given.q), given.cursor, given.collection, given.limit, given.include == "vector", given.explain,
+        every, add_conditions(options, [condition(name.removeprefix(_FILTER), value) for name, value in conditions]),
+        blank_to_none(given.q), given.cursor, given.collection, given.limit, given.include == "vector", given.explain,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from promptsearch.encoding.bundles import bundle_for, bundles_in
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection
 from promptsearch.search.collection import Collection
-from promptsearch.storage.hidden import read_hidden
+from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.manifest import FILES, current_version
 
 from ..inference.batching import Vector
@@ -46,11 +46,11 @@ class Served:
     collection: Collection
     encoders: Encoders
     files: Path | None
-    hidden: Set[str]  # ids that are taken down, those of other versions included
+    hidden: Set[Takedown]  # those of other versions' items included
     revision: int = field(default_factory=lambda: next(_revisions))  # another for whatever could change an answer
 
-    def hiding(self, ids: Set[str]) -> Served:
-        return replace(self, collection=self.collection.hiding(ids), hidden=ids, revision=next(_revisions))
+    def hiding(self, hidden: Set[Takedown]) -> Served:
+        return replace(self, collection=self.collection.hiding(hidden), hidden=hidden, revision=next(_revisions))
 
     def check(self, vector: Vector) -> None:
         """Search once for each kind of item; raises what a first request would have met."""
@@ -215,7 +215,7 @@ class Catalogue:
         self._wrong.pop(folder, None)
         return True
 
-    def _open_version(self, folder: Path, version: Path, hidden: Set[str], bundles: Iterable[Bundle]) -> Served:
+    def _open_version(self, folder: Path, version: Path, hidden: Set[Takedown], bundles: Iterable[Bundle]) -> Served:
         """Opened, checked against its model and asked once; a model's encoders are loaded once, for all collections."""
         collection = Collection(version).hiding(hidden)
         bundle = collection.require_model(bundle_for(collection.manifest.model, bundles))
@@ -228,7 +228,7 @@ class Catalogue:
         served.check(encoders.encode_texts([CHECK_TEXT])[0])
         return served
 
-    def _hide_before(self, name: str, hidden: Set[str]) -> None:
+    def _hide_before(self, name: str, hidden: Set[Takedown]) -> None:
         if name in self._before:
             before, until = self._before[name]
             self._before[name] = (before.hiding(hidden), until)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 from promptsearch.system.faiss_blas import faiss
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 def threads(processes: int) -> int:
     """Those of each of so many processes that share this machine's cores."""
-    return max(1, cores() // processes)
+    return max(1, available_cores() // processes)
 
 
 def searching_threads(count: int, name: str) -> ThreadPoolExecutor:

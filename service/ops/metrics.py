@@ -10,7 +10,7 @@ from typing import Literal
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from promptsearch.engines.stages import NAMES, Name
+from promptsearch.engines.stages import STAGES, StageName
 
 MEDIA_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -63,11 +63,11 @@ class Metrics:
         self.reload_failures = Counter(
             "prompt_search_reload_failures", "New versions that were refused", ("collection",), registry=self.registry
         )
-        for stage in NAMES:  # so that each is there, at zero, before the first search
+        for stage in STAGES:  # so that each is there, at zero, before the first search
             self.stage_seconds.labels(stage)
 
     @contextmanager
-    def stage(self, name: Name) -> Iterator[None]:
+    def stage(self, name: StageName) -> Iterator[None]:
         """Times what it encloses, whatever thread that runs in."""
         started = time.perf_counter()
         try:

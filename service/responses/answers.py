@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from promptsearch.search.collection import Collection, Page
-from promptsearch.search.serialize import Listing
+from promptsearch.search.serialize import Serializer
 from promptsearch.storage.items import Image, Prompt
 from promptsearch.storage.manifest import IndexInfo, Kind
 
@@ -45,7 +45,7 @@ class Answers:
         self._collection = served.collection
         # Not a method of this object: what refers to itself would hold a version open until a collection of garbage.
         addresses = ItemAddresses(served, named=named)
-        self._listing = Listing(served.collection, lambda image: (addresses.file(image), addresses.thumbnail(image)))
+        self._listing = Serializer(served.collection, lambda image: (addresses.file(image), addresses.thumbnail(image)))
 
     def page(self, kind: Kind, page: Page, notes: Sequence[str] = (), *, with_vectors: bool = False) -> Answer:
         results = self._listing.page(kind, page, with_vectors=with_vectors)

@@ -19,7 +19,7 @@ from pydantic_core import CoreSchema, to_json
 from promptsearch.engines.stages import Stage
 from promptsearch.errors import UnknownItem
 from promptsearch.search.cursor import Cursor
-from promptsearch.search.diversity import first_of_groups
+from promptsearch.search.diversity import first_of_components
 from promptsearch.search.ranking import MAX_PLACES
 from promptsearch.storage.items import Image
 from promptsearch.storage.manifest import Kind
@@ -162,7 +162,7 @@ class Records:
             page = self._collection.page(cursor, depth, stage)
             rows, scores = np.asarray(page.rows, dtype=np.int64), np.asarray(page.scores, dtype=np.float64)
             if asked.deduplicate:
-                first = first_of_groups(self._collection.index(asked.kind).vectors(rows))
+                first = first_of_components(self._collection.index(asked.kind).vectors(rows))
                 rows, scores = rows[first], scores[first]
             if len(rows) >= asked.wanted or page.next is None or depth >= FILLED:
                 return rows[: asked.wanted].tolist(), scores[: asked.wanted].tolist()

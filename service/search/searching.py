@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture
-from promptsearch.encoding.warnings import cut_note
+from promptsearch.encoding.warnings import truncation_warning
 from promptsearch.errors import CursorError
 from promptsearch.search.cursor import Cursor
-from promptsearch.search.query import Query, is_within
+from promptsearch.search.query import Query, has_condition
 from promptsearch.search.terms import Term
 from promptsearch.storage.manifest import Kind
 
@@ -121,7 +121,7 @@ class Searching:
         row = await self.item(request, lambda: (items.image(id) if kind == "images" else items.prompt(id)).row)
         if cursor is not None and row not in cursor.search.exclude:
             raise CursorError(_OTHER_SEARCH)
-        return await self.search(request, kind, query.about(id))
+        return await self.search(request, kind, query.with_item(id))
 
     async def of_prompt(self, request: Request, id: str, query: Query) -> bytes:
         """The JSON of the images of one prompt."""
@@ -129,9 +129,9 @@ class Searching:
         items = served.collection.items
         prompt = await self.item(request, lambda: items.prompt(id))
         condition = {"prompt": prompt.text}
-        if cursor is not None and not is_within(cursor.search.options, condition):
+        if cursor is not None and not has_condition(cursor.search.options, condition):
             raise CursorError(_OTHER_SEARCH)
-        return await self.search(request, "images", query.within(condition))
+        return await self.search(request, "images", query.with_condition(condition))
 
     async def _continued(self, query: Query) -> tuple[Served, Cursor | None]:
         """What a query is asked of: where it goes on, the version that it began with."""
@@ -293,7 +293,7 @@ class Searching:
 
 
 def _notes(encoders: Encoders, text: str, cut: bool) -> list[str]:
-    return [cut_note(text, encoders.tokenizer.spec.context_length)] if cut else []
+    return [truncation_warning(text, encoders.tokenizer.spec.context_length)] if cut else []
 
 
 def _work(terms: Sequence[Term]) -> Work:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from promptsearch.engines.stages import Name, Stopwatch
+from promptsearch.engines.stages import StageName, Stopwatch
 
 from ..ops.metrics import Metrics
 
@@ -18,10 +18,10 @@ class Timing(Stopwatch):
         self._metrics = metrics
 
     @contextmanager
-    def __call__(self, name: Name, /) -> Iterator[None]:
+    def __call__(self, name: StageName, /) -> Iterator[None]:
         with self._metrics.stage(name), self.waiting(name):
             yield
 
-    def waiting(self, name: Name) -> AbstractContextManager[None]:
+    def waiting(self, name: StageName) -> AbstractContextManager[None]:
         """For what is done together with others, who are counted with it: the wait for them is part of it."""
         return super().__call__(name)

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from promptsearch.errors import PromptSearchError
-from promptsearch.system.malloc import keep_little
+from promptsearch.system.malloc import limit_arenas
 
 from ..access.shedding import SHEDDING
 from ..app import create_app
@@ -117,7 +117,7 @@ def serve(settings: Settings, listening: socket.socket, serving: Callable[[], No
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, _leave)
     sys.setswitchinterval(_SWITCH)
-    keep_little()
+    limit_arenas()
     app = create_app(settings, Catalogue.open(settings))
     with listening.dup() as copy:
         copy.setblocking(False)

@@ -115,12 +115,14 @@ def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Pa
 
     image, prompt = item_id("image", "0.png"), item_id("prompt", "prompt 1")
     main(["hide", "c", image, prompt, *where])
-    assert capsys.readouterr().out == f"hidden in c: {image}, {prompt}\n"
+    assert capsys.readouterr().out == (
+        f"hidden in c: 2\n  {image} image 0.png: 'prompt 0'\n  {prompt} prompt 'prompt 1'\n"
+    )
     main(["hide", "c", image, *where])
     assert capsys.readouterr().out == "hidden in c: nothing that was not hidden before\n"
     assert "no image or prompt of c: x; nothing was changed" in fails(capsys, "hide", "c", "x", *where)
     main(["unhide", "c", prompt, *where])
-    assert capsys.readouterr().out == f"shown again in c: {prompt}\n"
+    assert capsys.readouterr().out == f"shown again in c: 1\n  {prompt} prompt 'prompt 1'\n"
 
     main(["show", "c", *where])
     out = capsys.readouterr().out

@@ -9,8 +9,9 @@ from pathlib import Path
 from PIL import Image
 
 from promptsearch.encoding.bundle import Bundle
-from tests.builder.sources import generators, test_embeddings, test_img2dataset
+from tests.builder.sources import test_embeddings, test_img2dataset
 from tests.builder.sources.test_diffusiondb import CAT, FOX, row, write_metadata, write_zip
+from tests.promptsearch.metadata import samples
 from tests.support import source
 from tests.support.vectors import random_vectors
 from tests.support.workspace import ROOT, make_workspace
@@ -25,7 +26,7 @@ def make_checkout(folder: Path) -> Path:
     Image.open(EMOJI / "noto" / "1f431.webp").save(folder / "cat.png")
     source.write(folder / "my-pictures")
     (folder / "my-generations").mkdir()
-    generators.save_png(folder / "my-generations" / "a.png", {"parameters": generators.A1111})
+    samples.save_png(folder / "my-generations" / "a.png", {"parameters": samples.A1111})
     shutil.copy(ROOT / "tests" / "data" / "open_prompts.csv", folder / "open-prompts.csv")
     (folder / "pictures").mkdir()
     write_zip(folder / "diffusiondb", 1, {"a.png": FOX, "b.png": CAT})

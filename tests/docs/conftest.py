@@ -18,9 +18,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="package")
-def demo_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the checkout in which the demo runs; tests only read from it."""
-    return make_checkout(tmp_path_factory.mktemp("docs-demo") / "checkout")
+def demo_checkout(emoji_indices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the checkout in which the demo runs, its collection built; tests only read from it."""
+    checkout = make_checkout(tmp_path_factory.mktemp("docs-demo") / "checkout")
+    (checkout / "indices" / "emoji").symlink_to(emoji_indices / "emoji")
+    return checkout
 
 
 @pytest.fixture(scope="package")

@@ -8,16 +8,16 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.builder.sources import generators
 from tests.docs.checkout import succeed
 from tests.docs.pages import of_kind
+from tests.promptsearch.metadata import samples
 from tests.support import source
 from tests.support.workspace import running
 
 pytestmark = pytest.mark.slow
 
 COLLECTIONS = {"generations", "mine", "open-prompts", "diffusiondb", "diffusiondb-prompts", "downloaded", "embedded"}
-PROMPTS = {"mine": set(source.PROMPTS), "generations": {generators.A1111.partition("\nNegative prompt:")[0]}}
+PROMPTS = {"mine": set(source.PROMPTS), "generations": {samples.A1111.partition("\nNegative prompt:")[0]}}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from tests.docs.checkout import succeed
 from tests.docs.pages import of_kind
 from tests.support import web
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.download
 
 
 def test_links_are_fetched_and_built(checkout: Path) -> None:

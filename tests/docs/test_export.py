@@ -11,7 +11,7 @@ from tests.docs.checkout import run
 from tests.docs.pages import of_kind
 from tests.support.workspace import make_workspace
 
-pytestmark = [pytest.mark.slow, pytest.mark.torch]
+pytestmark = pytest.mark.torch
 
 
 @pytest.mark.timeout(1200)

@@ -10,7 +10,7 @@ from promptsearch.storage.manifest import Manifest, current_version
 from tests.docs.checkout import succeed
 from tests.docs.pages import of_kind
 
-pytestmark = [pytest.mark.slow, pytest.mark.milvus]
+pytestmark = pytest.mark.milvus
 
 BUILD = ".venv/bin/python -m builder build folder my-generations --model models/ViT-B-32 --collection generations"
 

@@ -11,7 +11,7 @@ from tests.docs.checkout import succeed
 from tests.docs.pages import of_kind
 from tests.support import source
 
-pytestmark = [pytest.mark.slow, pytest.mark.spark]
+pytestmark = pytest.mark.spark
 
 
 def test_a_cluster_builds(checkout: Path) -> None:

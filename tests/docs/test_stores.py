@@ -16,7 +16,7 @@ from tests.support.workspace import running
 if TYPE_CHECKING:
     from tests.support.object_store import ObjectStore
 
-pytestmark = [pytest.mark.slow, pytest.mark.stores]
+pytestmark = pytest.mark.slow
 
 BUILD = ".venv/bin/python -m builder build manifest my-pictures --model models/ViT-B-32 --collection mine"
 

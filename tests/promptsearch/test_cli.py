@@ -14,7 +14,7 @@ import pytest
 import promptsearch
 from promptsearch.__main__ import main
 from promptsearch.client.results import Field
-from promptsearch.client.terminal import fields_table, page_table
+from promptsearch.client.terminal import render_fields, render_page
 from tests.promptsearch.conftest import Gallery
 from tests.service.support.serving import ROOT, Service, environment
 from tests.support.drawing import as_bytes, picture
@@ -132,8 +132,8 @@ def test_other_peoples_text_is_only_text(searcher: promptsearch.Searcher, capsys
     page = searcher.search_prompts("fox", k=1)
     hostile = promptsearch.results.PromptResult("id", "[bold]\x1b[31mred\x07 \u202eback\nline", 1, (), 0.5)
     told = promptsearch.results.Page(**{**page.__dict__, "results": (hostile,), "notes": ("\x1b[2J",)})
-    Console(width=200).print(page_table(told))
-    Console(width=200).print(fields_table([Field("a\x1b", "string", 1, 1, None, None, (("[red]", 1),))]))
+    Console(width=200).print(render_page(told))
+    Console(width=200).print(render_fields([Field("a\x1b", "string", 1, 1, None, None, (("[red]", 1),))]))
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert "\x07" not in out

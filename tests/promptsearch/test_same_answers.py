@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import promptsearch
 from promptsearch import Client, PromptSearchError, Searcher, Term
 from promptsearch.client.results import AnyPage
+from promptsearch.encoding.encoders import Encoders
 from tests.service.support.serving import Service
+from tests.support.calls import watched
 from tests.support.drawing import as_bytes, picture
 
 UPLOAD = as_bytes(picture(7, 120, 80))
@@ -261,19 +262,12 @@ def test_a_batch(searcher: Searcher, remote: Client) -> None:
                 collection.batch([queries[0], query])
 
 
-def test_a_batch_is_encoded_together(searcher: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = []
-
-    def encode(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        sizes.append(len(pixels))
-        return of_encoders(pixels)
-
-    of_encoders = searcher.encoders.encode_pixels
-    monkeypatch.setattr(searcher.encoders, "encode_pixels", encode)
+def test_a_batch_is_encoded_together(searcher: Searcher) -> None:
     pictures = [as_bytes(picture(number)) for number in range(5)]
-    searcher.batch([{"target": "images", "image": picture} for picture in [*pictures, pictures[0]]])
-    searcher.embed_images(pictures)
-    assert sizes == [5, 5]
+    with watched(Encoders.encode_pixels) as calls:
+        searcher.batch([{"target": "images", "image": picture} for picture in [*pictures, pictures[0]]])
+        searcher.embed_images(pictures)
+    assert [len(call["pixels"]) for call in calls] == [5, 5]
 
 
 def test_all_pages(searcher: Searcher, client: Client) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from builder.encode.cache import digest_of
 from builder.indexing.index import index
 from builder.milvus.publish import publish_to_milvus
 from builder.sources import Item
@@ -23,12 +24,12 @@ from promptsearch.engines.milvus.connection import Connection
 from promptsearch.engines.milvus.expressions import expression
 from promptsearch.engines.milvus.items import MilvusItems
 from promptsearch.engines.milvus.schema import ROW
-from promptsearch.filtering.conditions import resolved
+from promptsearch.filtering.conditions import resolve
 from promptsearch.filtering.filters import Filter
-from promptsearch.filtering.row_filter import mask_of
+from promptsearch.filtering.row_filter import row_mask
 from promptsearch.search.collection import Collection, Page
 from promptsearch.search.cursor import Cursor
-from promptsearch.storage.fields import Fields
+from promptsearch.storage.fields import FieldColumns
 from promptsearch.storage.items import ItemStore
 from promptsearch.storage.manifest import Manifest, ModelReference
 from promptsearch.storage.thumbnails import make_thumbnail
@@ -62,10 +63,12 @@ def stage(
     without_vector: int = 0,
     describe: Describe = seeded,
     texts: Callable[[int], str] = "prompt {}".format,
+    content: Callable[[int], bytes] = b"content %d".__mod__,
 ) -> None:
     """A staged version: picture n is `n.png` of prompt n (of the last, where there are fewer prompts).
 
-    `describe` gives each picture's settings and what else its source said; `texts` each prompt's text.
+    `describe` gives each picture's settings and what else its source said; `texts` each prompt's text; `content` the
+    bytes of each picture's file.
     """
     given = images if images is not None else prompts
     assert given is not None
@@ -84,7 +87,7 @@ def stage(
                 extra=extra,
             )
             if images is not None and number < count:
-                staging.add(item, images[number], (8, 8), thumbnail)
+                staging.add(item, images[number], (8, 8), thumbnail, digest_of(content(number)))
             else:
                 staging.add(item, None)
         if prompts is not None:
@@ -140,12 +143,12 @@ def in_milvus(collection: Collection) -> bool:
 
 def filtered_by(filter: Filter, collection: Collection) -> NDArray[np.bool_]:
     """Which images meet it, those without a vector among them; bool [images]."""
-    if isinstance(collection.fields, Fields) and isinstance(collection.items, ItemStore):
-        return mask_of(filter, collection.fields, collection.items)
+    if isinstance(collection.fields, FieldColumns) and isinstance(collection.items, ItemStore):
+        return row_mask(filter, collection.fields, collection.items)
     assert collection.manifest.milvus is not None
     assert isinstance(collection.items, MilvusItems)
     connection = Connection(collection.manifest.milvus.address)
-    asked = expression(resolved(filter, collection.fields), collection.fields, collection.items.rows)
+    asked = expression(resolve(filter, collection.fields), collection.fields, collection.items.rows)
     mask = np.zeros(collection.manifest.counts["images"], dtype=bool)
     mask[[one[ROW] for one in connection.all(collection.manifest.milvus.images, asked, [])]] = True
     return mask

@@ -1,7 +1,7 @@
-"""Decoded pictures to vectors: the batches that are encoded, in a thread beside the decoding.
+"""Encode decoded pictures in batches, in a thread beside the decoding.
 
-Batches are filled with new pictures in the source's order, so the batches after a stop are those that would have come
-without it, and the collection is the same to the last bit.
+Batches are filled with new pictures in the source's order. A resumed build has the same batches as one without a stop,
+and its collection is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -121,9 +121,9 @@ class Batches:
         batch = self._encoding.popleft()
         vectors = _vectors(batch).result()
         self._pictures.add_pictures(
-            (digest, CachedPicture(vector.astype("<f2"), one.size, one.thumbnail))
-            for (digest, one), vector in zip(batch.new.items(), vectors, strict=True)
-            if one.size is not None and one.thumbnail is not None
+            (digest, CachedPicture(vector.astype("<f2"), picture.size, picture.thumbnail))
+            for (digest, picture), vector in zip(batch.new.items(), vectors, strict=True)
+            if picture.size is not None and picture.thumbnail is not None
         )
         self._stats.encoded += len(vectors)
         yield from batch.held

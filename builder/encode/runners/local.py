@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 
 from ...sources import Item, Rejected
 from ..cache import Cache
@@ -22,7 +22,7 @@ class LocalRunner:
 
     def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Iterator[DecodedItem]:
         """Yield each item in order, with the outcome of its picture."""
-        with Decoders(self._engine.preprocessing.spec, cache.path, cores()) as decoders:
+        with Decoders(self._engine.preprocessing.spec, cache.path, available_cores()) as decoders:
             yield from encoded(decoders.decode(items), self._engine, cache, stats)
 
     def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:

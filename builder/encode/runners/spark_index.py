@@ -18,7 +18,7 @@ import pandas as pd
 
 from promptsearch.errors import BuildError
 from promptsearch.system.faiss_blas import faiss
-from promptsearch.system.float16 import singles
+from promptsearch.system.float16 import to_float32
 
 from ...indexing.autofaiss import add_embeddings_to_index_distributed
 from ...indexing.index_file import BLOCK, Vectors
@@ -89,7 +89,7 @@ class SharedBlocks:
                 last = min(first + rows, count if end is None else end)
                 file.seek(offset + 2 * dim * first)
                 halves = np.frombuffer(file.read(2 * dim * (last - first)), "<f2").reshape(-1, dim)
-                yield singles(halves), pd.DataFrame({"i": np.arange(first, last)})
+                yield to_float32(halves), pd.DataFrame({"i": np.arange(first, last)})
 
     @cached_property
     def _header(self) -> tuple[int, int, int]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from promptsearch.engines.milvus.schema import MOST_FOUND, ROW
 from promptsearch.errors import NotInstalled, NotReady
-from promptsearch.system.float16 import singles
+from promptsearch.system.float16 import to_float32
 
 _CREDENTIALS = "MILVUS_TOKEN"  # the environment variable with "user:password" or an API key: no manifest holds those
 TIMEOUT = 10.0  # seconds, of a request
@@ -110,7 +110,7 @@ def floats(vector: Any) -> NDArray[np.float32]:
     if isinstance(vector, list) and vector and isinstance(vector[0], bytes):
         [vector] = vector
     if isinstance(vector, bytes):
-        return singles(np.frombuffer(vector, dtype=np.float16))
+        return to_float32(np.frombuffer(vector, dtype=np.float16))
     return np.asarray(vector, dtype=np.float32)
 
 

@@ -19,7 +19,7 @@ from promptsearch.engines.milvus.items import MilvusItems
 from promptsearch.engines.milvus.schema import ALL_OF, IMAGE_PROMPT, MOST_FOUND, ROW, VECTOR, column
 from promptsearch.engines.stages import Stage
 from promptsearch.errors import CollectionError, NotReady, Unsupported
-from promptsearch.filtering.conditions import resolved
+from promptsearch.filtering.conditions import resolve
 from promptsearch.filtering.filters import Filter
 from promptsearch.storage.fields import Field
 from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind, Manifest, MilvusReference
@@ -80,14 +80,14 @@ class MilvusIndex:
         return rows[order], scores[order]
 
 
-class StoredFields:
+class StoredFieldCatalog:
     """The fields of a version, by name, from its `fields.json`."""
 
     def __init__(self, fields: Iterable[Field]) -> None:
         self._fields = {field.name: field for field in fields}
 
     @classmethod
-    def read(cls, folder: Path) -> StoredFields:
+    def read(cls, folder: Path) -> StoredFieldCatalog:
         """Raises CollectionError."""
         path = folder / FILES.field_list
         try:
@@ -124,7 +124,7 @@ class MilvusEngine:
             if (info := manifest.index(kind))
         }
         self.items = MilvusItems(self._connection, names)
-        self.fields = StoredFields.read(folder)
+        self.fields = StoredFieldCatalog.read(folder)
         self._remember()
 
     def _check(self, manifest: Manifest, names: MilvusReference) -> None:
@@ -175,12 +175,12 @@ class MilvusEngine:
         order = np.lexsort((rows, -scores))[:depth]
         return rows[order], scores[order]
 
-    def worded(self, *_: object) -> tuple[Rows, Scores]:
+    def keyword_search(self, *_: object) -> tuple[Rows, Scores]:
         raise Unsupported(
             "this collection is held by Milvus, which ranks words otherwise: send mode=semantic, or serve it from files"
         )
 
-    def browsed(self, kind: Kind, most: int, filter: Filter | None, sort: str | None, stage: Stage) -> Rows:
+    def list_rows(self, kind: Kind, most: int, filter: Filter | None, sort: str | None, stage: Stage) -> Rows:
         with stage("filter"):
             if sort is not None:
                 return self._browsed_in_order(kind, most, filter, sort)
@@ -229,7 +229,7 @@ class MilvusEngine:
         of = {one[ROW]: one[IMAGE_PROMPT] for one in found}
         return np.asarray([of[row] for row in images.tolist()], dtype=np.int32)
 
-    def others(self, images: Sequence[int], filter: Filter | None) -> list[int]:
+    def sibling_counts(self, images: Sequence[int], filter: Filter | None) -> list[int]:
         prompts = self.prompts(np.asarray(images, dtype=np.int64)).tolist()
         hidden, counted = self.items.hidden("images"), dict.fromkeys(prompts, 0)
         asked = sorted({prompt for prompt in prompts if prompt >= 0})
@@ -251,8 +251,8 @@ class MilvusEngine:
         return meets if count == self._images else f"({meets}) and {ROW} < {count}"
 
 
-def _expression(items: MilvusItems, fields: StoredFields, filter: Filter) -> str:
-    return expression(resolved(filter, fields), fields, items.rows)
+def _expression(items: MilvusItems, fields: StoredFieldCatalog, filter: Filter) -> str:
+    return expression(resolve(filter, fields), fields, items.rows)
 
 
 def _prompts_with(connection: Connection, images: str, expression: Any, filter: Filter) -> Rows:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from promptsearch.engines.milvus.connection import literal
 from promptsearch.engines.milvus.schema import ALL_OF, ROW, column
-from promptsearch.filtering.conditions import Both, Condition, Either, Known, Node, Not
+from promptsearch.filtering.conditions import And, Condition, FieldCatalog, Node, Not, Or
 from promptsearch.storage.fields import PROMPT
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import Kind
@@ -24,13 +24,13 @@ _INTEGERS = 2**63
 Rows = Callable[[Kind, Sequence[str]], Sequence[int]]  # of items that are not taken down, by their ids
 
 
-def expression(node: Node, fields: Known, rows: Rows) -> str:
+def expression(node: Node, fields: FieldCatalog, rows: Rows) -> str:
     """What `node` is in Milvus, about the collection of images."""
     return _Expressions(fields, rows).of(node, met=True)
 
 
 class _Expressions:
-    def __init__(self, fields: Known, rows: Rows) -> None:
+    def __init__(self, fields: FieldCatalog, rows: Rows) -> None:
         self._fields = fields
         self._rows = rows
 
@@ -39,10 +39,10 @@ class _Expressions:
         match node:
             case Not():
                 return self.of(node.part, met=not met)
-            case Both(parts=()):
+            case And(parts=()):
                 return ALL_OF if met else _NONE
-            case Both() | Either():
-                joined = " and " if isinstance(node, Both) == met else " or "
+            case And() | Or():
+                joined = " and " if isinstance(node, And) == met else " or "
                 return joined.join(f"({self.of(part, met=met)})" for part in node.parts)
             case _:
                 return self._condition(node, met)

@@ -1,4 +1,4 @@
-"""The web page at `/` and the API's description at `/docs`: plain files of ours, which load from nowhere else."""
+"""Serve the web page at `/` and the API's description at `/docs`: static files that load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ FOLDER = Path(__file__).parents[2] / "page"
 SWAGGER_UI = Path(fastapi_offline.__file__).parent / "static"
 
 HEADERS = {
-    # blob: is the preview of a picture that someone dropped, data: is Swagger UI's icons.
+    # blob: is for the preview of a dropped image, data: for Swagger UI's icons.
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
-    "Cache-Control": "no-cache",  # kept, but asked for again (304): the files' names stay the same when they change
+    "Cache-Control": "no-cache",  # cached, but revalidated (304), because a changed file keeps its name
     "Vary": "Accept-Encoding",
 }
-# Each by its address: what else lies in the folders is no one's business.
+# By path. Nothing else in the folders is served.
 FILES = {
     "/": FOLDER / "index.html",
     "/style.css": FOLDER / "style.css",
@@ -43,7 +43,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class _Asset:
-    """A file as it is sent."""
+    """A file, ready to send."""
 
     plain: bytes
     zipped: bytes
@@ -63,7 +63,7 @@ class _Asset:
 def _read(path: Path, _changed: int) -> _Asset:
     plain = path.read_bytes()
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    # Weak: the same tag is of what is sent with and without compression.
+    # Weak, because it identifies both the compressed and the uncompressed body.
     tag = f'W/"{hashlib.sha256(plain).hexdigest()[:20]}"'
     return _Asset(plain, gzip.compress(plain, mtime=0), media_type, tag)
 

@@ -80,7 +80,7 @@ async def batch(asked: schemas.Batch, searching: SearchingState, request: Reques
 async def _answered(one: schemas.BatchQuery, searching: SearchingState, request: Request) -> bytes:
     kind: Kind = one.target
     try:
-        query: Query = of_json(one).asked()
+        query: Query = of_json(one).require_terms()
         return await searching.search(request, kind, query)
     except PromptSearchError as error:
         return to_json(problem_of(error))

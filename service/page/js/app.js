@@ -1,172 +1,167 @@
-// The page: what is asked, what is shown of it, and what happens between the two.
+// The application: keeps the query, the URL and the results in step.
 
-/** @import { Collection, Field } from "./api.js" */
-/** @import { Query } from "./query.js" */
+/** @import { Collection, Field, Kind } from "./api/types.js" */
+/** @import { Entry } from "./query/history.js" */
+/** @import { Query } from "./query/query.js" */
 
-import { Box } from "./box.js";
-import { Chips } from "./chips.js";
-import { copyWith } from "./clipboard.js";
-import { byId } from "./dom.js";
-import { Filters } from "./filters.js";
-import { counted, number, sentence, shortened } from "./format.js";
-import { Steps } from "./history.js";
-import { Notice } from "./notice.js";
-import { isAsked, toAddress, UNASKED } from "./query.js";
-import { Results } from "./results.js";
-import { Search } from "./search.js";
-import * as service from "./service.js";
-import { Failure } from "./service.js";
-import { Toolbar } from "./toolbar.js";
-import { Viewer } from "./viewer.js";
-import { Welcome } from "./welcome.js";
+import * as client from "./api/client.js";
+import { Failure } from "./api/failure.js";
+import { Chips } from "./controls/chips.js";
+import { CollectionSelect } from "./controls/collection-select.js";
+import { Filters } from "./controls/filters.js";
+import { SearchBox } from "./controls/search-box.js";
+import { Toolbar } from "./controls/toolbar.js";
+import { copyWithFeedback } from "./lib/clipboard.js";
+import { byId } from "./lib/dom.js";
+import { formatSentence, truncate } from "./lib/format.js";
+import { OTHER_KIND, showEmpty, showFailure } from "./notices/messages.js";
+import { Notice } from "./notices/notice.js";
+import { Welcome } from "./notices/welcome.js";
+import { QueryHistory } from "./query/history.js";
+import { isSearch, NO_OPTIONS, NO_TERMS } from "./query/query.js";
+import { Search } from "./query/search.js";
+import { toUrl } from "./query/url.js";
+import { Results } from "./results/results.js";
+import { summarize } from "./results/summary.js";
+import { Viewer } from "./viewer/viewer.js";
 
-const NOUN = { images: "picture", prompts: "prompt" };
-const OTHER = /** @type {const} */ ({ images: "prompts", prompts: "images" });
-const LATE_MS = 250; // before it is said that a search is under way
+const SLOW_MS = 250; // after this time the status line says that a search is running
 
 class App {
   constructor() {
     this.main = byId("main");
     this.status = byId("status");
-    /** @type {HTMLSelectElement} */
-    this.choice = byId("collection");
-    /** @type {Collection[]} */
-    this.collections = [];
+    this.notes = byId("notes");
     /** @type {Search | null} */
-    this.search = null; // the one whose answer may be shown
-    this.fieldsOf = ""; // the collection that the filters are built for
-    const change = (/** @type {Partial<Query>} */ changes) => this.go(changes);
-    this.steps = new Steps((query, step, item) => this.#moved(query, step, item));
-    this.query = this.steps.query;
-    this.box = new Box((words, draft) => this.go(words, draft));
-    this.chips = new Chips(change);
-    this.filters = new Filters(change);
-    this.toolbar = new Toolbar((changes) => (changes.kind ? this.#switchKind(changes.kind) : this.go(changes)));
-    this.welcome = new Welcome(change);
+    this.search = null; // whose results are shown or awaited
+    this.fieldsOf = ""; // the collection whose fields the filter panel shows
+    this.history = new QueryHistory((query, entry, item) => this.#onPop(query, entry, item));
+    this.query = this.history.query;
+    const onChange = (/** @type {Partial<Query>} */ change) => this.change(change);
+    this.searchBox = new SearchBox((change, draft) => this.change(change, draft));
+    this.collectionSelect = new CollectionSelect((name) => this.#switchCollection(name));
+    this.chips = new Chips(onChange);
+    this.filters = new Filters(onChange);
+    this.toolbar = new Toolbar((change) => (change.kind ? this.#switchKind(change.kind) : this.change(change)));
+    this.welcome = new Welcome(onChange);
     this.notice = new Notice();
-    const actions = {
-      address: (/** @type {string} */ place) => toAddress(this.query, place),
-      like: (/** @type {string} */ place, /** @type {string} */ text, /** @type {string | null} */ thumbnail) => {
-        this.chips.know(place, { text, thumbnail });
-        this.#leaveViewer({
-          ...UNASKED,
-          like: place,
-          kind: place.startsWith("images") ? "images" : "prompts",
-          filter: null,
-          sort: "",
-        });
-      },
-      use: (/** @type {string} */ text) => this.#leaveViewer({ ...UNASKED, q: text }),
+    this.remedies = {
+      change: onChange,
+      switchKind: (/** @type {Kind} */ kind) => this.#switchKind(kind),
+      switchCollection: (/** @type {string} */ name) => this.#switchCollection(name),
+      searchAgain: () => this.show(),
+      startOver: () => byId("home").click(),
     };
-    this.viewer = new Viewer({
-      ...actions,
-      same: (id, text, thumbnail) => {
-        this.chips.know(`prompts/${id}`, { text, thumbnail });
-        this.#leaveViewer({ ...UNASKED, of: id, kind: "images", filter: null, sort: "", grouped: false });
+    this.viewer = this.#createViewer();
+    this.results = this.#createResults();
+    byId("home").addEventListener("click", (event) => this.#onHome(event));
+    byId("gone-close").addEventListener("click", () => this.#closeGone());
+  }
+
+  #createViewer() {
+    return new Viewer({
+      ...this.#itemActions(),
+      showPromptImages: (promptId, text, thumbnail) => {
+        this.chips.remember(`prompts/${promptId}`, { text, thumbnail });
+        this.#leaveViewer({ ...NO_TERMS, promptId, kind: "images", filter: null, sort: "", grouped: false });
       },
-      moved: (place) => this.steps.open(this.query, place),
-      closed: (left) => this.#closed(left),
-      more: () => this.#more(),
-      complete: () => this.search?.complete ?? true,
-    });
-    this.results = new Results(
-      byId("results"),
-      {
-        ...actions,
-        open: (place, index, among) => {
-          byId("gone").hidden = true;
-          this.viewer.show(among ?? this.search?.results ?? [], index, this.query.collection, !among);
-          this.steps.open(this.query, place);
-        },
-        copy: (text, button) => copyWith(text, button, byId("said")),
-      },
-      () => this.#more(),
-    );
-    this.choice.addEventListener("change", () => this.#switchCollection(this.choice.value));
-    byId("gone-close").addEventListener("click", () => {
-      byId("gone").hidden = true;
-      this.steps.close(this.query);
-      this.main.focus({ preventScroll: true });
-    });
-    byId("home").addEventListener("click", (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-      event.preventDefault();
-      this.go({
-        ...UNASKED,
-        filter: null,
-        sort: "",
-        minScore: null,
-        grouped: false,
-        deduplicated: false,
-        diversity: 0,
-      });
-      this.box.q.focus();
+      onMove: (path) => this.history.openItem(this.query, path),
+      onClose: (leftByHistory) => this.#onViewerClosed(leftByHistory),
+      loadMore: () => this.#loadMore(),
+      isComplete: () => this.search?.complete ?? true,
     });
   }
 
-  /** Find out what is served, then show what the address asks. */
+  #createResults() {
+    const actions = {
+      ...this.#itemActions(),
+      open: (
+        /** @type {string} */ path,
+        /** @type {number} */ index,
+        /** @type {import("./api/types.js").ImageResult[] | undefined} */ images,
+      ) => {
+        byId("gone").hidden = true;
+        this.viewer.show(images ?? this.search?.results ?? [], index, this.query.collection, !images);
+        this.history.openItem(this.query, path);
+      },
+      copy: (/** @type {string} */ text, /** @type {HTMLElement} */ button) =>
+        copyWithFeedback(text, button, byId("announcement")),
+    };
+    return new Results(byId("results"), actions, () => this.#loadMore());
+  }
+
+  /** Return what both the results and the viewer can do with an item. */
+  #itemActions() {
+    return {
+      urlOf: (/** @type {string} */ path) => toUrl(this.query, path),
+      findSimilar: (/** @type {string} */ path, /** @type {string} */ text, /** @type {string | null} */ thumbnail) => {
+        this.chips.remember(path, { text, thumbnail });
+        const kind = path.startsWith("images") ? "images" : "prompts";
+        this.#leaveViewer({ ...NO_TERMS, like: path, kind, filter: null, sort: "" });
+      },
+      useAsQuery: (/** @type {string} */ text) => this.#leaveViewer({ ...NO_TERMS, q: text }),
+    };
+  }
+
+  /** Load the collections, then show the query of the URL. */
   async start() {
-    this.box.show(this.query);
+    this.searchBox.show(this.query);
     try {
-      const { collections, default: preferred } = await service.collections();
-      this.collections = collections;
-      this.notice.relieve();
-      this.choice.replaceChildren(...collections.map(({ name }) => new Option(name)));
-      byId("collections").hidden = collections.length < 2;
-      if (!this.query.collection && preferred === null && collections[0])
-        this.#correct({ collection: collections[0].name });
-      this.preferred = preferred ?? collections[0]?.name ?? "";
+      const list = await client.collections();
+      this.notice.reset();
+      this.collectionSelect.setCollections(list);
+      const [first] = list.collections;
+      if (!this.query.collection && list.default === null && first) this.#correct({ collection: first.name });
     } catch (error) {
       this.#fail(error, () => this.start());
       return;
     }
-    // Whoever was faster than this has typed already.
-    const { q, negative } = this.box.words;
-    if (q !== this.query.q || negative !== this.query.negative) this.go({ q, negative }, true);
+    // Words that were typed meanwhile are searched for.
+    const { q, negative } = this.searchBox.words;
+    if (q !== this.query.q || negative !== this.query.negative) this.change({ q, negative }, true);
     else this.show();
-    if (this.steps.item) this.#openFromAddress(this.steps.item);
+    if (this.history.item) this.#openFromUrl(this.history.item);
   }
 
   /** @returns {Collection | null} */
   get collection() {
-    const name = this.query.collection || this.preferred;
-    return this.collections.find((one) => one.name === name) ?? null;
+    return this.collectionSelect.get(this.query.collection);
   }
 
   /**
-   * Ask something else: remembered as a step back to what was asked before.
-   * @param {Partial<Query>} changes
-   * @param {boolean} [draft]  what is being typed; the next step replaces it
+   * Change the query, which adds an entry to the history.
+   * @param {Partial<Query>} change
+   * @param {boolean} [draft]  a half-typed query, which the next change replaces
    */
-  go(changes, draft = false) {
-    const next = { ...this.query, ...this.box.untold, ...changes };
-    if (toAddress(next) === toAddress(this.query) && next.picture === this.query.picture) {
-      if (!draft) this.steps.keep();
+  change(change, draft = false) {
+    const next = { ...this.query, ...this.searchBox.pendingWords, ...change };
+    if (toUrl(next) === toUrl(this.query) && next.image === this.query.image) {
+      if (!draft) this.history.keep();
       if (!draft && !this.search) this.show();
       return;
     }
     this.query = next;
-    this.steps.go(next, draft);
+    this.history.push(next, draft);
     this.show();
   }
 
-  /** Show the controls of the query, and its answer when that is there. */
+  /** Show the query in the controls, and run its search. */
   show() {
-    if (!this.collections.length) return;
+    if (!this.collectionSelect.collections.length) return;
     this.search?.stop();
     this.search = null;
-    this.#controls();
+    this.#showControls();
     this.notice.clear();
     const { query } = this;
-    if (query.lost && !query.picture) this.#tellLost(query.lost);
-    if (isAsked(query)) {
+    if (query.lostImage && !query.image) this.#showLostImage(query.lostImage);
+    if (isSearch(query)) {
       this.welcome.hide();
       this.#run(new Search(query));
     } else {
-      this.#busy(false);
+      this.#setBusy(false);
       this.results.clear();
       this.status.textContent = "";
-      byId("notes").hidden = true;
+      this.notes.hidden = true;
       this.welcome.show(this.collection);
     }
   }
@@ -174,137 +169,85 @@ class App {
   /** @param {Search} search */
   async #run(search) {
     this.search = search;
-    this.#busy(true);
-    const late = setTimeout(() => this.status.replaceChildren("Searching…"), LATE_MS);
+    this.#setBusy(true);
+    const timer = setTimeout(() => this.status.replaceChildren("Searching…"), SLOW_MS);
     try {
-      await search.more();
+      await search.loadMore();
       if (this.search !== search) return;
-      this.notice.relieve();
-      this.steps.step.search = search;
+      this.notice.reset();
+      this.history.entry.search = search;
       this.results.show(search);
-      this.#tell(search);
+      this.#report(search);
     } catch (error) {
       if (this.search !== search || search.stopped) return;
       this.results.clear();
       this.search = null;
       this.#fail(error, () => this.show());
     } finally {
-      clearTimeout(late);
-      if (this.search === search || this.search === null) this.#busy(false);
+      clearTimeout(timer);
+      if (this.search === search || this.search === null) this.#setBusy(false);
     }
   }
 
-  async #more() {
+  async #loadMore() {
     const { search } = this;
-    if (!search || search.loading || search.complete || !this.notice.box.hidden) return;
+    if (!search || search.loading || search.complete || !this.notice.element.hidden) return;
     try {
       search.resume();
-      await search.more();
+      await search.loadMore();
       if (this.search !== search) return;
-      this.notice.relieve();
+      this.notice.reset();
       this.results.grow();
-      this.#tell(search);
+      this.#report(search);
     } catch (error) {
       if (this.search !== search || search.stopped) return;
-      this.#fail(error, () => this.#more());
+      this.#fail(error, () => this.#loadMore());
     }
   }
 
-  /** @param {Search} search  of which at least the first page is there */
-  #tell({ query, results, complete, limit, notes, took }) {
-    const noun = NOUN[query.kind];
-    const order = query.sort ? "" : isComparedBy(query) ? ", best first" : "";
-    const some = `${isComparedBy(query) && limit ? "best" : "first"} ${number(limit ?? results.length)} ${noun}s`;
-    const count =
-      limit && results.length < limit
-        ? `${number(results.length)} of the ${some}`
-        : complete && !limit
-          ? counted(results.length, noun)
-          : `The ${some}`;
-    this.status.textContent = results.length ? `${count}${order} · ${Math.max(1, Math.round(took))} ms` : "";
-    byId("notes").replaceChildren(...notes.map((note) => `${sentence(note)} `));
-    byId("notes").hidden = notes.length === 0;
-    if (results.length === 0) this.#tellEmpty();
-  }
-
-  #tellEmpty() {
-    const { query } = this;
-    const remedies = [];
-    if (query.filter || query.minScore !== null) {
-      remedies.push({ label: "Search without filters", act: () => this.go({ filter: null, minScore: null }) });
-    }
-    if (query.mode === "keyword")
-      remedies.push({ label: "Search by meaning", act: () => this.go({ mode: "semantic" }) });
-    remedies.push({ label: "Start over", act: () => byId("home").click() });
-    const why =
-      query.mode === "keyword" && query.q
-        ? "No prompt has all of these words."
-        : query.filter || query.minScore !== null
-          ? "Nothing meets all of these conditions."
-          : "There is nothing like this here.";
-    this.notice.say(`No ${NOUN[query.kind]} was found`, why, remedies);
-  }
-
-  /** @param {string} name */
-  #tellLost(name) {
-    byId("lost-name").textContent = name;
-    byId("lost").hidden = false;
+  /** @param {Search} search  of which at least the first page has been loaded */
+  #report(search) {
+    this.status.textContent = summarize(search);
+    this.notes.replaceChildren(...search.notes.map((note) => `${formatSentence(note)} `));
+    this.notes.hidden = search.notes.length === 0;
+    if (search.results.length === 0) showEmpty(this.notice, search.query, this.remedies);
   }
 
   /**
    * @param {unknown} error
-   * @param {() => void} again
+   * @param {() => void} retry
    */
-  #fail(error, again) {
-    this.#busy(false);
+  #fail(error, retry) {
+    this.#setBusy(false);
     this.status.textContent = "";
     this.welcome.hide();
     if (!(error instanceof Failure)) throw error;
-    const { query } = this;
-    if (error.type === "key-needed") this.notice.askForKey(() => (this.collections.length ? again() : this.start()));
-    else if (error.passes) this.notice.wait(error, again);
-    else if (error.type === `no-${NOUN[query.kind] === "picture" ? "image" : "prompt"}-index` && !query.like) {
-      const other = OTHER[query.kind];
-      this.notice.say(`No ${NOUN[query.kind]}s to search`, `This collection has ${NOUN[other]}s alone.`, [
-        { label: `Search the ${NOUN[other]}s`, act: () => this.#switchKind(other) },
-      ]);
-    } else if (error.type === "cursor-gone") {
-      const act = () => this.show();
-      this.notice.say("This collection has a new version", "What is shown is of the one before.", [
-        { label: "Search again", act },
-      ]);
-    } else {
-      const remedies = [{ label: "Start over", act: () => byId("home").click() }];
-      if (error.type === "unknown-collection" && this.preferred) {
-        remedies.unshift({
-          label: `Search in ${this.preferred}`,
-          act: () => this.#switchCollection(this.preferred ?? ""),
-        });
-      } else if (error.status >= 500) remedies.unshift({ label: "Try again", act: again });
-      this.notice.say("This did not work", sentence(error.message), remedies, "wrong");
-    }
+    const { collections, preferred } = this.collectionSelect;
+    if (error.type === "key-needed") this.notice.showKeyForm(() => (collections.length ? retry() : this.start()));
+    else if (error.isTemporary) this.notice.showRetry(error, retry);
+    else showFailure(this.notice, error, this.query, preferred, retry, this.remedies);
   }
 
   /** @param {boolean} busy */
-  #busy(busy) {
+  #setBusy(busy) {
     this.main.setAttribute("aria-busy", String(busy));
   }
 
-  #controls() {
+  #showControls() {
     const { query, collection } = this;
-    this.box.show(query);
+    this.searchBox.show(query);
     this.toolbar.show(query);
     this.chips.show(query);
     this.filters.show(query);
+    this.collectionSelect.show(query.collection);
     byId("lost").hidden = true;
     byId("gone").hidden = true;
-    this.choice.value = query.collection || this.preferred || "";
-    const subject = query.q.trim() || (query.like || query.of ? "similar" : query.picture ? "picture" : "");
-    document.title = subject ? `${shortened(subject, 60)} · prompt-search` : "prompt-search";
+    document.title = titleOf(query);
     if (!collection) return;
-    this.toolbar.offer(collection);
-    if (!collection[query.kind] && collection[OTHER[query.kind]]) {
-      this.#correct({ kind: OTHER[query.kind] });
+    this.toolbar.setCollection(collection);
+    const other = OTHER_KIND[query.kind];
+    if (!collection[query.kind] && collection[other]) {
+      this.#correct({ kind: other });
       this.toolbar.show(this.query);
     }
     if (this.fieldsOf !== collection.name) this.#loadFields(collection.name);
@@ -316,110 +259,134 @@ class App {
     /** @type {Field[]} */
     let fields = [];
     try {
-      fields = await service.fields(name);
+      fields = await client.fields(name);
     } catch {
-      this.fieldsOf = ""; // asked for again with the next search, which says what is wrong
+      this.fieldsOf = ""; // requested again with the next search, which reports the error
     }
     if (this.fieldsOf !== name && this.fieldsOf !== "") return;
-    this.filters.build(fields);
-    this.toolbar.build(fields);
+    this.filters.setFields(fields);
+    this.toolbar.setFields(fields);
   }
 
-  /** @param {Partial<Query>} changes  that are no step of their own */
-  #correct(changes) {
-    this.query = { ...this.query, ...changes };
-    this.steps.correct(this.query);
+  /** @param {Partial<Query>} change  without an entry in the history */
+  #correct(change) {
+    this.query = { ...this.query, ...change };
+    this.history.replace(this.query);
   }
 
-  /** @param {Query["kind"]} kind */
+  /** @param {Kind} kind */
   #switchKind(kind) {
-    const like = this.query.of ? `prompts/${this.query.of}` : this.query.like;
-    this.go({ kind, like, of: "", sort: "", ...this.box.words });
+    const like = this.query.promptId ? `prompts/${this.query.promptId}` : this.query.like;
+    this.change({ kind, like, promptId: "", sort: "", ...this.searchBox.words });
   }
 
   /** @param {string} name */
   #switchCollection(name) {
-    // Ids and fields are of one collection; words are of all.
-    const q = this.chips.wordsOf(this.query);
-    this.go({
-      ...UNASKED,
-      collection: name,
-      q,
-      negative: this.query.negative,
-      picture: this.query.picture,
-      filter: null,
-      sort: "",
-    });
+    // Ids and fields belong to one collection; words work in all of them.
+    const q = this.chips.asWords(this.query);
+    const { negative, image } = this.query;
+    this.change({ ...NO_TERMS, collection: name, q, negative, image, filter: null, sort: "" });
   }
 
-  /** @param {Partial<Query>} changes */
-  #leaveViewer(changes) {
-    this.go(changes);
+  /** @param {MouseEvent} event */
+  #onHome(event) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    this.change({ ...NO_TERMS, ...NO_OPTIONS, sort: "" });
+    this.searchBox.focus();
+  }
+
+  /** @param {string} name */
+  #showLostImage(name) {
+    byId("lost-name").textContent = name;
+    byId("lost").hidden = false;
+  }
+
+  /** @param {Partial<Query>} change */
+  #leaveViewer(change) {
+    this.change(change);
     if (this.viewer.dialog.open) this.viewer.close(true);
   }
 
-  /** @param {boolean} left */
-  #closed(left) {
+  /** @param {boolean} leftByHistory */
+  #onViewerClosed(leftByHistory) {
     const { viewer } = this;
-    if (!left) this.steps.close(this.query);
-    if (viewer.own && this.search?.results === viewer.results) this.results.focus(viewer.index);
+    if (!leftByHistory) this.history.closeItem(this.query);
+    if (viewer.followsSearch && this.search?.results === viewer.results) this.results.focus(viewer.index);
   }
 
-  /** @param {string} place */
-  async #openFromAddress(place) {
+  /** @param {string} path */
+  async #openFromUrl(path) {
     try {
-      const item = await service.item(place, this.query.collection);
-      if (this.steps.item !== place) return;
-      const at = this.search?.results.findIndex(({ id }) => id === item.id) ?? -1;
-      if (at >= 0) this.viewer.show(this.search?.results ?? [], at, this.query.collection, true);
+      const item = await client.item(path, this.query.collection);
+      if (this.history.item !== path) return;
+      const index = this.search?.results.findIndex(({ id }) => id === item.id) ?? -1;
+      if (index >= 0) this.viewer.show(this.search?.results ?? [], index, this.query.collection, true);
       else this.viewer.show([item], 0, this.query.collection, false);
     } catch (error) {
-      if (error instanceof Failure && !error.passes && error.type !== "key-needed") this.#tellGone(error.message);
+      if (error instanceof Failure && !error.isTemporary && error.type !== "key-needed") this.#showGone(error.message);
     }
   }
 
   /**
-   * Beside the results, which are there all the same.
-   * @param {string} why
+   * Show, beside the results, that the item in the URL does not exist.
+   * @param {string} reason
    */
-  #tellGone(why) {
+  #showGone(reason) {
     byId("gone").hidden = false;
-    byId("gone-why").textContent = `This is no longer here. ${sentence(why)}`;
+    byId("gone-why").textContent = `This item is no longer available. ${formatSentence(reason)}`;
+  }
+
+  #closeGone() {
+    byId("gone").hidden = true;
+    this.history.closeItem(this.query);
+    this.main.focus({ preventScroll: true });
   }
 
   /**
-   * Someone went back or forward.
+   * Show an entry of the history, after the user went back or forward.
    * @param {Query} query
-   * @param {import("./history.js").Step} step
+   * @param {Entry} entry
    * @param {string} item
    */
-  #moved(query, step, item) {
+  #onPop(query, entry, item) {
     byId("gone").hidden = true;
-    const same = toAddress(query) === toAddress(this.query) && query.picture === this.query.picture;
+    const same = toUrl(query) === toUrl(this.query) && query.image === this.query.image;
     if (!same) {
       this.query = query;
       this.search?.stop();
-      if (step.search) {
-        this.search = step.search;
-        this.search.resume();
-        this.#controls();
-        this.notice.relieve();
-        this.welcome.hide();
-        this.#busy(false);
-        this.#tell(this.search);
-        this.results.show(this.search, step.scroll);
-      } else {
+      if (entry.search) this.#restore(entry.search, entry.scroll);
+      else {
         this.show();
         scrollTo(0, 0);
       }
     }
     if (!item && this.viewer.dialog.open) this.viewer.close(true);
-    else if (item && item !== this.viewer.place) this.#openFromAddress(item);
+    else if (item && item !== this.viewer.path) this.#openFromUrl(item);
+  }
+
+  /**
+   * Show the results of an earlier search.
+   * @param {Search} search
+   * @param {number} scroll
+   */
+  #restore(search, scroll) {
+    this.search = search;
+    search.resume();
+    this.#showControls();
+    this.notice.reset();
+    this.welcome.hide();
+    this.#setBusy(false);
+    this.#report(search);
+    this.results.show(search, scroll);
   }
 }
 
 /** @param {Query} query */
-const isComparedBy = (query) => query.q.trim() !== "" || query.picture !== null || query.like !== "";
+function titleOf({ q, like, promptId, image }) {
+  const subject = q.trim() || (like || promptId ? "similar" : image ? "image" : "");
+  return subject ? `${truncate(subject, 60)} · prompt-search` : "prompt-search";
+}
 
 const app = new App();
 byId("unloaded").remove();

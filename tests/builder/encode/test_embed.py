@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,8 @@ from builder.encode.runners.batches import HELD_BACK
 from builder.encode.runners.local import LocalRunner
 from builder.indexing.index import index
 from builder.sources import Item, Rejected, open_source
-from builder.sources.picture import FilePicture
+from builder.sources.picture import FilePicture, ZipPicture
+from builder.versions.hide import hide
 from builder.versions.publish import publish
 from builder.versions.staging import staging_folder
 from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
@@ -263,3 +266,57 @@ def test_an_interrupted_build_leaves_what_is_served(encoders: Encoders, tmp_path
     assert later.manifest.counts["prompts"] == 2
     assert later.version > version.strip()
     later.close()
+
+
+def test_a_hidden_picture_stays_hidden_under_another_name_or_in_an_archive(encoders: Encoders, tmp_path: Path) -> None:
+    one, other = as_bytes(picture(1)), as_bytes(picture(2))
+    names = ("a.png", "b.png")
+    for name, content in zip(names, (one, other), strict=True):
+        (tmp_path / name).write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "moved.zip", "w") as archive:
+        archive.writestr("part/x.png", one)
+
+    def built(*pictures: FilePicture | ZipPicture) -> set[str]:
+        items: list[Item | Rejected | None] = [Item(f"{each}", f"{each}", None, each) for each in pictures]
+        collection = build(Listed(items, tmp_path), encoders, tmp_path / "c")
+        with contextlib.closing(collection):
+            images = collection.items.images(range(len(items))).values()
+            return {image.source for image in images}
+
+    first, second = (FilePicture(tmp_path, name) for name in names)
+    built(first, second)
+    hide(tmp_path / "c", [item_id("image", f"{first}")])
+    moved = ZipPicture(tmp_path / "moved.zip", "part/x.png")
+    assert built(moved, second) == {f"{second}"}
+    (tmp_path / "a.png").write_bytes(as_bytes(picture(3)))
+    assert built(first, second, moved) == {f"{first}", f"{second}"}
+
+
+def test_a_source_that_lost_its_pictures_is_refused_and_nothing_is_encoded_when_they_are_back(
+    encoders: Encoders, tmp_path: Path
+) -> None:
+    given = source.write(tmp_path / "source")
+    build(given, encoders, tmp_path / "c").close()
+    before = (tmp_path / "c" / "current").read_text()
+    for name in source.PICTURES:
+        (given / name).rename((given / name).with_suffix(".away"))
+    from_source = open_source("manifest", given, None)
+    with pytest.raises(BuildError, match="only 0 of 3 images with a picture that c has now"):
+        embed(from_source, LocalRunner(encoders), encoders.bundle, tmp_path / "c", engine_name="onnx")
+    with pytest.raises(BuildError, match="nothing is staged"):
+        publish(tmp_path / "c")
+    assert (tmp_path / "c" / "current").read_text() == before
+    for name in source.PICTURES:
+        (given / name).with_suffix(".away").rename(given / name)
+    collection = build(given, encoders, tmp_path / "c")
+    assert collection.manifest.build["encoded"] == {"images": 0, "prompts": 0}
+    collection.close()
+    staged = embed(
+        Listed([Item("a", "a", "one")], tmp_path),
+        LocalRunner(encoders),
+        encoders.bundle,
+        tmp_path / "c",
+        engine_name="onnx",
+        allow_removal=True,
+    )
+    assert staged.counts["images"] == 1

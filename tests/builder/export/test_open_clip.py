@@ -244,7 +244,7 @@ def test_a_models_identity_is_of_its_architecture_too(tiny: Exported) -> None:
 
 
 def test_an_unknown_architecture_says_which_are_near(vit: Path) -> None:
-    with pytest.raises(ExportError, match=r"no architecture ViT/B32; near it are .*ViT-B-32"):
+    with pytest.raises(ExportError, match=r"no architecture ViT/B32; similar names are .*ViT-B-32"):
         OpenClipCheckpoint.file("ViT/B32", vit)
     with pytest.raises(ExportError, match=r"no architecture \?; it has .*ViT-B-32"):
         OpenClipCheckpoint.file("?", vit)

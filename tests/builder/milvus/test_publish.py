@@ -23,8 +23,10 @@ from builder.versions.versions import delete_version, versions
 from promptsearch.engines.milvus.connection import Connection
 from promptsearch.errors import BuildError, CollectionError, NotReady
 from promptsearch.search.collection import Collection
+from promptsearch.storage.hidden import Takedown
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import Manifest, current_version
+from tests.support.calls import watched
 from tests.support.vectors import Vectors, build, nearest, random_vectors, stage
 
 pytestmark = pytest.mark.milvus
@@ -72,7 +74,7 @@ def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> No
     assert published.version > before.version
     assert (published.counts, published.model) == (before.counts, before.model)
     assert current_version(collection).name == published.version
-    assert set(published.files) == {"fields.json", "thumbnails.sqlite", "quarantine.csv"}
+    assert set(published.files) == {"fields.json", "pictures.digest.npy", "thumbnails.sqlite", "quarantine.csv"}
     for info in (published.images, published.prompts):
         assert info is not None
         assert info.recall_at_10 == {"images": 1.0, "texts": 1.0}
@@ -86,28 +88,12 @@ def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> No
 
 def test_an_interrupted_run_is_gone_on_with(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder.milvus.filling, "_BATCH", 100)
-    asked: list[int] = []
-    rows = Entities.rows
-
-    def stopping(self: Entities, start: int, stop: int) -> list[dict[str, Any]]:
-        if len(asked) == 3:
-            raise KeyboardInterrupt
-        asked.append(start)
-        return rows(self, start, stop)
-
-    monkeypatch.setattr(Entities, "rows", stopping)
-    with pytest.raises(KeyboardInterrupt):
+    with watched(Entities.rows, interrupt_at=4), pytest.raises(KeyboardInterrupt):
         publish_here(collection)
     assert Manifest.read(current_version(collection)).milvus is None
-    done = list(asked)
-
-    def going_on(self: Entities, start: int, stop: int) -> list[dict[str, Any]]:
-        asked.append(start)
-        return rows(self, start, stop)
-
-    monkeypatch.setattr(Entities, "rows", going_on)
-    publish_here(collection)
-    assert len(asked) == len(done) + 5 + 2 - 3  # and nothing twice
+    with watched(Entities.rows) as asked:
+        publish_here(collection)
+    assert len(asked) == 5 + 2 - 3  # batches of images and of prompts, but nothing twice
     assert verify(collection).counts["images"] == IMAGES + 2
 
 
@@ -149,7 +135,13 @@ def test_what_is_taken_down_is_checked_and_gone(collection: Path) -> None:
     id = item_id("image", "3.png")
     with pytest.raises(BuildError, match="no image or prompt of c: nowhere"):
         hide(collection, [id, "nowhere"])
-    assert hide(collection, [id]) == [id]
+    assert [item.id for item in hide(collection, [id])] == [id]
+    opened = Collection.open(collection)
+    assert opened.items.images([3, 4]).keys() == {4}
+    digest = opened.pictures.digests([id])[id]
+    opened.close()
+    # The picture under another id, as after its file was renamed.
+    (collection / "hidden").write_text(f"{Takedown(item_id('image', 'before.png'), digest)}\n")
     opened = Collection.open(collection)
     assert opened.items.images([3, 4]).keys() == {4}
     opened.close()

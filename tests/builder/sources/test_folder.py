@@ -9,10 +9,10 @@ from builder.sources import Item, open_source
 from builder.sources.picture import FilePicture
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import SourceError
-from tests.builder.sources import generators as made
 from tests.builder.sources.building import MODEL, built, sorted_out
+from tests.promptsearch.metadata import samples as made
 from tests.service.support.serving import serving
-from tests.support.drawing import picture
+from tests.support.drawing import as_bytes, picture
 
 
 def items(root: Path) -> dict[str, Item]:
@@ -59,7 +59,7 @@ def test_a_text_beside_the_picture_is_its_prompt(tmp_path: Path) -> None:
     assert found["a.png"].prompt == "a cat, 夜"
     assert found["b.webp"].settings["model"] == "foxes-v2"
     assert (found["c.jpg"].prompt, found["c.jpg"].extra) == ("a dog", {"negative_prompt": "a cat"})
-    assert found["d.png"].prompt == "sch\ufffdn"
+    assert found["d.png"].prompt == "schön"
 
 
 def test_an_object_beside_the_picture_has_prompt_and_settings(tmp_path: Path) -> None:
@@ -85,6 +85,80 @@ def test_what_the_picture_says_itself_comes_first(tmp_path: Path) -> None:
     made.save_png(tmp_path / "a.png", {"parameters": made.A1111})
     (tmp_path / "a.txt").write_text("another prompt")
     assert items(tmp_path)["a.png"].prompt == "a fox in the snow, (oil painting:1.2), <lora:fur:0.8>\nby night"
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.caption", "a.png.caption", "a.TXT", "a.CAPTION", "a.png.TXT"])
+def test_texts_beside_pictures_have_several_names(tmp_path: Path, name: str) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / name).write_text("a glass bell")
+    assert items(tmp_path)["a.png"].prompt == "a glass bell"
+
+
+@pytest.mark.parametrize("place", ["train.png/photo", "22.05", "photo.png.crop"])
+def test_dots_in_names_mean_nothing(tmp_path: Path, place: str) -> None:
+    save(tmp_path / f"{place}.png")
+    (tmp_path / f"{place}.txt").write_text("a glass bell")
+    assert items(tmp_path)[f"{place}.png"].prompt == "a glass bell"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "prompt"),
+    [
+        ("a.json", {"prompt": made.COMFYUI}, "a glass bottle, 夜の銀河"),
+        ("a.json", made.COMFYUI, "a glass bottle, 夜の銀河"),
+        ("a.swarm.json", made.SWARMUI, "a green lamp"),
+        ("a.json", made.EASY_DIFFUSION, "a red kite"),
+    ],
+)
+def test_programs_own_files_beside_the_picture_are_read(
+    tmp_path: Path, name: str, content: object, prompt: str
+) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / name).write_text(json.dumps(content))
+    assert items(tmp_path)["a.png"].prompt == prompt
+
+
+@pytest.mark.parametrize("prompt", [{"text": "a cat"}, 5, [1, 2], True])
+def test_a_prompt_that_is_no_text_is_kept_and_is_no_prompt(tmp_path: Path, prompt: object) -> None:
+    save(tmp_path / "a.png")
+    (tmp_path / "a.json").write_text(json.dumps({"prompt": prompt, "seed": 3}))
+    item = items(tmp_path)["a.png"]
+    assert (item.prompt, item.settings, item.extra) == (None, {"seed": 3}, {"prompt": prompt})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+def test_files_beside_pictures_are_in_any_encoding_of_windows(tmp_path: Path, encoding: str) -> None:
+    for name in ("a.png", "b.png"):
+        save(tmp_path / name)
+    (tmp_path / "a.txt").write_bytes("a ceramic fox, Übung".encode(encoding))
+    (tmp_path / "b.json").write_bytes(json.dumps({"prompt": "Übung"}, ensure_ascii=False).encode(encoding))
+    found = items(tmp_path)
+    assert (found["a.png"].prompt, found["b.png"].prompt) == ("a ceramic fox, Übung", "Übung")
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])
+def test_a_text_in_an_unknown_encoding_is_told_of_and_never_embedded(tmp_path: Path, encoding: str) -> None:
+    text = "рыжая лиса в снегу" if encoding == "cp1251" else "黒猫夜空銀河東京"
+    save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_bytes(text.encode(encoding, "ignore"))
+    [item], [rejected] = sorted_out(open_source("folder", tmp_path, None).items())
+    assert rejected.where == "a.txt"
+    assert "encoding is unknown" in rejected.reason
+    assert item.prompt is None
+
+
+def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
+    jpeg = as_bytes(picture(1), "JPEG")
+    for name in ("a.jpe", "b.jpg_large", "c", "d.JPG"):
+        (tmp_path / name).write_bytes(jpeg)
+    (tmp_path / "e.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (tmp_path / "f.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp41")
+    (tmp_path / "notes").write_text("no picture")
+    found, rejected = sorted_out(open_source("folder", tmp_path, None).items())
+    assert [item.key for item in found] == ["a.jpe", "b.jpg_large", "c", "d.JPG"]
+    assert [(one.where, one.reason.partition(":")[0]) for one in rejected] == [
+        ("e.heic", "HEIC pictures cannot be read"), ("f.mp4", "MP4 videos are not read"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("content", [b'{"prompt": ', b"[]", b"[" * 100_000, b"\0\0\0", b"x" * 2_000_000])

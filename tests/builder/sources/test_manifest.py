@@ -61,7 +61,7 @@ def test_the_csv_can_be_named_and_the_pictures_be_elsewhere(tmp_path: Path) -> N
         (" , ,", "neither image nor prompt"),
         ("/etc/passwd,x,", "leaves the pictures' folder"),
         ("a/../../b.png,x,", "leaves the pictures' folder"),
-        ("a.png,x,many", "seed: could not convert"),
+        ("a\\..\\..\\b.png,x,", "leaves the pictures' folder"),
     ],
 )
 def test_a_bad_row_is_rejected_and_the_next_one_read(tmp_path: Path, row: str, reason: str) -> None:
@@ -70,6 +70,65 @@ def test_a_bad_row_is_rejected_and_the_next_one_read(tmp_path: Path, row: str, r
     assert rejected.where == "manifest.csv:2"
     assert reason in rejected.reason
     assert isinstance(item, Item)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", "many"), ("seed", str(2**64 - 1)), ("cfg_scale", "7,5"), ("steps", "None"),
+                        ("created", "yesterday"), ("width", "wide")],
+)  # fmt: skip
+def test_an_odd_value_stays_as_it_stood_and_costs_nothing_else(tmp_path: Path, name: str, value: str) -> None:
+    [item] = items(tmp_path, f'image,prompt,sampler,{name}\na.png,x,euler,"{value}"\n')
+    assert isinstance(item, Item)
+    assert (item.prompt, item.settings, item.extra) == ("x", {"sampler": "euler"}, {name: value})
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "image;prompt\nx.png;an owl, ü\n",
+        "image\tprompt\nx.png\tan owl, ü\n",
+        "image|prompt\nx.png|an owl, ü\n",
+        'Image, Prompt\nx.png, "an owl, ü"\n',
+        'image ,PROMPT\rx.png,"an owl, ü"\r',
+        'sep=;\nimage;prompt\nx.png;"an owl, ü"\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_tables_of_other_programs_are_read(tmp_path: Path, content: str, encoding: str) -> None:
+    (tmp_path / "manifest.csv").write_bytes(content.encode(encoding))
+    [item] = open_source("manifest", tmp_path, None).items()
+    assert isinstance(item, Item)
+    assert (item.key, item.prompt) == ("x.png", "an owl, ü")
+
+
+def test_the_columns_that_were_found_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none of the columns image, prompt; found 'picture', 'text'"):
+        items(tmp_path, "picture,text\na.png,x\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "file"),
+    [
+        ("sub\\a.png", "sub/a.png"),
+        ("Sub/A.PNG", "sub/a.png"),
+        ("cafe\u0301.png", "caf\xe9.png"),
+        ("SUB\\A.png", "sub/a.png"),
+        ("b.png", "b.png"),
+        ("c\\d.png", "c\\d.png"),  # a file of that name
+        ("missing\\x.png", "missing/x.png"),
+        ("TWO.png", "TWO.png"),  # two.png or Two.png: nobody knows
+    ],
+)
+def test_a_path_that_is_written_otherwise_finds_the_only_file_that_fits(
+    tmp_path: Path, written: str, file: str
+) -> None:
+    for name in ("sub/a.png", "caf\xe9.png", "b.png", "B.png", "c\\d.png", "two.png", "Two.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    [item] = items(tmp_path, f"image\n{written}\n")
+    assert isinstance(item, Item)
+    assert item.picture == FilePicture(tmp_path.resolve(), file)
+    assert item.key == file
 
 
 def test_keys_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:

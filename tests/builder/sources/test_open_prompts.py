@@ -68,16 +68,24 @@ def test_an_empty_prompt_is_a_prompt() -> None:
 
 def test_bad_rows_are_rejected_with_file_line_and_reason() -> None:
     items, rejected = read()
-    assert len(items) == 22
+    assert len(items) == 26
     lines = CSV.read_text(encoding="utf-8").splitlines()
     assert [rejection.reason.split(":")[0] for rejection in rejected] == [
         "raw_data is no JSON", "raw_data has no raw_discord_data", "raw_data has no raw_discord_data",
-        "raw_data is no JSON", "seed", "cfg_scale", "created",
-        "'utf-8' codec can't encode character '\\ud83e' in position 24",
+        "raw_data is no JSON",
     ]  # fmt: skip
     file, line = rejected[0].where.split(":")
     assert file == CSV.name
     assert lines[int(line) - 1].startswith("broken json")
+
+
+def test_an_odd_value_costs_no_row() -> None:
+    items, _ = read()
+    assert items["half a seed"].extra["seed"] == 1.5
+    assert "cfg_scale" not in items["endless"].settings
+    assert items["endless"].settings["seed"] == 1030
+    assert items["yesterday"].extra["created"] == "yesterday"
+    assert items["half a pair"].source == "https://cdn.example.org/?.png"
 
 
 def test_pictures_belong_to_rows_by_the_links_file_name_or_the_number(tmp_path: Path) -> None:

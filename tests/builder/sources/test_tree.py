@@ -28,15 +28,70 @@ def test_a_folder_named_like_a_picture_is_a_folder(tmp_path: Path) -> None:
     assert list(pictures_below(tmp_path)) == ["a.png/b.png"]
 
 
-def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
-    touch(tmp_path, "root/a/1.png", "elsewhere/2.png")
-    (tmp_path / "root" / "a" / "up").symlink_to(tmp_path / "root")
-    (tmp_path / "root" / "a" / "self").symlink_to(tmp_path / "root" / "a")
-    (tmp_path / "root" / "b").symlink_to(tmp_path / "elsewhere")
-    (tmp_path / "root" / "c.png").symlink_to(tmp_path / "elsewhere" / "2.png")
-    (tmp_path / "root" / "d").symlink_to("d")
-    (tmp_path / "root" / "gone").symlink_to("nowhere")
-    assert list(pictures_below(tmp_path / "root")) == ["a/1.png", "b/2.png", "c.png"]
+def test_links_add_nothing_that_comes_by_its_own_name_and_never_go_in_circles(tmp_path: Path) -> None:
+    touch(tmp_path, "a/1.png", "b/2.png")
+    (tmp_path / "a" / "up").symlink_to(tmp_path)
+    (tmp_path / "a" / "self").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "other").symlink_to(tmp_path / "b")
+    (tmp_path / "b" / "other").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "0.png").symlink_to(tmp_path / "b" / "2.png")
+    (tmp_path / "d").symlink_to("d")
+    assert list(pictures_below(tmp_path)) == ["a/1.png", "b/2.png", Rejected("d", "the link leads to nothing")]
+
+
+def test_links_to_what_has_no_such_name_below_the_root_are_followed_once(tmp_path: Path) -> None:
+    touch(tmp_path, ".store/objects/1.png", ".store/objects/2", "z.png")
+    for link in ("a", "b"):
+        (tmp_path / link).symlink_to(".store/objects")
+    (tmp_path / "c.png").symlink_to(".store/objects/2")
+    (tmp_path / "d.png").symlink_to(".store/objects/2")
+    assert list(pictures_below(tmp_path)) == ["z.png", "a/1.png", "c.png"]
+
+
+def test_links_out_of_the_root_are_told_of(tmp_path: Path) -> None:
+    touch(tmp_path, "elsewhere/2.png", "elsewhere/notes.txt", "root/1.png")
+    root = tmp_path / "root"
+    (root / "b").symlink_to(tmp_path / "elsewhere")
+    (root / "c.png").symlink_to(tmp_path / "elsewhere" / "2.png")
+    (root / "e.txt").symlink_to(tmp_path / "elsewhere" / "notes.txt")
+    (root / "f.png").symlink_to("nowhere")
+    (root / "g.txt").symlink_to("nowhere")
+    first, *rejected = pictures_below(root)
+    assert first == "1.png"
+    outside = "the link leads out of the source's folder: name that as a source of its own"
+    assert rejected == [
+        Rejected("b", outside), Rejected("c.png", outside), Rejected("f.png", "the link leads to nothing")
+    ]  # fmt: skip
+
+
+def test_a_root_that_is_a_link_is_the_folder_that_it_leads_to(tmp_path: Path) -> None:
+    touch(tmp_path, "real/1.png", "real/.store/2.png")
+    (tmp_path / "real" / "3.png").symlink_to(".store/2.png")
+    (tmp_path / "root").symlink_to("real")
+    assert list(pictures_below(tmp_path / "root")) == ["1.png", "3.png"]
+
+
+def test_one_file_with_two_names_comes_once(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png", "c.png")
+    os.link(tmp_path / "a.png", tmp_path / "b.png")
+    assert list(pictures_below(tmp_path)) == ["a.png", "c.png"]
+
+
+def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path) -> None:
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(os.open("1.png", os.O_CREAT, dir_fd=here))
+    os.close(here)
+    touch(tmp_path, "z.png")
+    deep = "d/" * 1500 + "1.png"
+    assert list(pictures_below(tmp_path)) == [deep, "z.png"]
+    (tmp_path / deep).unlink()
+    for depth in range(1500, 0, -1):
+        (tmp_path / ("d/" * depth)).rmdir()
 
 
 def test_a_folder_that_went_away_is_told_of(tmp_path: Path) -> None:

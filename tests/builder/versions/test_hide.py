@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from builder.versions.hide import hide, unhide
+from builder.encode.cache import digest_of
+from builder.versions.hide import Affected, hidden_and_gone, hide, unhide
 from promptsearch.errors import BuildError, UnknownCollection
 from promptsearch.search.collection import Collection
-from promptsearch.storage.hidden import read_hidden
+from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.items import item_id
 from tests.support.vectors import build, random_vectors
 
@@ -22,26 +23,52 @@ def collection(tmp_path: Path) -> Path:
     return build(tmp_path / "c", VECTORS, VECTORS)
 
 
-def test_what_is_hidden_is_found_no_more_until_it_is_shown_again(collection: Path) -> None:
-    def found() -> int:
-        opened = Collection.open(collection)
-        try:
-            return len(opened.search("images", VECTORS[7], 40).rows)
-        finally:
-            opened.close()
+def of(number: int) -> Takedown:
+    """The takedown of a picture as `build` stores it, unless its content is another."""
+    return Takedown(IMAGES[number], digest_of(b"content %d" % number))
 
-    assert found() == 40
-    assert hide(collection, [IMAGES[7]]) == [IMAGES[7]]
-    assert found() == 39
-    assert unhide(collection, [IMAGES[7]]) == [IMAGES[7]]
-    assert found() == 40
+
+def ids(affected: list[Affected]) -> list[str]:
+    return [item.id for item in affected]
+
+
+def shown(collection: Path) -> set[int]:
+    """The numbers of the images that a search finds."""
+    opened = Collection.open(collection)
+    try:
+        rows = opened.search("images", VECTORS[7], 40).rows
+        return {IMAGES.index(image.id) for image in opened.items.images(rows).values()}
+    finally:
+        opened.close()
+
+
+def test_what_is_hidden_is_found_no_more_until_it_is_shown_again(collection: Path) -> None:
+    assert len(shown(collection)) == 40
+    assert ids(hide(collection, [IMAGES[7]])) == [IMAGES[7]]
+    assert shown(collection) == set(range(40)) - {7}
+    assert ids(unhide(collection, [IMAGES[7]])) == [IMAGES[7]]
+    assert len(shown(collection)) == 40
 
 
 def test_hiding_is_the_same_once_and_twice(collection: Path) -> None:
-    assert hide(collection, [IMAGES[0], PROMPT, IMAGES[0]]) == [IMAGES[0], PROMPT]
+    assert ids(hide(collection, [IMAGES[0], PROMPT, IMAGES[0]])) == [IMAGES[0], PROMPT]
     text = (collection / "hidden").read_bytes()
     assert hide(collection, [PROMPT]) == []
-    assert (collection / "hidden").read_bytes() == text == f"{IMAGES[0]}\n{PROMPT}\n".encode()
+    digest = digest_of(b"content 0").hex()
+    assert (collection / "hidden").read_bytes() == text == f"{IMAGES[0]} # picture {digest}\n{PROMPT}\n".encode()
+
+
+def test_it_is_said_what_was_hidden(collection: Path) -> None:
+    image, prompt = hide(collection, [IMAGES[3], PROMPT])
+    assert str(image) == f"{IMAGES[3]} image 3.png: 'prompt 3'"
+    assert str(prompt) == f"{PROMPT} prompt 'prompt 3'"
+    build(collection, VECTORS[:2], None)
+    assert str(unhide(collection, [IMAGES[3]])[0]) == f"{IMAGES[3]}: not in the version that is served"
+
+
+def test_a_long_prompt_is_said_by_its_beginning(tmp_path: Path) -> None:
+    collection = build(tmp_path / "c", VECTORS[:1], VECTORS[:1], texts=lambda _: "word " * 40)
+    assert str(hide(collection, [IMAGES[0]])[0]) == f"{IMAGES[0]} image 0.png: '{('word ' * 40)[:59]}…'"
 
 
 def test_an_unknown_id_is_named_and_nothing_is_hidden(collection: Path) -> None:
@@ -51,30 +78,73 @@ def test_an_unknown_id_is_named_and_nothing_is_hidden(collection: Path) -> None:
     hide(collection, [IMAGES[0]])
     with pytest.raises(BuildError, match=f"not hidden in c: {IMAGES[1]}; nothing was changed"):
         unhide(collection, [IMAGES[0], IMAGES[1]])
-    assert read_hidden(collection) == {IMAGES[0]}
+    assert read_hidden(collection) == {of(0)}
 
 
 def test_what_people_wrote_into_the_file_stays(collection: Path) -> None:
     (collection / "hidden").write_text(f"# asked for by mail\n{IMAGES[1]} # on Monday\n\n{IMAGES[2]}")
     hide(collection, [IMAGES[3]])
     unhide(collection, [IMAGES[1]])
-    assert (collection / "hidden").read_text() == f"# asked for by mail\n\n{IMAGES[2]}\n{IMAGES[3]}\n"
+    assert (collection / "hidden").read_text() == f"# asked for by mail\n\n{IMAGES[2]}\n{of(3)}\n"
 
 
 def test_later_builds_keep_to_it_and_may_lack_the_item(collection: Path) -> None:
     hide(collection, [IMAGES[39]])
     build(collection, VECTORS[:5], None)
-    assert read_hidden(collection) == {IMAGES[39]}
-    assert hide(collection, [IMAGES[39], IMAGES[1]]) == [IMAGES[1]]
-    assert unhide(collection, [IMAGES[39]]) == [IMAGES[39]]
+    assert read_hidden(collection) == {of(39)}
+    assert ids(hide(collection, [IMAGES[39], IMAGES[1]])) == [IMAGES[1]]
+    assert hidden_and_gone(collection) == [of(39)]
+    assert ids(unhide(collection, [IMAGES[39]])) == [IMAGES[39]]
 
 
 def test_takedowns_at_the_same_time_lose_none(collection: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda image: hide(collection, [image]), IMAGES))
-    assert read_hidden(collection) == set(IMAGES)
+    assert read_hidden(collection) == {of(number) for number in range(40)}
 
 
 def test_there_is_nothing_to_hide_in_what_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(UnknownCollection, match="is no published collection"):
         hide(tmp_path / "none", IMAGES[:1])
+
+
+def swapped(number: int) -> bytes:
+    """Picture 7 was renamed to 8.png, and what was 8.png to 7.png."""
+    return b"content %d" % {7: 8, 8: 7}.get(number, number)
+
+
+def test_a_picture_that_was_renamed_stays_hidden_and_what_took_its_name_does_not(collection: Path) -> None:
+    hide(collection, [IMAGES[7]])
+    build(collection, VECTORS, VECTORS, content=swapped)
+    assert shown(collection) == set(range(40)) - {8}
+    assert hidden_and_gone(collection) == []
+    assert ids(hide(collection, [IMAGES[8]])) == []
+    assert ids(hide(collection, [IMAGES[7]])) == [IMAGES[7]]
+    assert shown(collection) == set(range(40)) - {7, 8}
+
+
+def test_copies_are_hidden_with_it_and_shown_with_it(tmp_path: Path) -> None:
+    collection = build(tmp_path / "c", VECTORS, VECTORS, content=lambda number: b"%d" % (number // 2))
+    assert ids(hide(collection, [IMAGES[6]])) == [IMAGES[6], IMAGES[7]]
+    assert shown(collection) == set(range(40)) - {6, 7}
+    assert ids(unhide(collection, [IMAGES[7]])) == [IMAGES[7], IMAGES[6]]
+    assert read_hidden(collection) == frozenset()
+
+
+def test_a_takedown_of_an_earlier_release_follows_its_picture_from_the_next_build_on(collection: Path) -> None:
+    (collection / "hidden").write_text(f"{IMAGES[7]} # on Monday\n{PROMPT}\n{IMAGES[9]}")
+    assert shown(collection) == set(range(40)) - {7, 9}
+    build(collection, VECTORS, VECTORS)
+    assert read_hidden(collection) == {of(7), of(9), Takedown(PROMPT)}
+    assert (collection / "hidden").read_text() == f"{of(7)}; on Monday\n{PROMPT}\n{of(9)}\n"
+    build(collection, VECTORS, VECTORS, content=swapped)
+    assert shown(collection) == set(range(40)) - {8, 9}
+
+
+def test_a_version_of_an_earlier_release_hides_by_id(collection: Path) -> None:
+    hide(collection, [IMAGES[7]])
+    version = collection / "versions" / (collection / "current").read_text().strip()
+    (version / "pictures.digest.npy").unlink()
+    assert shown(collection) == set(range(40)) - {7}
+    assert ids(hide(collection, [IMAGES[8]])) == [IMAGES[8]]
+    assert read_hidden(collection) == {of(7), Takedown(IMAGES[8])}

@@ -96,4 +96,6 @@ def test_a_model_goes_with_its_licences(
 def test_to_a_folder(collection: Path, tmp_path: Path) -> None:
     upload(collection, f"file://{tmp_path}/elsewhere/indices")
     copied = current_version(tmp_path / "elsewhere" / "indices" / "c")
-    Manifest.read(copied).verify(copied)
+    manifest = Manifest.read(copied)
+    assert manifest == Manifest.read(current_version(collection))
+    manifest.verify(copied)

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from promptsearch import AsyncClient, Client, Term
-from promptsearch.client.problems import error_of_problem
+from promptsearch.client.problems import error_from_problem
 from promptsearch.client.results import ImageResult, Page
 from promptsearch.client.retries import Retries, retry_after
 from promptsearch.errors import (
@@ -182,12 +182,12 @@ def all_kinds(of: type[PromptSearchError] = PromptSearchError) -> set[type[Promp
 @pytest.mark.parametrize("kind", sorted(all_kinds(), key=str))
 def test_every_error_comes_back_as_itself(kind: Any) -> None:
     slug = "no-image-index" if kind.__name__ == "NoVectors" else kind.slug
-    error = error_of_problem({"type": f"urn:prompt-search:{slug}", "detail": "why"})
+    error = error_from_problem({"type": f"urn:prompt-search:{slug}", "detail": "why"})
     assert type(error) is kind
     assert (str(error), error.slug) == ("why", slug)
 
 
 def test_errors_of_others() -> None:
-    error = error_of_problem({"type": "about:blank", "detail": "why", "status": 418})
+    error = error_from_problem({"type": "about:blank", "detail": "why", "status": 418})
     assert type(error) is ServiceError
     assert (error.type, error.detail, error.status) == ("about:blank", "why", 418)

@@ -14,7 +14,7 @@ from PIL.Image import Image
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit
 from promptsearch.errors import BundleError
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 from tests.support.drawing import picture
 from tests.support.texts import TEXTS
 from tests.support.tiny import Reference, pictures
@@ -68,10 +68,10 @@ def test_cores_are_those_of_this_process() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
-        assert cores() == 1
+        assert available_cores() == 1
     finally:
         os.sched_setaffinity(0, before)
-    assert cores() == len(before)
+    assert available_cores() == len(before)
 
 
 def test_a_precision_that_is_not_there_says_how_to_have_it(vit_bundle: Bundle) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from promptsearch.encoding.encoders import unit
-from promptsearch.search.diversity import ALIKE, first_of_groups
+from promptsearch.search.diversity import ALIKE, first_of_components
 from tests.support.vectors import Vectors, random_vectors
 
 
@@ -26,11 +26,11 @@ def test_groups_are_those_of_pairs(count: int, spread: float) -> None:
     centres = random_vectors(40, 8)
     noise = random.standard_normal((count, 8)).astype(np.float32)
     vectors = unit(centres[random.integers(40, size=count)] + spread / 3 * noise)
-    assert np.flatnonzero(first_of_groups(vectors)).tolist() == joined(vectors)
+    assert np.flatnonzero(first_of_components(vectors)).tolist() == joined(vectors)
 
 
 def test_a_chain_is_one_group() -> None:
     angles = np.arange(40) * 0.3  # each is alike to its neighbours alone
     vectors = np.stack([np.cos(angles[:10]), np.sin(angles[:10])], axis=1).astype(np.float32)
-    assert np.flatnonzero(first_of_groups(vectors)).tolist() == [0]
-    assert np.flatnonzero(first_of_groups(vectors[::2])).tolist() == list(range(5))
+    assert np.flatnonzero(first_of_components(vectors)).tolist() == [0]
+    assert np.flatnonzero(first_of_components(vectors[::2])).tolist() == list(range(5))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from promptsearch.system.cpus import cores
+from promptsearch.system.cpus import available_cores
 
 V1, V1_SELF = "sys/fs/cgroup/cpu,cpuacct", "5:cpu,cpuacct:/a/b\n4:memory:/x\n"
 V2, V2_SELF = "sys/fs/cgroup", "0::/a/b\n"
@@ -53,4 +53,4 @@ def _many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
 )  # fmt: skip
 def test_the_cores_of_a_container(tmp_path: Path, files: Mapping[str, str], expected: int) -> None:
-    assert cores(write(tmp_path, files)) == expected
+    assert available_cores(write(tmp_path, files)) == expected

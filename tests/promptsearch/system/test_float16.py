@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from promptsearch.system.float16 import singles
+from promptsearch.system.float16 import to_float32
 
 
 def test_every_finite_half_is_the_same_number() -> None:
     halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     halves = halves[np.isfinite(halves)]
-    np.testing.assert_array_equal(singles(halves).view(np.int32), halves.astype(np.float32).view(np.int32))
+    np.testing.assert_array_equal(to_float32(halves).view(np.int32), halves.astype(np.float32).view(np.int32))
 
 
 def test_any_shape_and_any_order_in_memory_is_read_and_left_as_it_is() -> None:
     halves = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float16)
     before = halves.copy()
     for view in (halves, halves[::2, :, ::-1].copy(), halves[:, 1], np.empty((0, 4), np.float16)):
-        found = singles(view)
+        found = to_float32(view)
         assert found.dtype == np.float32
         np.testing.assert_array_equal(found, view.astype(np.float32))
     np.testing.assert_array_equal(halves, before)

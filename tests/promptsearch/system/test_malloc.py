@@ -11,13 +11,13 @@ import pytest
 PROGRAM = """
 import re, sys
 from pathlib import Path
-from promptsearch.system.malloc import keep_little
+from promptsearch.system.malloc import limit_arenas
 
 def resident():
     return 1024 * int(re.search(r"VmRSS:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 
 if sys.argv[1] == "little":
-    keep_little()
+    limit_arenas()
 b"x" * 20_000_000  # freed at once: from then on glibc has blocks of that size on the heap
 before = resident()
 blocks = [b"x" * 10_000_000 for _ in range(10)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -112,7 +111,8 @@ def test_a_damaged_object_is_named_and_the_old_version_is_served_until_it_is_men
         assert found(service) | {"took_ms": 0} == first | {"took_ms": 0}
         assert counter(service, "prompt_search_reload_failures_total", collection="tiny") == 1
         store.requests.clear()
-        time.sleep(6)  # another look at the store fetches nothing again
+        # What a look at the store leads to has begun by the time of the next: nothing is fetched again.
+        wait_for(lambda: sum("prefix=indices/&" in line for line in store.requests) >= 2, "look at the store twice")
         assert large(store.sent()) == []
         [line] = [line for line in service.errors() if line["level"] == "ERROR"]
         assert line["message"] == f"collection tiny stays at version {first['version']}: {problem}"

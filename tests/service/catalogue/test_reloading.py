@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from promptsearch.storage.manifest import Manifest, current_version
+from promptsearch.search.collection import Collection
+from promptsearch.storage.hidden import Takedown
+from promptsearch.storage.manifest import FILES, Manifest, current_version
 from promptsearch.system.files import replace_text
 from tests.service.support.load import counter, under_load, wait_for
 from tests.service.support.serving import Service, serving
@@ -35,10 +39,12 @@ def running(folder: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
         assert not [line for line in service.errors() if "traceback" in line]
 
 
-def publish(collection: Path, version: str, **changes: object) -> Path:
-    """A copy of the current version, whose manifest is changed so, as the new current one."""
+def publish(collection: Path, version: str, digests: NDArray[np.uint8] | None = None, **changes: object) -> Path:
+    """A copy of the current version, whose manifest (and pictures' digests) are changed so, as the new current one."""
     now = current_version(collection)
     folder = Path(shutil.copytree(now, collection / "versions" / version))
+    if digests is not None:
+        np.save(folder / FILES.digests, digests)
     replace(Manifest.read(folder), version=version, **changes).write(folder)  # type: ignore[arg-type]
     replace_text(collection / "current", version + "\n")
     return folder
@@ -129,7 +135,10 @@ def test_a_bad_version_is_refused_and_the_old_one_stays(
     assert served(running) == old
     assert check_answer(running.get("/search/images", q="fox"), "images")["results"] == good["results"]
     assert counter(running, "prompt_search_reload_failures_total", collection="tiny") == 1
-    time.sleep(1.5)  # another look at the disk says nothing twice
+    # Another look at the disk, which finds a collection more, says nothing twice.
+    replace_text(Path(shutil.copytree(folder / "tiny", folder.parent / "other")) / "current", old + "\n")
+    (folder.parent / "other").rename(folder / "other")
+    wait_for(lambda: len(running.get("/collections").json()["collections"]) == 2, "look again")
     [line] = running.errors()
     assert line["message"].startswith(f"collection tiny stays at version {old}: ")
     replace_text(folder / "tiny" / "current", old + "\n")
@@ -148,6 +157,30 @@ def test_sighup_tries_again_what_was_refused(running: Service, folder: Path) -> 
     running.process.send_signal(signal.SIGHUP)
     wait_for(lambda: served(running) == "bad", "try again")
     assert running.get("/readyz").json()["status"] == "ready"
+
+
+def test_a_takedown_follows_its_picture_into_the_next_version(running: Service, folder: Path) -> None:
+    page = check_answer(running.get("/search/images", q="fox", limit=1), "images")
+    first, second, _ = (result["id"] for result in running.get("/search/images", q="fox", limit=3).json()["results"])
+    opened = Collection(current_version(folder / "tiny"))
+    pictures, rows = opened.pictures.digests([first, second]), opened.items.rows("images", [first, second])
+    opened.close()
+    replace_text(folder / "tiny" / "hidden", f"{Takedown(second, pictures[second])}\n")
+    wait_for(lambda: running.get(f"/images/{second}").status_code == 404, "hide it")
+    # Their files change names.
+    digests = np.load(current_version(folder / "tiny") / FILES.digests)
+    digests[rows] = digests[rows[::-1]]
+    version = publish(folder / "tiny", "second", digests=digests)
+    wait_for(lambda: served(running) == version.name, "serve the new version")
+    for path in ("", "/similar", "/thumbnail", "/file"):
+        check_problem(running.get(f"/images/{first}{path}"), 404, "unknown-id")
+    found = check_answer(running.get("/search/images", q="fox", limit=3), "images")["results"]
+    assert found[0]["id"] == second
+    assert first not in [result["id"] for result in found]
+    # In the version before, which a cursor still reaches, it is the other one.
+    following = check_answer(running.get("/search/images", cursor=page["next"], limit=3), "images")
+    assert following["version"] != version.name
+    assert second not in [result["id"] for result in following["results"]]
 
 
 def test_what_is_taken_down_is_gone_at_once(running: Service, folder: Path) -> None:
@@ -210,7 +243,9 @@ def test_no_request_fails_while_versions_change(running: Service, folder: Path) 
             running.process.send_signal(signal.SIGHUP)
             if number >= 3:
                 shutil.rmtree(folder / "tiny" / "versions" / f"version-{number - 3}")
-            time.sleep(0.02)
+            time.sleep(0.02)  # about as fast as they can be served
+            if number % 16 == 0:
+                wait_for(lambda wanted=f"version-{number}": wanted in load.versions, "serve a new version")  # type: ignore[misc]
         wait_for(lambda: served(running) == "version-199", "serve the last version")
     assert set(load.statuses) == {200}
     assert (load.broken, load.refused) == ([], 0)

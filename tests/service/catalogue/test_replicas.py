@@ -53,6 +53,11 @@ def replicas(
             assert not [line for line in service.errors() if line["level"] != "INFO"]
 
 
+def pending(service: Service) -> int:
+    """Return how many requests it has answered 503."""
+    return sum(line["status"] == 503 for line in service.requests())
+
+
 def publish(collection: Path, version: str) -> None:
     """A copy of the current version as the new one."""
     folder = Path(shutil.copytree(current_version(collection), collection / "versions" / version))
@@ -115,8 +120,9 @@ def test_a_cursor_of_a_version_that_a_replica_has_not_seen(
     # A client waits until it is.
     with promptsearch.Client(one.url) as ahead, promptsearch.Client(other.url) as behind, ThreadPoolExecutor(1) as pool:
         page = ahead.search_images("fox", k=1)
+        before = pending(other)
         waiting = pool.submit(behind.next_page, page)
-        time.sleep(0.5)
+        wait_for(lambda: pending(other) > before, "be told that it is too early")
         publish(folders[1] / "tiny", LATER)
         assert _ids(waiting.result()) == _ids(ahead.next_page(page))
     # Then it is found at once, not with the next look, and so by every process.

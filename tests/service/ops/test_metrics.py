@@ -8,7 +8,7 @@ import re
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
-from promptsearch.engines.stages import NAMES
+from promptsearch.engines.stages import STAGES
 from promptsearch.search.collection import Collection
 from service.ops.metrics import Metrics
 from tests.service.support.serving import ROOT, Service
@@ -67,7 +67,7 @@ def test_a_new_version_takes_the_place_of_the_old_one() -> None:
 
 def test_every_stage_is_there_from_the_start() -> None:
     found = re.findall(r'^prompt_search_stage_seconds_count\{stage="([^"]+)"\} 0.0$', text(Metrics()), re.MULTILINE)
-    assert tuple(found) == NAMES
+    assert tuple(found) == STAGES
 
 
 def test_a_stage_is_timed_even_if_it_fails() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def test_several_processes_serve_and_end_together(flags: list[str], tmp_path: Pa
     with serving(tmp_path, flags) as service:
         assert len(children(service)) == 2
         with under_load(f"{service.url}/search/images", 6, lambda number: {"q": f"text {number}"}) as load:
-            time.sleep(1)
+            wait_for(lambda: len(load.statuses) >= 60, "answer every client")
             assert service.end() == 0
             wait_for(lambda: load.refused == 6, "turn every client away")
         assert set(load.statuses) == {200}

@@ -1,0 +1,34 @@
+"""A guard against sources that are not there: a build does not replace a collection by less than half of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from promptsearch.errors import BuildError, CollectionError, UnknownCollection
+from promptsearch.storage.manifest import Manifest, current_version
+
+# What is counted, in the words of people.
+_COUNTED = {"images": "images", "image_vectors": "images with a picture", "prompts": "prompts"}
+
+
+def require_most_kept(collection: Path, counts: Mapping[str, int]) -> None:
+    """Raise BuildError if the served version has more than twice as many of anything as these `counts`.
+
+    Counts are compared, not items: renamed files and another source of about the size are no loss. A collection that is
+    not published yet, or whose version cannot be read, has nothing to lose.
+    """
+    try:
+        served = Manifest.read(current_version(collection)).counts
+    except (UnknownCollection, CollectionError):
+        return
+    lost = [
+        f"{counts[name]} of {served[name]} {words}"
+        for name, words in _COUNTED.items()
+        if 2 * counts[name] < served.get(name, 0)
+    ]
+    if lost:
+        raise BuildError(
+            f"the source has only {', '.join(lost)} that {collection.name} has now, expected at least half: is a drive "
+            "not mounted, or a folder away? Nothing was changed. If they are meant to go, add --allow-removal"
+        )

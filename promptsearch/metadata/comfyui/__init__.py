@@ -1,0 +1,5 @@
+"""ComfyUI: its graph is followed from the node that saved the picture, whatever the nodes are called."""
+
+from promptsearch.metadata.comfyui.reader import read, read_graph
+
+__all__ = ["read", "read_graph"]

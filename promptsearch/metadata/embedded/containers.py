@@ -1,0 +1,154 @@
+"""The blocks that PNG, JPEG and WebP files are made of, without a look at their pixels.
+
+Whatever the file holds, iteration ends: a block that is cut short, or longer than the file, is the last one.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAX_BLOCKS = 100_000  # of one file; a PNG of 64 million pixels has 8,000 IDAT chunks of 8 KB
+MAX_BLOCK_BYTES = 2**26  # that are read of one block
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_PIXELS = b"IDAT"
+# JPEG markers (ITU-T T.81, table B.1): without a length; and those after which nothing but pixels comes.
+_JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+_JPEG_ENDS = frozenset({0xD9, 0xDA})
+_JPEG_APP = range(0xE0, 0xF0)
+_JPEG_COMMENT = 0xFE
+_JPEG_NEEDED_APPS = frozenset({0xE0, 0xEE})  # JFIF, and Adobe's, which says what the colours are
+
+
+@dataclass(frozen=True)
+class Block:
+    """One block. `name` is a PNG chunk's or RIFF chunk's, or `APP1`, `COM`, `FFxx` of a JPEG."""
+
+    name: str
+    start: int  # of the whole block, in the file
+    end: int
+    read: Callable[[], bytes]  # its content, of at most MAX_BLOCK_BYTES, while the file is open
+
+
+def blocks_of(file: BinaryIO) -> Iterator[Block]:
+    """Yield the blocks of a PNG, JPEG or WebP file, in order; none for other kinds of files."""
+    file.seek(0)
+    head = file.read(12)
+    if head.startswith(_PNG):
+        return _png_chunks(file)
+    if head.startswith(b"\xff\xd8\xff"):
+        return _jpeg_segments(file)
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return _riff_chunks(file)
+    return iter(())
+
+
+def is_png(file: BinaryIO) -> bool:
+    file.seek(0)
+    return file.read(len(_PNG)) == _PNG
+
+
+def without_metadata(content: bytes, *, keep_exif: bool) -> bytes | None:
+    """Return the file without what stands beside its pixels; None if nothing does, or it is of another kind.
+
+    Texts, XMP and colour profiles go, EXIF too if it is not to be kept; what decides the pixels (palette,
+    transparency, Adobe's marker) stays.
+    """
+    kept = bytearray()
+    last = 0
+    removed = False
+    for block in blocks_of(io.BytesIO(content)):
+        last = block.end
+        if _is_beside(block.name) and not (keep_exif and _is_exif(block)):
+            removed = True
+            kept = kept or bytearray(content[: block.start])
+        elif removed:
+            kept += content[block.start : block.end]
+    if not removed:
+        return None
+    kept += content[last:]
+    if kept[:4] == b"RIFF":
+        kept[4:8] = struct.pack("<I", min(len(kept) - 8, 0xFFFFFFFF))
+    return bytes(kept)
+
+
+def _is_beside(name: str) -> bool:
+    if name.startswith("APP"):
+        return 0xE0 + int(name[3:]) not in _JPEG_NEEDED_APPS
+    return name in ("COM", "EXIF", "XMP ", "ICCP", "tEXt", "zTXt", "iTXt", "eXIf", "iCCP", "comf")
+
+
+def _is_exif(block: Block) -> bool:
+    return block.name in ("EXIF", "eXIf") or (block.name == "APP1" and block.read().startswith(b"Exif"))
+
+
+def _png_chunks(file: BinaryIO) -> Iterator[Block]:
+    """PNG 1.2, 3.2: length, name, content, checksum."""
+    start = len(_PNG)
+    for _ in range(MAX_BLOCKS):
+        file.seek(start)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        length, name = struct.unpack(">I4s", head)
+        end = start + 12 + length
+        yield Block(name.decode("latin-1"), start, end, _reader(file, start + 8, length))
+        if name == b"IEND":
+            return
+        start = end
+
+
+def _jpeg_segments(file: BinaryIO) -> Iterator[Block]:
+    """ITU-T T.81, B.1.1.4: a marker, then a length that counts itself."""
+    start = 2
+    for _ in range(MAX_BLOCKS):
+        file.seek(start)
+        head = file.read(4)
+        if len(head) < 2 or head[0] != 0xFF:
+            return
+        marker = head[1]
+        if marker == 0xFF:  # a fill byte
+            start += 1
+            continue
+        if marker in _JPEG_ENDS or len(head) < 4:
+            return
+        if marker in _JPEG_ALONE:
+            start += 2
+            continue
+        length = int.from_bytes(head[2:], "big")
+        if length < 2:
+            return
+        yield Block(_jpeg_name(marker), start, start + 2 + length, _reader(file, start + 4, length - 2))
+        start += 2 + length
+
+
+def _jpeg_name(marker: int) -> str:
+    if marker in _JPEG_APP:
+        return f"APP{marker - 0xE0}"
+    return "COM" if marker == _JPEG_COMMENT else f"FF{marker:02X}"
+
+
+def _riff_chunks(file: BinaryIO) -> Iterator[Block]:
+    """WebP's container: name, length, content, and a byte of padding after an odd length."""
+    start = 12
+    for _ in range(MAX_BLOCKS):
+        file.seek(start)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        name, length = struct.unpack("<4sI", head)
+        end = start + 8 + length + (length & 1)
+        yield Block(name.decode("latin-1"), start, end, _reader(file, start + 8, length))
+        start = end
+
+
+def _reader(file: BinaryIO, start: int, length: int) -> Callable[[], bytes]:
+    def read() -> bytes:
+        file.seek(start, os.SEEK_SET)
+        return file.read(min(length, MAX_BLOCK_BYTES))
+
+    return read

@@ -1,0 +1,113 @@
+"""All texts of a picture file by their names, from PNG, JPEG, WebP and what else Pillow opens."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import BinaryIO
+
+from PIL import Image
+
+from promptsearch.metadata.embedded.containers import blocks_of
+from promptsearch.metadata.embedded.exif import read_exif
+from promptsearch.metadata.embedded.xmp import read_xmp
+from promptsearch.metadata.text_decoding import decode_loosely
+
+MAX_TEXT_BYTES = 2**25  # of one text, decompressed; ComfyUI's workflows have up to a few million
+_XMP_IN_PNG = "XML:com.adobe.xmp"
+_XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
+_OTHERS = ("GIF", "TIFF", "AVIF")  # formats that Pillow reads the metadata of, and that have no reader here
+
+
+def read_fields(file: BinaryIO) -> dict[str, str]:
+    """Return the texts of a picture file by name: PNG's keywords, EXIF's tags, `xmp.<name>`, `comment`.
+
+    Of texts with one name the first counts. A text that cannot be read costs no other.
+    """
+    fields: dict[str, str] = {}
+    known = False
+    for block in blocks_of(file):
+        known = True
+        if read := _READERS.get(block.name):
+            for name, value in read(block.read()).items():
+                fields.setdefault(name, value)
+    return fields if known else _read_others(file)
+
+
+def _read_others(file: BinaryIO) -> dict[str, str]:
+    """Files that no reader here knows. Raises what Pillow raises for damaged ones."""
+    file.seek(0)
+    with Image.open(file, formats=_OTHERS) as picture:
+        info = picture.info
+        fields = read_exif(picture.getexif().tobytes())
+    for name, value in info.items():
+        if name == "xmp" and isinstance(value, bytes):
+            fields |= _xmp(value)
+        elif isinstance(name, str) and isinstance(value, str | bytes) and name not in ("exif", "icc_profile"):
+            fields.setdefault(name, value if isinstance(value, str) else decode_loosely(value))
+    return fields
+
+
+def _text_chunk(content: bytes) -> dict[str, str]:
+    """PNG 1.2, 4.2.3.1. The format says Latin-1, but many programs write UTF-8."""
+    name, _, value = content.partition(b"\0")
+    return {name.decode("latin-1"): decode_loosely(value)}
+
+
+def _compressed_chunk(content: bytes) -> dict[str, str]:
+    """PNG 1.2, 4.2.3.2: keyword, method, compressed text."""
+    name, _, value = content.partition(b"\0")
+    return _named(name, _inflate(value[1:]))
+
+
+def _international_chunk(content: bytes) -> dict[str, str]:
+    """PNG 1.2, 4.2.3.3: keyword, whether and how it is compressed, language, translated keyword, UTF-8."""
+    name, _, rest = content.partition(b"\0")
+    compressed = rest[:1] == b"\1"
+    _language, _, rest = rest[2:].partition(b"\0")
+    _translated, _, value = rest.partition(b"\0")
+    plain = _inflate(value) if compressed else value
+    if plain is not None and name.decode("latin-1") == _XMP_IN_PNG:
+        return _xmp(plain)
+    return _named(name, plain)
+
+
+def _named(name: bytes, value: bytes | None) -> dict[str, str]:
+    return {} if value is None else {name.decode("latin-1"): decode_loosely(value)}
+
+
+def _inflate(content: bytes) -> bytes | None:
+    """None for what is damaged or too large."""
+    inflate = zlib.decompressobj()
+    try:
+        plain = inflate.decompress(content, MAX_TEXT_BYTES)
+    except zlib.error:
+        return None
+    return None if inflate.unconsumed_tail else plain
+
+
+def _app1(content: bytes) -> dict[str, str]:
+    if content.startswith(_XMP_IN_JPEG):
+        return _xmp(content.removeprefix(_XMP_IN_JPEG))
+    return read_exif(content) if content.startswith(b"Exif\0\0") else {}
+
+
+def _xmp(packet: bytes) -> dict[str, str]:
+    return {f"xmp.{name}": value for name, value in read_xmp(packet).items()}
+
+
+def _comment(content: bytes) -> dict[str, str]:
+    return {"comment": decode_loosely(content.rstrip(b"\0"))}
+
+
+_READERS: Mapping[str, Callable[[bytes], dict[str, str]]] = {
+    "tEXt": _text_chunk,
+    "zTXt": _compressed_chunk,
+    "iTXt": _international_chunk,
+    "comf": _text_chunk,  # ComfyUI's animated PNG
+    "eXIf": read_exif,
+    "APP1": _app1,
+    "COM": _comment,
+    "EXIF": read_exif,
+    "XMP ": _xmp,
+}

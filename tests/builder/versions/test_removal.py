@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builder.versions.removal import require_most_kept
+from promptsearch.errors import BuildError
+from tests.support.vectors import build, random_vectors
+
+VECTORS = random_vectors(5, 4)
+SERVED = {"images": 7, "image_vectors": 5, "prompts": 5}
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build(tmp_path_factory.mktemp("indices") / "c", VECTORS, VECTORS, without_vector=2)
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"image_vectors": 0}, "only 0 of 5 images with a picture that c has now"),
+        ({"image_vectors": 2, "prompts": 1}, "only 2 of 5 images with a picture, 1 of 5 prompts that c has now"),
+        ({"images": 3}, "only 3 of 7 images that c has now"),
+    ],
+)
+def test_less_than_half_is_refused_with_counts(collection: Path, changed: dict[str, int], said: str) -> None:
+    with pytest.raises(BuildError, match=f"{said}.* Nothing was changed.* --allow-removal"):
+        require_most_kept(collection, SERVED | changed)
+
+
+@pytest.mark.parametrize("changed", [{}, {"image_vectors": 3}, {"images": 4, "prompts": 3}, {"images": 70}])
+def test_half_is_enough(collection: Path, changed: dict[str, int]) -> None:
+    require_most_kept(collection, SERVED | changed)
+
+
+def test_there_is_nothing_to_lose_in_what_is_not_served(tmp_path: Path) -> None:
+    none = dict.fromkeys(SERVED, 0)
+    require_most_kept(tmp_path / "new", none)
+    damaged = build(tmp_path / "c", VECTORS, None)
+    (damaged / "current").write_text("gone")
+    require_most_kept(damaged, none)

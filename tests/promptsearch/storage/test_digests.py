@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from promptsearch.errors import CollectionError
+from promptsearch.storage.digests import PictureDigests
+
+
+def written(path: Path, digests: list[bytes]) -> Path:
+    np.save(path, np.frombuffer(b"".join(digests), dtype=np.uint8).reshape(-1, 16))
+    return path
+
+
+def test_pictures_are_found_by_their_whole_digest(tmp_path: Path) -> None:
+    one, same_start, other = b"a" * 16, b"a" * 8 + b"b" * 8, b"c" * 16
+    opened = PictureDigests(written(tmp_path / "d.npy", [one, other, bytes(16), same_start, one]), 5)
+    assert opened.rows({one}) == [0, 4]
+    assert opened.rows({one, other}) == [0, 1, 4]
+    assert opened.rows({b"a" * 8 + b"d" * 8}) == []
+    assert opened.rows(set()) == []
+    assert [opened.of(row) for row in range(6)] == [one, other, None, same_start, one, None]
+
+
+def test_more_rows_than_are_compared_at_once(tmp_path: Path) -> None:
+    digests = np.zeros((2**20 + 3, 16), dtype=np.uint8)
+    digests[[7, 2**20 + 1]] = 9
+    np.save(tmp_path / "d.npy", digests)
+    assert PictureDigests(tmp_path / "d.npy", len(digests)).rows({b"\x09" * 16}) == [7, 2**20 + 1]
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CollectionError, match=r"d.npy holds uint8 \[1, 16\], expected uint8 \[2, 16\]: build"):
+        PictureDigests(written(tmp_path / "d.npy", [b"a" * 16]), 2)
+    (tmp_path / "d.npy").write_bytes(b"no array")
+    with pytest.raises(CollectionError, match=r"d.npy cannot be read"):
+        PictureDigests(tmp_path / "d.npy", 2)
