@@ -39,6 +39,7 @@ def embed_source(plan: BuildPlan) -> Manifest:
             bundle,
             plan.collection,
             engine_name=plan.embed.engine,
+            prompt_text=plan.embed.prompt_text,
             allow_removal=plan.embed.allow_removal,
         )
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptsearch.encoding.prompt_text import PromptText
+
 from .indexing.index_key import MAX_MEMORY, RECALL_TARGET
 from .versions.publish import KEEP
 
@@ -22,6 +24,7 @@ class EmbedPlan:
     model: Path  # the bundle's folder
     images: Path | None = None  # the pictures' folder if it is not the source's own
     engine: str = "onnx"  # one of engines.NAMES
+    prompt_text: PromptText = "plain"  # what of a prompt is embedded
     allow_removal: bool = False  # of more than half of what is served now
 
 

@@ -14,26 +14,27 @@ from promptsearch.errors import PromptSearchError, StartError
 from .http.problems import describe
 from .ops import logs
 from .server.processes import Processes
-from .server.server import serve, serve_beside
+from .server.server import serve, serve_as_worker
 from .settings import Settings
 
 
 def greeting(host: str, port: int) -> str:
-    address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    """Return what is printed once the service serves."""
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     return f"""
-prompt-search is serving at {address}
+prompt-search is serving at {url}
 
-  curl '{address}/search/images?q=happy+dog'
-  curl '{address}/search/prompts?q=happy+dog'
-  curl -F image=@cat.png {address}/search/images
-  curl -F image=@cat.png -F q=angry {address}/search/images
+  curl '{url}/search/images?q=happy+dog'
+  curl '{url}/search/prompts?q=happy+dog'
+  curl -F image=@cat.png {url}/search/images
+  curl -F image=@cat.png -F q=angry {url}/search/images
 
-The API is described at {address}/docs; Ctrl-C ends the service.
+API documentation: {url}/docs. Ctrl-C stops the service.
 """
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; raises StartError where the address cannot be had."""
+    """Return a listening socket; raises StartError if it cannot be opened."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
@@ -44,14 +45,15 @@ def listen(host: str, port: int) -> socket.socket:
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM, in this process or in several."""
     with listen(settings.host, settings.port) as listening:
-        greeted = greeting(*listening.getsockname()[:2])
+        text = greeting(*listening.getsockname()[:2])
         if settings.workers == 1:
-            serve(settings, listening, lambda: print(greeted, flush=True))
+            serve(settings, listening, lambda: print(text, flush=True))
         else:
-            Processes(settings, listening, serve_beside).run(lambda: print(greeted, flush=True))
+            Processes(settings, listening, serve_as_worker).run(lambda: print(text, flush=True))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line; exit with 2 for wrong settings and with 1 for a start that fails."""
     logs.configure()
     try:
         run(CliApp.run(Settings, cli_args=list(sys.argv[1:] if arguments is None else arguments)))

@@ -1,4 +1,4 @@
-"""The application: routes, limits and errors over an opened catalogue."""
+"""The application: routes, middleware and error handlers over an opened catalogue."""
 
 from __future__ import annotations
 
@@ -14,52 +14,53 @@ from fastapi.security import APIKeyCookie, HTTPBearer
 
 from promptsearch.version import __version__
 
-from .access.auth import Gate
-from .access.keys import COOKIE, Keys, read_keys
-from .access.rates import Rates
+from .access.auth import Auth
+from .access.keys import COOKIE, ApiKeys, read_keys
+from .access.rate_limiter import RateLimiter
 from .access.shedding import SHEDDING, Shedding
 from .api import openapi
-from .api.readiness import Readiness
+from .api.readiness import ReadinessCheck
 from .api.routes import clip_retrieval, collections, embed, health, items, metrics, page, search, session
 from .catalogue.catalogue import Catalogue
-from .catalogue.reloading import Reloading
+from .catalogue.reloader import Reloader
 from .http import problems
 from .http.body_limit import BodyLimit
-from .http.normalize_path import Addresses
+from .http.normalize_path import NormalizePath
 from .http.security_headers import SecurityHeaders
-from .inference.workers import Workers, threads
+from .inference.search_threads import SearchThreads, threads_per_process
 from .ops.metrics import Metrics
 from .ops.request_log import HEADER as REQUEST_ID_HEADER
-from .ops.request_log import Observed
+from .ops.request_log import RequestLog
 from .ops.tracing import trace
-from .search.image_fetcher import Fetching
-from .search.searching import Searching
+from .search.image_fetcher import ImageFetcher
+from .search.search_service import SearchService
 from .settings import Settings
 
-DESCRIPTION = """Which generated images, and which prompts, mean this? Ask in words, with a picture, or both.
+DESCRIPTION = """Search generated images and their prompts by meaning: with words, a picture, or both.
 
-Errors are problem documents (RFC 9457) whose `type` is stable."""
+Errors are problem documents (RFC 9457) with a stable `type`."""
 
 
 def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
-    """The service over `catalogue`, which it closes when it ends; raises StartError where a setting cannot be met."""
+    """Return the service over `catalogue`, which it closes at its end; raises StartError for unusable settings."""
     keys = read_keys([key.get_secret_value() for key in settings.api_keys], settings.api_keys_file)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Shedding]]:
-        workers = Workers(threads(settings.workers))
-        reloading = Reloading(catalogue, app.state.metrics)
-        searching = Searching(settings, catalogue, reloading, workers, app.state.metrics)
-        readiness = Readiness(catalogue, searching)
-        app.state.catalogue, app.state.searching = catalogue, searching
-        app.state.fetching = Fetching(settings.max_upload_bytes) if settings.image_urls else None
-        app.state.reloading, app.state.readiness = reloading, readiness
-        tasks = [asyncio.create_task(reloading.keep_looking()), asyncio.create_task(readiness.keep_checking())]
-        yield {SHEDDING: Shedding(searching.require_room, app.state.metrics)}  # for service/server/protocol.py
+        metrics: Metrics = app.state.metrics
+        threads = SearchThreads(threads_per_process(settings.workers))
+        reloader = Reloader(catalogue, metrics)
+        service = SearchService(settings, catalogue, reloader, threads, metrics)
+        readiness = ReadinessCheck(catalogue, service)
+        app.state.catalogue, app.state.search_service = catalogue, service
+        app.state.image_fetcher = ImageFetcher(settings.max_upload_bytes) if settings.image_urls else None
+        app.state.reloader, app.state.readiness = reloader, readiness
+        tasks = [asyncio.create_task(reloader.keep_refreshing()), asyncio.create_task(readiness.keep_checking())]
+        yield {SHEDDING: Shedding(service.require_room, metrics)}  # for service/server/protocol.py
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        workers.close()
+        threads.close()
         catalogue.close()
 
     app = FastAPI(
@@ -79,7 +80,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
 
 
 def _add_middleware(app: FastAPI, settings: Settings, *, private: bool) -> None:
-    """From the innermost to the outermost."""
+    """Add the middleware, innermost first."""
     app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
     if settings.cors_origins:
         app.add_middleware(
@@ -90,23 +91,23 @@ def _add_middleware(app: FastAPI, settings: Settings, *, private: bool) -> None:
             expose_headers=["Retry-After", REQUEST_ID_HEADER],
         )
     app.add_middleware(SecurityHeaders, shared=bool(settings.cors_origins), private=private)
-    app.add_middleware(Addresses)
-    app.add_middleware(Observed, metrics=app.state.metrics)
+    app.add_middleware(NormalizePath)
+    app.add_middleware(RequestLog, metrics=app.state.metrics)
 
 
 def _add_routes(app: FastAPI, settings: Settings, keys: list[str]) -> None:
-    """Health, the page and the description are open; all else is guarded where the settings want it to be."""
+    """Add the routes. Health, the page and /docs are open; keys and rate limits guard all others."""
     guards: list[Any] = []
     refusals: dict[int | str, dict[str, Any]] = {}
-    app.state.keys = Keys(keys) if keys else None
-    rates = Rates(settings.rate_limit) if settings.rate_limit else None
-    if keys or rates:
-        guards.append(Depends(Gate(app.state.keys, rates, app.state.metrics).admit))
+    app.state.keys = ApiKeys(keys) if keys else None
+    limiter = RateLimiter(settings.rate_limit) if settings.rate_limit else None
+    if keys or limiter:
+        guards.append(Depends(Auth(app.state.keys, limiter, app.state.metrics).require))
     if keys:
-        # They only declare for the description what the gate asks for.
+        # They only declare in the OpenAPI document what Auth requires.
         guards += [Depends(HTTPBearer(auto_error=False)), Depends(APIKeyCookie(name=COOKIE, auto_error=False))]
         refusals[401] = problems.response(HTTPStatus.UNAUTHORIZED)
-    if rates:
+    if limiter:
         refusals[429] = problems.response(HTTPStatus.TOO_MANY_REQUESTS)
     for routes in (search, embed, items, collections, clip_retrieval, metrics, *([session] if keys else [])):
         app.include_router(routes.router, dependencies=guards, responses=refusals)

@@ -1,4 +1,4 @@
-"""Every setting of the service, from `PROMPT_SEARCH_*` variables and command-line flags of the same names."""
+"""The settings of the service, from `PROMPT_SEARCH_*` variables and command-line flags of the same names."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
-from promptsearch.remote.collections import CACHE
+from promptsearch.remote.cache import CACHE
 from promptsearch.remote.store import is_url
 
-from .access.rates import parse_rate
+from .access.rate_limiter import parse_rate
 
 MEBIBYTE = 2**20
 
@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", description="Address to listen on; 0.0.0.0 for all interfaces.")
     port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
-    # A place that is a string is the URL of an object store.
+    # A string is the URL of an object store.
     models: Annotated[list[Path | str], NoDecode] = Field(
         default=[Path("models")], description="Folders of model bundles, or URLs such as s3://bucket/models."
     )
@@ -86,19 +86,19 @@ class Settings(BaseSettings):
             return value
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
         if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
-            raise ValueError("write NAME=DIR, such as emoji=/data/emoji")
+            raise ValueError("expected NAME=DIR, such as emoji=/data/emoji")
         return {name.strip(): folder.strip() for name, _, folder in pairs}
 
     @field_validator("rate_limit", mode="after")
     @classmethod
-    def _a_rate(cls, value: str | None) -> str | None:
+    def _check_rate(cls, value: str | None) -> str | None:
         if value is not None:
             parse_rate(value)
         return value
 
     @field_validator("models", "indices", mode="after")
     @classmethod
-    def _places(cls, value: list[Path | str]) -> list[Path | str]:
+    def _strip_slashes(cls, value: list[Path | str]) -> list[Path | str]:
         if not value:
             raise ValueError("name at least one folder")
         return [str(place).rstrip("/") if is_url(place) else Path(place) for place in value]

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.prompt_text import CHOICES as PROMPT_TEXTS
 from promptsearch.errors import BuildError
 from promptsearch.storage.manifest import KINDS, Manifest
 
@@ -56,6 +58,12 @@ def add_commands(commands: Commands) -> None:
 def _add_embedding(command: argparse.ArgumentParser) -> None:
     add_source(command, images="the pictures' folder, if it is not the source's own")
     command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
+    command.add_argument(
+        "--prompt-text",
+        choices=PROMPT_TEXTS,
+        default="plain",
+        help="what is embedded of a prompt: its words, or all of it as written (default: plain)",
+    )
     command.add_argument(
         "--allow-removal",
         action="store_true",
@@ -167,6 +175,7 @@ def _embed_plan(arguments: argparse.Namespace) -> EmbedPlan:
         arguments.model,
         arguments.images,
         arguments.engine,
+        arguments.prompt_text,
         arguments.allow_removal,
     )
 
@@ -190,6 +199,10 @@ def _cluster(arguments: argparse.Namespace) -> Cluster | None:
 def _embed(plan: BuildPlan) -> Iterator[str]:
     manifest = build.embed_source(plan)
     yield f"embedded {describe_counts(manifest)} in {describe_seconds(manifest)}"
+    if truncated := manifest.build["prompts_truncated"]:
+        assert plan.embed is not None, "it was embedded by its plan"
+        tokens = Bundle.open(plan.embed.model).text.context_length
+        yield f"  {truncated} prompts are longer than the {tokens} tokens that the model reads"
     if manifest.counts["quarantined"]:
         yield f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why"
 

@@ -1,1 +1,1 @@
-"""Who may ask, how often, and when requests are refused."""
+"""Which requests are accepted: keys, rate limits, admission and load shedding."""

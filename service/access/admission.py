@@ -1,4 +1,4 @@
-"""Who is let in: as much as can be answered in time. The rest hears at once when to come again."""
+"""Admission: work that cannot be finished in time is refused at once, with the time to come back."""
 
 from __future__ import annotations
 
@@ -16,87 +16,84 @@ T = TypeVar("T")
 
 Work = Literal["text", "picture", "search", "deep", "item"]
 
-# Seconds that each occupies the service, until it is learnt: CLIP ViT-B/32 on two cores, rounded up.
+# Seconds of each class of work until they are learnt: CLIP ViT-B/32 on two cores, rounded up.
 _FIRST_GUESS: dict[Work, float] = {"text": 0.02, "picture": 0.1, "search": 0.01, "deep": 0.2, "item": 0.002}
-_GUESSED = 4  # answers that a first guess counts for
-_MEMORY = 10.0  # seconds of work that what is expected is an average of
-_ALONE = 0.5  # of what takes a batch to itself: with others, each costs less
-_ROOM = 0.4  # of the deadline may be promised; the rest is for what was not expected
+_GUESS_WEIGHT = 4  # responses that a first guess counts for
+_MEMORY = 10.0  # seconds of work over which costs are averaged
+_ALONE = 0.5  # share of the cost of work that had a batch to itself: with others, each costs less
+_PROMISED = 0.4  # share of the deadline that may be promised; the rest absorbs errors of the estimate
 
 
 class Admission:
     """A bounded queue with a deadline, for the event loop alone.
 
-    Work is taken while there is a place and what is ahead of it is expected to be done in two fifths of the deadline.
-    What each kind costs is learnt from the time between one answer and the next while there is work: the costs of many
-    answers then add up to the time that they took, however they were batched and on however many cores. So batching,
-    other models and slower machines need no setting.
+    Work is admitted while there is a place and everything before it is expected to be finished in two fifths of the
+    deadline. The cost of each class is learnt from the time between one response and the next while there is work:
+    the costs of many responses then add up to the time that they took, however they were batched and on however many
+    cores. So batching, other models and slower machines need no setting.
     """
 
     def __init__(
         self, places: int, deadline: float, metrics: Metrics, now: Callable[[], float] = time.monotonic
     ) -> None:
-        """`deadline` in seconds, from when work is taken to its answer; `now` is the clock, in seconds."""
+        """Admit at most `places` at once, each for `deadline` seconds of the clock `now`."""
+        self._now = now
         self._places = places
         self._deadline = deadline
         self._metrics = metrics
-        self._now = now
-        # Of each kind, lately: seconds that its answers took, and how many there were. Both fade alike, so a batch
-        # that is answered at one moment counts as much as as many answers one by one.
-        self._seconds = {work: _GUESSED * guess for work, guess in _FIRST_GUESS.items()}
-        self._answers = dict.fromkeys(_FIRST_GUESS, float(_GUESSED))
-        self._taken = 0
-        self._ahead = 0.0  # seconds, of all that is taken
-        self._last = 0.0  # when the last answer was given, or the first work taken since there was none
+        # Of each class, lately: the seconds of its responses, and their number. Both decay alike, so a batch that is
+        # answered at once counts as much as the same number of single responses.
+        self._seconds = {work: _GUESS_WEIGHT * guess for work, guess in _FIRST_GUESS.items()}
+        self._responses = dict.fromkeys(_FIRST_GUESS, float(_GUESS_WEIGHT))
+        self._admitted = 0
+        self._expected = 0.0  # seconds of all admitted work
+        self._last = 0.0  # time of the last response, or of the first admission after there was no work
 
     def check(self, work: Work, before: int = 0) -> None:
-        """Raises Overloaded where `work` would not be taken now: before a body is read that would be for nothing.
-
-        `before`: others that will ask for the same before it does.
-        """
-        expected = self._ahead + (before + 1) * self._cost(work)
-        # With nothing ahead it is always tried: what looked too slow once may have become faster.
-        if self._taken and (self._taken + before >= self._places or expected > _ROOM * self._deadline):
+        """Raise Overloaded if `work` would be refused now. `before` others will ask for the same work first."""
+        expected = self._expected + (before + 1) * self._cost(work)
+        # An idle service always tries: what was too slow once may have become faster.
+        if self._admitted and (self._admitted + before >= self._places or expected > _PROMISED * self._deadline):
             raise self._overloaded("queue", expected)
 
-    async def run(self, work: Work, do: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `do` gives; raises Overloaded where it is not taken, or is not done by the deadline.
+    async def run(self, work: Work, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return what `compute` returns; raises Overloaded if it is refused or misses the deadline.
 
-        A caller that is cancelled gives up its place, and `do` with it.
+        A caller that is cancelled cancels `compute` and frees its place.
         """
         self.check(work)
         cost = self._cost(work)
-        alone = not self._taken
+        alone = not self._admitted
         if alone:
             self._last = self._now()
-        self._taken += 1
-        self._ahead += cost
-        self._metrics.queue_depth.inc()
+        self._admitted += 1
+        self._expected += cost
+        self._metrics.admitted_requests.inc()
         try:
             async with asyncio.timeout(self._deadline):
-                found = await do()
+                result = await compute()
         except TimeoutError:
             self._learn(work, 1.0)
-            raise self._overloaded("deadline", self._ahead) from None
+            raise self._overloaded("deadline", self._expected) from None
         else:
-            self._learn(work, _ALONE if alone and self._taken == 1 else 1.0)
-            return found
+            self._learn(work, _ALONE if alone and self._admitted == 1 else 1.0)
+            return result
         finally:
-            self._taken -= 1
-            self._ahead = self._ahead - cost if self._taken else 0.0
-            self._metrics.queue_depth.dec()
+            self._admitted -= 1
+            self._expected = self._expected - cost if self._admitted else 0.0
+            self._metrics.admitted_requests.dec()
 
     def _cost(self, work: Work) -> float:
-        return self._seconds[work] / self._answers[work]
+        return self._seconds[work] / self._responses[work]
 
     def _learn(self, work: Work, share: float) -> None:
         now = self._now()
         took, self._last = now - self._last, now
-        kept = math.exp(-took / _MEMORY)
-        self._seconds[work] = kept * self._seconds[work] + share * took
-        self._answers[work] = kept * self._answers[work] + 1.0
+        decay = math.exp(-took / _MEMORY)
+        self._seconds[work] = decay * self._seconds[work] + share * took
+        self._responses[work] = decay * self._responses[work] + 1.0
 
     def _overloaded(self, reason: str, seconds: float) -> Overloaded:
         self._metrics.rejected.labels(reason).inc()
         wait = max(1, math.ceil(seconds))
-        return Overloaded(f"more is asked than can be answered in time: try again in {wait} seconds", wait)
+        return Overloaded(f"the service is overloaded: try again in {wait} s", wait)

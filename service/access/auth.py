@@ -1,4 +1,4 @@
-"""Who is let in, and how often: API keys and rate limits, before anything of a request is read."""
+"""API keys and rate limits, checked before anything else of a request is read."""
 
 from __future__ import annotations
 
@@ -7,34 +7,35 @@ from fastapi import Request
 from promptsearch.errors import KeyNeeded, RateExceeded
 
 from ..ops.metrics import Metrics
-from .keys import COOKIE, Keys
-from .rates import Rates
+from .keys import COOKIE, ApiKeys
+from .rate_limiter import RateLimiter
 
 
-class Gate:
-    """`keys` None: everyone is let in. `rates` None: as often as they like."""
+class Auth:
+    """The dependency of every guarded route."""
 
-    def __init__(self, keys: Keys | None, rates: Rates | None, metrics: Metrics) -> None:
+    def __init__(self, keys: ApiKeys | None, limiter: RateLimiter | None, metrics: Metrics) -> None:
+        """Require a key unless `keys` is None, and limit the rate unless `limiter` is None."""
         self._keys = keys
-        self._rates = rates
+        self._limiter = limiter
         self._rejected = metrics.rejected
 
-    async def admit(self, request: Request) -> None:
-        """A dependency of every guarded route; raises KeyNeeded or RateExceeded."""
+    async def require(self, request: Request) -> None:
+        """Raise KeyNeeded or RateExceeded unless the request is allowed."""
         client = f"address {request.client.host if request.client else 'unknown'}"
         try:
             if self._keys is not None:
                 client = self._keys.holder(request.headers.get("authorization"), request.cookies.get(COOKIE))
         except KeyNeeded:
             self._rejected.labels("key").inc()
-            self._count(client)  # guesses are requests, too
+            self._count(client)  # guessing keys counts too
             raise
         self._count(client)
 
     def _count(self, client: str) -> None:
         try:
-            if self._rates is not None:
-                self._rates.count(client)
+            if self._limiter is not None:
+                self._limiter.count(client)
         except RateExceeded:
             self._rejected.labels("rate").inc()
             raise

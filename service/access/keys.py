@@ -1,4 +1,4 @@
-"""API keys: who may ask, by `Authorization: Bearer` or by the cookie that the page has been given for a key."""
+"""API keys, sent as `Authorization: Bearer` or as the cookie that the page gets for a key."""
 
 from __future__ import annotations
 
@@ -11,82 +11,82 @@ from pathlib import Path
 from promptsearch.errors import KeyNeeded, StartError
 
 COOKIE = "prompt_search_session"
-SESSION = 12 * 3600  # seconds that a cookie holds
-MIN_LENGTH = 16  # characters; shorter ones can be guessed
+SESSION = 12 * 3600  # seconds that a cookie is valid
+MIN_LENGTH = 16  # characters; shorter keys can be guessed
 
 
 def read_keys(keys: Sequence[str], file: Path | None) -> list[str]:
-    """Those of the settings and of the file (one a line; empty lines and `#` comments are left out).
+    """Return the keys of the settings and of the file: one per line, without empty lines and `#` comments.
 
-    Raises StartError where the file cannot be read or has none, or where a key could not be sent or could be guessed.
+    Raises StartError if the file cannot be read or has none, or if a key cannot be sent or is too short.
     """
-    found = list(keys)
+    all_keys = list(keys)
     if file is not None:
         try:
             lines = file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
-            raise StartError(f"the API keys cannot be read: {error}") from error
-        of_file = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
-        if not of_file:
-            raise StartError(f"{file} has no API key: write one a line")
-        found += of_file
-    for number, key in enumerate(found, 1):  # never the key itself: a log keeps what it is told
+            raise StartError(f"cannot read the API keys: {error}") from error
+        from_file = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        if not from_file:
+            raise StartError(f"{file} has no API keys: write one per line")
+        all_keys += from_file
+    for number, key in enumerate(all_keys, 1):  # the message must not contain the key: it is logged
         if len(key) < MIN_LENGTH or not key.isascii() or not key.isprintable() or " " in key:
             raise StartError(
-                f"API key {number} cannot be used: a key is {MIN_LENGTH} or more printable ASCII characters, no spaces"
+                f"API key {number} is not valid: use {MIN_LENGTH} or more printable ASCII characters without spaces"
             )
-    return found
+    return all_keys
 
 
-class Keys:
-    """The keys that are good now. Several at once let one be replaced while clients still send the other."""
+class ApiKeys:
+    """The valid keys. With several, one can be replaced while clients still send the other."""
 
     def __init__(self, keys: Sequence[str]) -> None:
         self._digests = [hashlib.sha256(key.encode()).digest() for key in keys]
 
     def holder(self, authorization: str | None, cookie: str | None) -> str:
-        """Who asks, as a name that tells nothing about the key; raises KeyNeeded."""
+        """Return a name for the client that does not reveal its key; raises KeyNeeded."""
         if authorization is not None:
             scheme, _, key = authorization.partition(" ")
             if scheme.lower() != "bearer":
-                raise KeyNeeded("only `Authorization: Bearer KEY` is understood")
-            return self._name(self._of_key(key.strip()))
+                raise KeyNeeded("only `Authorization: Bearer KEY` is supported")
+            return self._name(self._digest_of_key(key.strip()))
         if cookie is not None:
-            return self._name(self._of_cookie(cookie))
-        raise KeyNeeded("this service asks for an API key: send it as `Authorization: Bearer KEY`")
+            return self._name(self._digest_of_cookie(cookie))
+        raise KeyNeeded("API key required: send it as `Authorization: Bearer KEY`")
 
     def session(self, authorization: str | None) -> str:
-        """The value of a cookie that stands for the key for SESSION seconds; raises KeyNeeded.
+        """Return the value of a cookie that stands for the key for SESSION seconds; raises KeyNeeded.
 
-        It holds on every replica, as long as the key is one of theirs, and does not tell the key.
+        It is valid on every replica that has the key, and does not reveal the key.
         """
         self.holder(authorization, None)
         assert authorization is not None
-        digest = self._of_key(authorization.partition(" ")[2].strip())
-        ends = int(time.time()) + SESSION
-        return f"{ends}.{_signature(digest, ends)}"
+        digest = self._digest_of_key(authorization.partition(" ")[2].strip())
+        expires = int(time.time()) + SESSION
+        return f"{expires}.{_signature(digest, expires)}"
 
-    def _of_key(self, key: str) -> bytes:
-        given = hashlib.sha256(key.encode()).digest()
-        # Every one is compared, in constant time: how long it takes says nothing about any.
-        found = [digest for digest in self._digests if hmac.compare_digest(digest, given)]
-        if not found:
-            raise KeyNeeded("this API key is not known here; one that was replaced no longer counts")
-        return found[0]
+    def _digest_of_key(self, key: str) -> bytes:
+        digest = hashlib.sha256(key.encode()).digest()
+        # All are compared, each in constant time: the time reveals nothing about any.
+        equal = [known for known in self._digests if hmac.compare_digest(known, digest)]
+        if not equal:
+            raise KeyNeeded("unknown API key: it may have been replaced")
+        return equal[0]
 
-    def _of_cookie(self, cookie: str) -> bytes:
-        ends, _, signature = cookie.partition(".")
-        if ends.isascii() and ends.isdigit() and len(ends) < 15 and int(ends) >= time.time():
-            given = signature.encode()
-            found = [one for one in self._digests if hmac.compare_digest(_signature(one, int(ends)).encode(), given)]
-            if found:
-                return found[0]
-        raise KeyNeeded("the session has ended: POST the API key to /session again, or send it with the request")
+    def _digest_of_cookie(self, cookie: str) -> bytes:
+        expires, _, signature = cookie.partition(".")
+        if expires.isascii() and expires.isdigit() and len(expires) < 15 and int(expires) >= time.time():
+            sent = signature.encode()
+            for digest in self._digests:
+                if hmac.compare_digest(_signature(digest, int(expires)).encode(), sent):
+                    return digest
+        raise KeyNeeded("the session has expired: POST the API key to /session again, or send it with each request")
 
     @staticmethod
     def _name(digest: bytes) -> str:
         return f"key {digest.hex()[:12]}"
 
 
-def _signature(digest: bytes, ends: int) -> str:
-    return hmac.new(digest, f"session until {ends}".encode(), hashlib.sha256).hexdigest()
+def _signature(digest: bytes, expires: int) -> str:
+    return hmac.new(digest, f"session until {expires}".encode(), hashlib.sha256).hexdigest()

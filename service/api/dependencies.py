@@ -1,4 +1,4 @@
-"""What handlers are given: the catalogue, the metrics and what searches."""
+"""What route handlers depend on: the application's state, typed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from fastapi import Depends, Request
 
 from ..catalogue.catalogue import Catalogue, Served
 from ..ops.metrics import Metrics
-from ..responses.answers import Answers
-from ..search.searching import Searching
+from ..responses.response_builder import ResponseBuilder
+from ..search.search_service import SearchService
 from .query import CollectionParameter
-from .readiness import Readiness
+from .readiness import ReadinessCheck
 
 
 async def _catalogue(request: Request) -> Catalogue:
@@ -24,25 +24,25 @@ async def _metrics(request: Request) -> Metrics:
     return metrics
 
 
-def searching_of(request: Request) -> Searching:
-    """For handlers that ask for it themselves."""
-    searching: Searching = request.app.state.searching
-    return searching
+def search_service_of(request: Request) -> SearchService:
+    """Return the search service, for handlers that do without FastAPI's dependencies."""
+    service: SearchService = request.app.state.search_service
+    return service
 
 
-async def _searching(request: Request) -> Searching:
-    return searching_of(request)
+async def _search_service(request: Request) -> SearchService:
+    return search_service_of(request)
 
 
-async def _readiness(request: Request) -> Readiness:
-    readiness: Readiness = request.app.state.readiness
+async def _readiness(request: Request) -> ReadinessCheck:
+    readiness: ReadinessCheck = request.app.state.readiness
     return readiness
 
 
 CatalogueState = Annotated[Catalogue, Depends(_catalogue)]
 MetricsState = Annotated[Metrics, Depends(_metrics)]
-SearchingState = Annotated[Searching, Depends(_searching)]
-ReadinessState = Annotated[Readiness, Depends(_readiness)]
+SearchServiceState = Annotated[SearchService, Depends(_search_service)]
+ReadinessState = Annotated[ReadinessCheck, Depends(_readiness)]
 
 
 async def _served(catalogue: CatalogueState, collection: CollectionParameter = None) -> Served:
@@ -52,5 +52,6 @@ async def _served(catalogue: CatalogueState, collection: CollectionParameter = N
 NamedCollection = Annotated[Served, Depends(_served)]
 
 
-def answers(catalogue: Catalogue, served: Served) -> Answers:
-    return Answers(served, named=len(catalogue.served) > 1)
+def response_builder(catalogue: Catalogue, served: Served) -> ResponseBuilder:
+    """Return a builder whose item URLs name the collection if several are served."""
+    return ResponseBuilder(served, named=len(catalogue.served) > 1)

@@ -1,225 +1,222 @@
-"""What is asked: terms, options or a cursor, out of a URL, a form or a JSON body."""
+"""A URL, a form or a JSON body as a query: all three are read into `JsonQuery`, which declares every parameter."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
 from fastapi import Query as Parameter
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from promptsearch.client.results import DEFAULT_LIMIT
 from promptsearch.errors import ParameterError, PictureError, QueryError
 from promptsearch.filtering.filters import Filter, condition
-from promptsearch.search.options import Options
-from promptsearch.search.query import Query, add_conditions, blank_to_none, build_terms, normalize_sort
+from promptsearch.search.query import Query, blank_to_none, build_terms
 from promptsearch.search.terms import MAX_TERMS, Term
 
 from ..http.problems import describe
-from ..responses.schemas import FILTER, MAX_LIMIT, MAX_QUERY, JsonOptions, JsonQuery, JsonTerm
+from ..responses.schemas import JsonQuery, JsonTerm, SearchOptions
 
 _FILTER = "filter."  # before a field's name, in a URL or form
-_MOST_FIELDS = 200  # of a form
+_NESTED = ("terms", "filter")  # JSON as text, in a URL or form
+_MAX_FORM_FIELDS = 200
+
+CollectionParameter = Annotated[str | None, Parameter(description=JsonQuery.model_fields["collection"].description)]
 
 
-LimitParameter = Annotated[int, Parameter(ge=1, le=MAX_LIMIT, description="results on a page")]
-CollectionParameter = Annotated[
-    str | None, Parameter(description="needed where several are served and none is the default")
-]
+def parse_url(request: Request) -> Query:
+    """Return the query of a URL's parameters; raises EmptyQuery and the errors of queries."""
+    return parse_url_options(request).require_terms()
 
 
-class UrlParameters(JsonOptions):
-    """Conditions of a filter may also be parameters of their own, such as `filter.steps.gte=20`."""
-
-    q: str | None = Field(None, max_length=MAX_QUERY, description="what the picture or prompt means")
-    negative: str | None = Field(None, max_length=MAX_QUERY, description="what it should not mean")
-    terms: str | None = Field(None, description="texts, ids and vectors with weights: as in JSON, as text")
-    filter: str | None = Field(None, description=f"JSON as text, {FILTER}; or one parameter each: filter.steps.gte=20")
-    collection: CollectionParameter = None
-    limit: LimitParameter = DEFAULT_LIMIT
-    cursor: str | None = Field(None, description="`next` of an answer, instead of a query")
-
-
-def options_of_url(request: Request) -> Query:
-    """For an address that asks something by itself; raises the errors of queries."""
-    fields: dict[str, str] = {}
+def parse_url_options(request: Request) -> Query:
+    """Return the query of a URL whose path already asks for something; raises the errors of queries."""
+    fields: dict[str, Any] = {}
     conditions = []
     for name, value in request.query_params.multi_items():
         if name.startswith(_FILTER):
-            conditions.append((name, value))
-        elif name not in UrlParameters.model_fields:
-            raise ParameterError(f"there is no parameter {name!r}; there are {_names(UrlParameters)}")
-        else:
+            conditions.append(_condition(name, value))
+        elif name not in _URL_NAMES:
+            raise ParameterError(f"there is no parameter {name!r}; there are {', '.join(_URL_NAMES)}")
+        elif value or name not in _NESTED:
             fields[name] = value
     try:
-        given = UrlParameters.model_validate(fields)
+        return to_query(JsonQuery.model_validate(_parse_nested(fields)), conditions)
     except ValidationError as error:
         raise ParameterError(describe(error.errors())) from None
-    terms = _validated({"terms": _json("terms", given.terms)}).terms if given.terms else []
-    return _query(given, terms, conditions, Filter.read(given.filter) if given.filter else None, [])
 
 
-def from_url(request: Request) -> Query:
-    """Raises the errors of queries."""
-    return options_of_url(request).require_terms()
+async def parse_body(request: Request) -> Query:
+    """Return the query of a multipart or URL-encoded form, or of JSON; raises EmptyQuery and the errors of queries.
 
-
-async def from_body(request: Request) -> Query:
-    """A multipart or URL-encoded form, or JSON. Options in the URL are refused rather than ignored."""
+    Parameters in the URL are refused rather than ignored.
+    """
     if request.query_params:
         raise ParameterError("a POST takes its parameters from the body, not from the URL")
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind in ("multipart/form-data", "application/x-www-form-urlencoded"):
-        async with request.form(max_files=MAX_TERMS + 1, max_fields=_MOST_FIELDS) as form:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
+        async with request.form(max_files=MAX_TERMS + 1, max_fields=_MAX_FORM_FIELDS) as form:
             fields, conditions, pictures = await _read_form(form)
-            return of_json(_validated(fields), conditions, pictures).require_terms()
-    if kind == "application/json":
-        return of_json(_validated(read_json(await request.body()), strict=True)).require_terms()
+            return to_query(_validate(fields), conditions, pictures).require_terms()
+    if media_type == "application/json":
+        return to_query(_validate(read_json(await request.body()), strict=True)).require_terms()
     raise ParameterError(
-        f"the content type {kind!r} is not known: send multipart/form-data (curl -F image=@cat.png) or application/json"
+        f"content type {media_type!r} is not supported: send multipart/form-data (curl -F image=@cat.png) or "
+        "application/json"
     )
 
 
-BodyQuery = Annotated[Query, Depends(from_body)]
+BodyQuery = Annotated[Query, Depends(parse_body)]
 
 
-def of_json(given: JsonQuery, conditions: Iterable[tuple[str, str]] = (), pictures: Sequence[bytes] = ()) -> Query:
-    """Raises the errors of queries."""
-    filter = None if given.filter is None else Filter.parse(given.filter)
-    images = [*pictures, *([decode(given.image)] if given.image is not None else [])]
-    return _query(given, given.terms, conditions, filter, images)
+def to_query(body: JsonQuery, conditions: Sequence[dict[str, Any]] = (), pictures: Sequence[bytes] = ()) -> Query:
+    """Return the query of what was read, further conditions and uploaded files; raises the errors of queries."""
+    uploads = [*pictures, *([decode_picture(body.image)] if body.image is not None else [])]
+    filters = [*([] if body.filter is None else [body.filter]), *conditions]
+    return Query(
+        terms=build_terms(body.q, uploads, [_term(term) for term in body.terms], body.negative),
+        options=body.options(_all_of(filters)),
+        words=blank_to_none(body.q),
+        cursor=body.cursor,
+        collection=body.collection,
+        limit=body.limit,
+        with_vectors=body.include == "vector",
+        explain=body.explain,
+    )
 
 
-def decode(image: str) -> bytes:
-    """The bytes of a picture in base64; raises QueryError."""
+def decode_picture(image: str) -> bytes:
+    """Return the bytes of a picture in base64; raises QueryError."""
     if image.startswith("data:"):
         image = image.partition(",")[2]
     try:
         picture = base64.b64decode(image, validate=True)
     except (binascii.Error, ValueError):
-        raise QueryError("image is no base64; send a file as multipart/form-data instead") from None
+        raise QueryError("image is not valid base64; send a file as multipart/form-data instead") from None
     if not picture:
         raise PictureError("image is empty")
     return picture
 
 
 def read_json(body: bytes) -> dict[str, Any]:
-    """Raises ParameterError."""
+    """Return the JSON object of a body; raises ParameterError."""
     try:
-        data = json.loads(body)
+        value = json.loads(body)
     except RecursionError:
         raise ParameterError("the body is nested too deeply: parameters are texts and numbers") from None
     except ValueError as error:
-        raise ParameterError(f"the body is no JSON: {error}") from None
-    if not isinstance(data, dict):
+        raise ParameterError(f"the body is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
         raise ParameterError('the body must be a JSON object, such as {"q": "happy dog"}')
-    return data
+    return value
 
 
-def _query(
-    given: UrlParameters | JsonQuery, terms: Sequence[JsonTerm], conditions: Iterable[tuple[str, str]],
-    filter: Filter | None, pictures: Sequence[bytes],
-) -> Query:  # fmt: skip
-    every = build_terms(given.q, pictures, [_term(term) for term in terms], given.negative)
-    options = Options(
-        mode=given.mode,
-        filter=filter,
-        sort=normalize_sort(given.sort, given.mode),
-        min_score=given.min_score,
-        group_by=given.group_by,
-        deduplicate=given.deduplicate,
-        diversity=given.diversity,
-        via=given.via,
-    )
-    return Query(
-        every, add_conditions(options, [condition(name.removeprefix(_FILTER), value) for name, value in conditions]),
-        blank_to_none(given.q), given.cursor, given.collection, given.limit, given.include == "vector", given.explain,
-    )  # fmt: skip
+def _all_of(filters: Sequence[dict[str, Any]]) -> Filter | None:
+    if not filters:
+        return None
+    return Filter.parse(filters[0] if len(filters) == 1 else {"and": filters})
 
 
-def _term(given: JsonTerm) -> Term:
+def _condition(name: str, value: str) -> dict[str, Any]:
+    return condition(name.removeprefix(_FILTER), value)
+
+
+def _term(term: JsonTerm) -> Term:
     return Term(
-        text=given.text,
-        picture=None if given.image is None else decode(given.image),
-        id=given.id,
-        vector=None if given.vector is None else tuple(given.vector),
-        weight=given.weight,
+        text=term.text,
+        picture=None if term.image is None else decode_picture(term.image),
+        id=term.id,
+        vector=None if term.vector is None else tuple(term.vector),
+        weight=term.weight,
     )
 
 
-async def _read_form(form: FormData) -> tuple[dict[str, Any], list[tuple[str, str]], list[bytes]]:
+async def _read_form(form: FormData) -> tuple[dict[str, Any], list[dict[str, Any]], list[bytes]]:
+    """Return the fields of a form, its conditions of a filter and its pictures; raises the errors of queries."""
     fields: dict[str, Any] = {}
-    conditions: list[tuple[str, str]] = []
+    conditions: list[dict[str, Any]] = []
     pictures: list[bytes] = []
-    for name, value in form.multi_items():  # a browser also sends the fields that nobody filled in: they are left out
+    for name, value in form.multi_items():
         if isinstance(value, UploadFile):
-            if name != "image":
-                raise ParameterError(f"a file was sent as {name!r}: a picture belongs into the field `image`")
-            content = await value.read()
-            if not content and not value.filename:
-                continue
-            if not content:
-                raise PictureError("the uploaded file is empty")
-            pictures.append(content)
+            pictures += await _read_upload(name, value)
         elif name.startswith(_FILTER):
-            conditions.append((name, value))
+            conditions.append(_condition(name, value))
         elif name in fields:
             raise ParameterError(f"{name} was sent twice")
-        elif value:
-            fields[name] = _json(name, value) if name in ("terms", "filter") else value
+        elif value:  # a browser also sends the fields that were left empty
+            fields[name] = value
     if "image" in fields:
         raise ParameterError("image was sent as text, not as a file: with curl, write -F image=@FILE with the @")
-    return fields, conditions, pictures
+    return _parse_nested(fields), conditions, pictures
 
 
-def _json(name: str, text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ParameterError(f"{name} is no JSON: {error}") from None
+async def _read_upload(name: str, upload: UploadFile) -> list[bytes]:
+    if name != "image":
+        raise ParameterError(f"a file was sent as {name!r}: send a picture in the field `image`")
+    content = await upload.read()
+    if not content and upload.filename:
+        raise PictureError("the uploaded file is empty")
+    return [content] if content else []
 
 
-def _validated(fields: dict[str, Any], *, strict: bool = False) -> JsonQuery:
-    """`strict`: numbers are numbers, as JSON can say; in a form everything is text."""
+def _parse_nested(fields: dict[str, Any]) -> dict[str, Any]:
+    for name in _NESTED:
+        if name in fields:
+            try:
+                fields[name] = json.loads(fields[name])
+            except (ValueError, RecursionError) as error:
+                raise ParameterError(f"{name} is not valid JSON: {error}") from None
+    return fields
+
+
+def _validate(fields: dict[str, Any], *, strict: bool = False) -> JsonQuery:
+    """Return the query of these fields; raises ParameterError. `strict` accepts numbers only as JSON numbers."""
     try:
         return JsonQuery.model_validate(fields, strict=strict)
     except ValidationError as error:
-        raise ParameterError(f"{describe(error.errors())} (parameters are {_names(JsonQuery)})") from None
+        raise ParameterError(f"{describe(error.errors())} (parameters are {', '.join(_NAMES)})") from None
 
 
-def _names(model: type[JsonOptions]) -> str:
-    own = [name for name in model.model_fields if name not in JsonOptions.model_fields]
-    return ", ".join([*own, *JsonOptions.model_fields])
+def _text_schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON Schema of each parameter as a URL or form carries it: nested values are JSON as text."""
+    schema = JsonQuery.model_json_schema(ref_template="#/components/schemas/{model}")
+    properties: dict[str, dict[str, Any]] = schema["properties"]
+    for name in _NESTED:
+        properties[name] = {"type": "string", "description": f"JSON as text. {properties[name]['description']}"}
+    return properties
+
+
+def _url_parameters() -> list[dict[str, Any]]:
+    parameters = []
+    for name, schema in _text_schemas().items():
+        if name == "image":
+            continue
+        if name in _NESTED:
+            schema = {
+                "anyOf": [{"type": "string"}, {"type": "null"}],
+                "default": None,
+                "title": name.capitalize(),
+                "description": schema["description"],
+            }
+        parameters.append({"name": name, "in": "query", "required": False, "schema": schema})
+    return parameters
 
 
 def _form_schema() -> dict[str, Any]:
-    """The fields of a form: those of JSON, with texts for what is nested and files for pictures."""
-    fields = {
-        name: dict(field)
-        for name, field in JsonQuery.model_json_schema(ref_template="#/components/schemas/{model}")[
-            "properties"
-        ].items()
-    }
-    for name in ("terms", "filter"):
-        fields[name] = {"type": "string", "description": f"JSON as text; {fields[name].get('description', '')}"}
-    fields["image"] = {"type": "array", "items": {"type": "string", "format": "binary"}, "maxItems": MAX_TERMS}
-    return {"type": "object", "properties": fields}
+    pictures = {"type": "array", "items": {"type": "string", "format": "binary"}, "maxItems": MAX_TERMS}
+    return {"type": "object", "properties": {**_text_schemas(), "image": pictures}}
 
 
-# What `from_url` and `options_of_url` take, for the OpenAPI document.
-URL_SCHEMA: dict[str, Any] = {
-    "parameters": [
-        {"name": name, "in": "query", "required": False, "schema": schema}
-        for name, schema in UrlParameters.model_json_schema()["properties"].items()
-    ]
-}
+_NAMES = [name for name in JsonQuery.model_fields if name not in SearchOptions.model_fields]
+_NAMES += SearchOptions.model_fields
+_URL_NAMES = [name for name in _NAMES if name != "image"]
 
-# What `from_body` takes: it reads the body itself, so that both kinds can be answered.
+# What `parse_url` and `parse_body` read themselves, for the OpenAPI document.
+URL_SCHEMA: dict[str, Any] = {"parameters": _url_parameters()}
 BODY_SCHEMA: dict[str, Any] = {
     "requestBody": {
         "required": True,

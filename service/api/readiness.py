@@ -1,4 +1,4 @@
-"""Whether searches can be answered now: asked by the service of itself, so that probes need not wait for an answer."""
+"""Whether searches can be answered now. The service checks itself, so that probes need not wait for a search."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from promptsearch.errors import NotReady
 
 from ..catalogue.catalogue import Catalogue
 from ..responses import schemas
-from ..search.searching import Searching
+from ..search.search_service import SearchService
 
 log = logging.getLogger(__name__)
 
-EVERY = 5.0  # seconds between two checks
-PATIENCE = 30.0  # seconds without a check that passed, after which something hangs
+INTERVAL = 5.0  # seconds between two checks
+TIMEOUT = 30.0  # seconds without a passed check after which the service counts as hanging
 
 
-class Readiness:
-    """The last self-check, which really encoded and searched in each collection. The catalogue's own was the first."""
+class ReadinessCheck:
+    """The last self-check, which encodes and searches in each collection. The catalogue's own was the first."""
 
-    def __init__(self, catalogue: Catalogue, searching: Searching) -> None:
+    def __init__(self, catalogue: Catalogue, service: SearchService) -> None:
         self._catalogue = catalogue
-        self._searching = searching
+        self._service = service
         self._passed = time.monotonic()
         self._failure: str | None = None
 
     async def keep_checking(self) -> None:
-        """Until it is cancelled."""
+        """Check every INTERVAL seconds until cancelled."""
         while True:
-            await asyncio.sleep(EVERY)
+            await asyncio.sleep(INTERVAL)
             try:
-                await self._searching.check()
+                await self._service.check()
             except Exception as error:
                 log.exception("the self-check failed")
                 self._failure = f"the last self-check failed: {error}"
@@ -40,11 +40,11 @@ class Readiness:
                 self._failure, self._passed = None, time.monotonic()
 
     def status(self) -> schemas.Readiness:
-        """Raises NotReady where the last check failed, or has not come back for long."""
+        """Return the status; raises NotReady if the last check failed or none has passed for TIMEOUT seconds."""
         if self._failure is not None:
             raise NotReady(self._failure)
         since = time.monotonic() - self._passed
-        if since > PATIENCE:
-            raise NotReady(f"the last self-check that passed was {since:.0f} seconds ago: something hangs")
+        if since > TIMEOUT:
+            raise NotReady(f"no self-check has passed for {since:.0f} seconds: the service hangs")
         problems = {**self._catalogue.refused, **self._catalogue.outdated}
         return schemas.Readiness(status="degraded" if problems else "ready", problems=problems)

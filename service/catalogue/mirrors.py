@@ -1,7 +1,7 @@
-"""What lies in object stores, kept up to date on this disk beside the requests.
+"""Copies on this disk of what is in object stores, kept up to date in the background.
 
-One thread looks at the stores every few seconds; another brings what is new, so that a takedown waits for no download.
-The catalogue looks at the folders here, as at any others.
+One thread lists the stores every few seconds and another downloads what is new, so that a takedown does not wait for a
+download. The catalogue looks at the copies as at any other folders.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from promptsearch.encoding.bundles import bundles_in
-from promptsearch.errors import ArtefactError, PromptSearchError, StartError, StoreError, UnknownCollection
+from promptsearch.errors import ArtefactError, PromptSearchError, StartError, StoreError, UnknownCollection, one_line
 from promptsearch.remote.collections import Mirror
 from promptsearch.remote.models import ModelMirror
 from promptsearch.storage.manifest import FILES, Manifest, ModelReference, current_version
@@ -21,31 +21,37 @@ from ..settings import Settings
 
 log = logging.getLogger(__name__)
 
-EVERY = 5.0  # seconds between two looks at a store, each of one listing a collection
-KEPT = 600.0  # seconds that the version before the current one can be asked for, for cursors
+INTERVAL = 5.0  # seconds between two looks at a store, each of one listing per collection
+KEEP_PREVIOUS = 600.0  # seconds that the previous version is kept open for its cursors
 
 
 class Mirrors:
-    """`indices` and `models` are the settings' folders, with a folder of this disk for each URL."""
+    """Mirrors of all URLs in the settings.
+
+    `indices` and `models` are the settings' folders, with the mirror's folder in place of each URL.
+    """
 
     def __init__(self, settings: Settings) -> None:
-        """Raises NotInstalled, and StoreError for a URL of no kind that is known."""
+        """Raise NotInstalled, or StoreError for a URL whose scheme is not supported."""
         self._collections = {url: Mirror(url, settings.cache) for url in settings.indices if isinstance(url, str)}
         self._bundles = {url: ModelMirror(url, settings.cache) for url in settings.models if isinstance(url, str)}
-        self.indices = [self._collections[one].folder if isinstance(one, str) else one for one in settings.indices]
-        self.models = [self._bundles[one].folder if isinstance(one, str) else one for one in settings.models]
-        self._local_models = [one for one in settings.models if isinstance(one, Path)]
-        self._unreachable: dict[str, str] = {}  # URL -> why
-        self._failed: dict[Path, str] = {}  # a collection's folder -> why its newest version was not brought
-        self._seen: dict[Path, object] = {}  # … and when its `current` was written, as was seen last
-        self._done: dict[Path, object] = {}  # … and for which of those all was done that can be
+        self.indices = [
+            self._collections[place].folder if isinstance(place, str) else place for place in settings.indices
+        ]
+        self.models = [self._bundles[place].folder if isinstance(place, str) else place for place in settings.models]
+        self._local_models = [place for place in settings.models if isinstance(place, Path)]
+        self._unreachable: dict[str, str] = {}  # URL -> reason
+        # By a collection's folder:
+        self._failed: dict[Path, str] = {}  # why its newest version was not downloaded
+        self._model_errors: dict[Path, str] = {}  # why its model was not downloaded
+        self._seen: dict[Path, object] = {}  # the stamp of `current` in the store, as last seen
+        self._done: dict[Path, object] = {}  # the stamp for which nothing is left to do
         self._models_done: set[str] = set()  # identities
-        self._without: dict[Path, str] = {}  # a collection's folder -> why its model was not brought
-        self._wake, self._news, self._ended = threading.Event(), threading.Event(), threading.Event()
-        self._looking = threading.Lock()
+        self._look_now, self._fetch_now, self._ended = threading.Event(), threading.Event(), threading.Event()
+        self._look_lock = threading.Lock()
 
     def start(self) -> None:
-        """Bring everything once, and go on in threads; raises StartError where a store cannot be reached."""
+        """Download everything once and continue in threads; raises StartError if a store cannot be reached."""
         if not self._collections and not self._bundles:
             return
         self.look()
@@ -53,133 +59,130 @@ class Mirrors:
             raise StartError("; ".join(self._unreachable.values()))
         self.fetch()
         for work in (self._keep_looking, self._keep_fetching):
-            threading.Thread(target=work, daemon=True).start()  # a download does not hold up the end of the process
+            threading.Thread(target=work, daemon=True).start()  # a download does not delay the end of the process
 
     def close(self) -> None:
-        for event in (self._ended, self._wake, self._news):
+        """End the threads."""
+        for event in (self._ended, self._look_now, self._fetch_now):
             event.set()
 
     @property
-    def wrong(self) -> Mapping[Path, str]:
-        """Collections of stores whose newest version may not be here, by their folders, and why."""
+    def errors(self) -> Mapping[Path, str]:
+        """Return why the newest version of a collection may not be here, by its folder."""
         unreachable = {
-            folder: why
-            for url, why in self._unreachable.copy().items()
+            folder: reason
+            for url, reason in self._unreachable.copy().items()
             for folder in self._seen.copy()
             if folder.parent == self._collections[url].folder
         }
-        return {**unreachable, **self._without.copy(), **self._failed.copy()}
+        return {**unreachable, **self._model_errors.copy(), **self._failed.copy()}
 
     def behind(self, folder: Path) -> bool:
-        """Whether the store has a newer version of a collection than its folder here, as far as is known."""
+        """Return whether the store, as last seen, has a newer version of a collection than its folder here."""
         return self._seen.get(folder) != self._done.get(folder) or folder in self._failed
 
     def retry(self) -> None:
-        """Look now, and try again what was refused."""
+        """Look now, and retry what failed."""
         self._done.clear()
         self._models_done.clear()
-        self._without = {}
-        self._wake.set()
+        self._model_errors = {}
+        self._look_now.set()
 
     def look(self) -> None:
-        """See what the stores have now. What is taken down is brought at once, the rest by `fetch`."""
-        with self._looking:
+        """List the stores. Takedowns are applied at once, the rest is downloaded by `fetch`."""
+        with self._look_lock:
             for url, mirror in self._collections.items():
                 try:
                     stamps = {mirror.folder / name: stamp for name, stamp in mirror.look().items()}
                 except (StoreError, OSError) as error:
-                    self._unreachable[url] = _one_line(error)
+                    self._unreachable[url] = one_line(error)
                     continue
                 self._unreachable.pop(url, None)
-                for gone in {folder for folder in self._seen if folder.parent == mirror.folder} - stamps.keys():
-                    for known in (self._seen, self._done, self._failed):
-                        known.pop(gone, None)
+                for removed in {folder for folder in self._seen if folder.parent == mirror.folder} - stamps.keys():
+                    for by_folder in (self._seen, self._done, self._failed):
+                        by_folder.pop(removed, None)
                 self._seen.update(stamps)
-        if any(self._wanted()) or any(self._without_model()):
-            self._news.set()
+        if any(self._new_versions()) or any(self._collections_without_model()):
+            self._fetch_now.set()
 
     def fetch(self) -> None:
-        """Bring what was seen and is not here yet. One thread at a time."""
-        wanted = [*self._wanted()]
-        for mirror, folder in wanted:
-            self._bring(mirror, folder)
-        for folder, reference in [*self._without_model()]:
+        """Download what was seen and is not here yet. Only one thread at a time may call it."""
+        new_versions = [*self._new_versions()]
+        for mirror, folder in new_versions:
+            self._fetch_version(mirror, folder)
+        for folder, reference in [*self._collections_without_model()]:
             try:
-                self._bring_model(reference)
+                self._fetch_model(reference)
             except ArtefactError as error:
-                self._without[folder] = _one_line(error)
+                self._model_errors[folder] = one_line(error)
                 self._models_done.add(reference.identity)
             except (PromptSearchError, OSError) as error:
-                self._without[folder] = _one_line(error)
+                self._model_errors[folder] = one_line(error)
             else:
-                self._without.pop(folder, None)
-        for mirror, folder in wanted:
+                self._model_errors.pop(folder, None)
+        for mirror, folder in new_versions:
             if folder not in self._failed:
                 try:
-                    mirror.fetch_previous(folder.name, KEPT)
-                except (PromptSearchError, OSError) as error:  # its cursors are answered by other replicas, if any
-                    log.warning("the version before the current one of %s is not brought: %s", folder.name, error)
+                    mirror.fetch_previous(folder.name, KEEP_PREVIOUS)
+                except (PromptSearchError, OSError) as error:  # other replicas may answer its cursors
+                    log.warning("cannot download the previous version of %s: %s", folder.name, error)
 
-    def _bring(self, mirror: Mirror, folder: Path) -> None:
+    def _fetch_version(self, mirror: Mirror, folder: Path) -> None:
         stamp = self._seen.get(folder)
         try:
             manifest = mirror.fetch(folder.name)
-            self._bring_model(manifest.model)
+            self._fetch_model(manifest.model)
             mirror.switch(folder.name, manifest.version)
         except (ArtefactError, UnknownCollection) as error:
-            self._failed[folder] = _one_line(error)  # and so it stays until `current` is written again
+            self._failed[folder] = one_line(error)  # it is not retried until `current` is written again
             self._done[folder] = stamp
         except (PromptSearchError, OSError) as error:
-            self._failed[folder] = _one_line(error)
+            self._failed[folder] = one_line(error)
         else:
             self._failed.pop(folder, None)
             self._done[folder] = stamp
 
-    def _bring_model(self, wanted: ModelReference) -> None:
-        if wanted.identity in self._models_done:
+    def _fetch_model(self, model: ModelReference) -> None:
+        if model.identity in self._models_done:
             return
-        here = bundles_in(self._local_models, lambda _path, _error: None)
-        if any(bundle.identity == wanted.identity for bundle in here) or any(
-            mirror.fetch(wanted) for mirror in self._bundles.values()
+        local = bundles_in(self._local_models, lambda _path, _error: None)
+        if any(bundle.identity == model.identity for bundle in local) or any(
+            mirror.fetch(model) for mirror in self._bundles.values()
         ):
-            self._models_done.add(wanted.identity)
+            self._models_done.add(model.identity)
 
-    def _wanted(self) -> Iterator[tuple[Mirror, Path]]:
+    def _new_versions(self) -> Iterator[tuple[Mirror, Path]]:
         for mirror in self._collections.values():
             for folder, stamp in self._seen.copy().items():
                 if folder.parent == mirror.folder and self._done.get(folder) != stamp:
                     yield mirror, folder
 
-    def _without_model(self) -> Iterator[tuple[Path, ModelReference]]:
-        """Collections here, also those that are in no store, whose model may have to be brought."""
+    def _collections_without_model(self) -> Iterator[tuple[Path, ModelReference]]:
+        """Yield collections here, whether from a store or not, whose model may have to be downloaded."""
         for folder in self.indices if self._bundles else ():
             for current in folder.glob(f"*/{FILES.current}"):
                 try:
                     reference = Manifest.read(current_version(current.parent)).model
-                except (ArtefactError, UnknownCollection):  # the catalogue says what is wrong with it
+                except (ArtefactError, UnknownCollection):  # the catalogue reports the error
                     continue
                 if reference.identity not in self._models_done:
                     yield current.parent, reference
 
     def _keep_looking(self) -> None:
         while not self._ended.is_set():
-            self._wake.wait(EVERY)
-            self._wake.clear()
+            self._look_now.wait(INTERVAL)
+            self._look_now.clear()
             self._try(self.look)
 
     def _keep_fetching(self) -> None:
         while not self._ended.is_set():
-            self._news.wait()
-            self._news.clear()
+            self._fetch_now.wait()
+            self._fetch_now.clear()
             self._try(self.fetch)
 
     def _try(self, work: Callable[[], None]) -> None:
         if not self._ended.is_set():
             try:
                 work()
-            except Exception:  # whatever it is, what is here is served on, and the next look may be better
-                log.exception("what lies in the object stores cannot be brought")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+            except Exception:  # what is here is served on, and the next attempt may succeed
+                log.exception("cannot update from the object stores")

@@ -1,21 +1,22 @@
-"""What a request's method and path mean, before any route is asked."""
+"""A request's method and path, normalized before it is routed."""
 
 from __future__ import annotations
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 
-class Addresses:
-    """ASGI middleware: HEAD is answered wherever GET is, and slashes before an address count once.
+class NormalizePath:
+    """ASGI middleware that routes HEAD as GET, and several slashes at the start of a path as one.
 
-    clip-retrieval's page asks for `//metadata`. Of an answer to HEAD the server sends the head alone, as for every
-    application (RFC 9110, 9.3.2): it looks at the scope that it made, which stays as it was.
+    clip-retrieval's page requests `//metadata`. uvicorn sends no body in response to HEAD (RFC 9110, 9.3.2), which it
+    knows from its own scope; that stays unchanged.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call the application with the normalized scope."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -25,4 +26,4 @@ class Addresses:
         try:
             await self._app(inner, receive, send)
         finally:
-            scope["route"] = inner.get("route")  # for the log and the metrics, which lie further out
+            scope["route"] = inner.get("route")  # for the request log, which is further out

@@ -1,9 +1,9 @@
-"""Errors as problem documents (RFC 9457): the one place where the error tree meets HTTP."""
+"""Errors as problem documents (RFC 9457): the only place that maps the error tree to HTTP."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-# The first class that an error is one of decides.
+# The first class that an error is an instance of decides.
 _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
     (errors.PictureTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (errors.PictureError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
@@ -38,60 +38,69 @@ _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
 
 
 class Problem(BaseModel):
-    """What every error is answered with (RFC 9457), as application/problem+json."""
+    """The body of every error response (RFC 9457), as application/problem+json."""
 
-    type: str = Field(description="stable: `urn:prompt-search:` and the name of what went wrong")
+    type: str = Field(description="Stable: `urn:prompt-search:` and the name of the problem.")
     title: str
     status: int
-    detail: str = Field(description="what was wrong, and what would be right")
-
-
-def problem(status: int, slug: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    return JSONResponse(_content(status, slug, detail), status, headers, MEDIA_TYPE)
-
-
-def _content(status: int, slug: str, detail: str) -> dict[str, Any]:
-    return {"type": errors.PROBLEM + slug, "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
+    detail: str = Field(description="What is wrong, and what is expected.")
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error with a problem document, but for bugs: they reach service/ops/request_log.py.
+    """Answer every error with a problem document, except bugs: service/ops/request_log.py answers those.
 
-    The handlers are `async`, though they await nothing: Starlette would run plain functions in threads, for which the
-    refusals of a busy service would wait.
+    The handlers are `async` without awaiting anything: Starlette would run plain functions in threads, which the
+    refusals of a busy service would have to wait for.
     """
-    app.add_exception_handler(errors.PromptSearchError, _of_ours)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(HTTPException, _of_http)
-    app.add_exception_handler(ClientDisconnect, _of_a_departure)
+    app.add_exception_handler(errors.PromptSearchError, _handle_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation)
+    app.add_exception_handler(HTTPException, _handle_http)
+    app.add_exception_handler(ClientDisconnect, _handle_disconnect)
 
 
 def response(status: HTTPStatus) -> dict[str, Any]:
-    """A problem as the OpenAPI document declares it."""
+    """Return the OpenAPI description of a problem with this status."""
     return {
         "description": status.phrase,
         "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
 
 
+def problem(status: int, slug: str, detail: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
+    """Return a problem that is not one of `promptsearch.errors`."""
+    return JSONResponse(_document(status, slug, detail), status, headers, MEDIA_TYPE)
+
+
 def problem_of(error: errors.PromptSearchError) -> dict[str, Any]:
-    """The problem document of an error of ours."""
+    """Return the problem document of an error of `promptsearch.errors`."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-    return _content(status, error.slug, str(error))
+    return _document(status, error.slug, str(error))
 
 
-def answer(error: errors.PromptSearchError) -> JSONResponse:
-    """The answer that tells an error of ours."""
-    content = problem_of(error)
-    return JSONResponse(content, content["status"], _headers(error), MEDIA_TYPE)
+def problem_response(error: errors.PromptSearchError) -> JSONResponse:
+    """Return the response for an error of `promptsearch.errors`."""
+    document = problem_of(error)
+    return JSONResponse(document, document["status"], _headers(error), MEDIA_TYPE)
 
 
-async def _of_ours(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, errors.PromptSearchError)
-    answered = answer(error)
-    if answered.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.error("%s %s failed: %s", request.method, request.url.path, error)
-    return answered
+def describe(validation_errors: Sequence[Any]) -> str:
+    """Return Pydantic's errors as one line: each parameter, and what is wrong with it."""
+    lines = []
+    for error in validation_errors:
+        name = ".".join(str(part) for part in error["loc"]) or "request"
+        message = error["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message[:1].lower()}{message[1:]}")
+    return "; ".join(lines)
+
+
+def internal_error(request: Request, error: Exception) -> JSONResponse:
+    """Log a bug with its traceback, and return the response to its request."""
+    log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "internal error: see the service's log")
+
+
+def _document(status: int, slug: str, detail: str) -> dict[str, Any]:
+    return {"type": errors.PROBLEM + slug, "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
 
 
 def _headers(error: errors.PromptSearchError) -> dict[str, str]:
@@ -102,36 +111,33 @@ def _headers(error: errors.PromptSearchError) -> dict[str, str]:
     return {}
 
 
-async def _of_validation(_request: Request, error: Exception) -> JSONResponse:
+async def _handle_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, errors.PromptSearchError)
+    response = problem_response(error)
+    if response.status_code == HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.error("%s %s failed: %s", request.method, request.url.path, error)
+    return response
+
+
+async def _handle_validation(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    found = [{**one, "loc": one["loc"][1:]} for one in error.errors()]  # the first part is where it stood: "query"
-    return problem(HTTPStatus.BAD_REQUEST, errors.ParameterError.slug, describe(found))
+    without_origin = [{**each, "loc": each["loc"][1:]} for each in error.errors()]  # "query", "path" or "body"
+    return problem(HTTPStatus.BAD_REQUEST, errors.ParameterError.slug, describe(without_origin))
 
 
-def describe(found: object) -> str:
-    """Pydantic's findings as one line: which parameter, and what is wrong with it."""
-    assert isinstance(found, list | tuple)
-    lines = []
-    for one in found:
-        name = ".".join(str(part) for part in one["loc"]) or "request"
-        message = one["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: {message[:1].lower()}{message[1:]}")
-    return "; ".join(lines)
-
-
-async def _of_http(request: Request, error: Exception) -> JSONResponse:
+async def _handle_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     phrase, detail = HTTPStatus(error.status_code).phrase, str(error.detail)
-    if detail == phrase:  # the router's own, which knows no more
-        detail = f"{request.method} {request.url.path} is not offered; /docs lists what is"
+    if detail == phrase:  # the router's own
+        detail = f"{request.method} {request.url.path} does not exist; see /docs"
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        headers["Allow"] = _allowed(request)
+        headers["Allow"] = _allowed_methods(request)
     return problem(error.status_code, phrase.lower().replace(" ", "-"), detail, headers)
 
 
-def _allowed(request: Request) -> str:
-    """Every method that the address takes; the router knows those of its first route alone."""
+def _allowed_methods(request: Request) -> str:
+    """Return every method of a path; the router knows only those of the first route that matches."""
     methods: set[str] = set()
     for route in iter_route_contexts(request.app.routes):
         if route.methods and route.path_regex.match(request.scope["path"]):
@@ -141,11 +147,6 @@ def _allowed(request: Request) -> str:
     return ", ".join(sorted(methods))
 
 
-async def _of_a_departure(_request: Request, _error: Exception) -> JSONResponse:
-    """For no one to read; but a client that hangs up while it sends is no failure of ours, which the log would tell."""
+async def _handle_disconnect(_request: Request, _error: Exception) -> JSONResponse:
+    """Return a response that nobody reads: a client that disconnects while it sends must not be logged as a bug."""
     return problem(HTTPStatus.BAD_REQUEST, "bad-request", "the connection was closed before the request was complete")
-
-
-def of_a_bug(request: Request, error: Exception) -> JSONResponse:
-    log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "the service failed on this request; its log says why")

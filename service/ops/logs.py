@@ -1,4 +1,4 @@
-"""The log: JSON, one object a line. What goes wrong is written to standard error, each request to standard output."""
+"""The logs, one JSON object per line: errors on standard error, requests on standard output."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from typing import TextIO
 
 from pydantic_core import to_json
 
-REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the request that is being answered
+REQUEST_ID: ContextVar[str | None] = ContextVar("request_id", default=None)  # of the current request
 ACCESS = logging.getLogger("service.access")
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object: time (ISO 8601, UTC), level, logger, message, then the request's id and a traceback
-    where there are any, then what the record's `fields` add."""
+    """Formats a record as one JSON object: time (ISO 8601, UTC), level, logger, message, then the request's id and a
+    traceback if there are any, then the record's `fields`."""
 
     def format(self, record: logging.LogRecord) -> str:
+        """Return the JSON of a record, without a line break."""
         line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -35,23 +36,23 @@ class JsonFormatter(logging.Formatter):
         return to_json(line).decode()
 
 
-class GatheringHandler(logging.StreamHandler[TextIO]):
-    """Writes some times a second what an event loop has logged meanwhile, and at once what is logged outside of one.
+class BufferedHandler(logging.StreamHandler[TextIO]):
+    """Writes records of an event loop several times a second, and other records at once.
 
-    Writing each line would give up the interpreter's lock each time, and a busy service's event loop then waits to get
-    it back.
+    Writing a line releases the GIL, and a busy service's event loop then has to wait to get it back.
     """
 
-    _EVERY = 0.05  # seconds
+    _INTERVAL = 0.05  # seconds
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self._lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Buffer a record, and write it now or soon."""
         try:
             self._lines.append(self.format(record))
-        except Exception:  # as every handler does
+        except Exception:  # as in every handler
             self.handleError(record)
             return
         try:
@@ -60,10 +61,10 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
             self.flush()
         else:
             if len(self._lines) == 1:
-                loop.call_later(self._EVERY, self.flush)
+                loop.call_later(self._INTERVAL, self.flush)
 
     def flush(self) -> None:
-        """Also called by `logging` at the end of the process."""
+        """Write the buffer; `logging` also calls it at the end of the process."""
         with self.lock or nullcontext():
             lines, self._lines = self._lines, []
             if lines:
@@ -73,12 +74,12 @@ class GatheringHandler(logging.StreamHandler[TextIO]):
 
 def configure() -> None:
     """Set up logging for the whole process."""
-    errors, requests = logging.StreamHandler(sys.stderr), GatheringHandler(sys.stdout)
+    errors, requests = logging.StreamHandler(sys.stderr), BufferedHandler(sys.stdout)
     for handler in (errors, requests):
         handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[errors])
     ACCESS.addHandler(requests)
     ACCESS.propagate = False
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # a client's malformed form is no news here
-    for name in ("botocore", "aiobotocore"):  # where each found its credentials
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # warns of malformed forms of clients
+    for name in ("botocore", "aiobotocore"):  # log where they found credentials
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -1,4 +1,4 @@
-"""Traces for an OpenTelemetry collector, by OpenTelemetry's own instrumentation; only where a collector is named."""
+"""Traces for an OpenTelemetry collector, by OpenTelemetry's own instrumentation; only if an endpoint is set."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from promptsearch.errors import StartError
 
 
 def trace(app: FastAPI, endpoint: str) -> None:
-    """Send a span of each request to the collector at `endpoint` (OTLP over HTTP), at the latest when the process ends.
+    """Send a span of each request to the collector at `endpoint` (OTLP over HTTP), the last ones as the process ends.
 
-    What else there is to set, OpenTelemetry reads from its own OTEL_* variables. Raises StartError where the extra
-    `tracing` is not installed.
+    OpenTelemetry reads further settings from its own OTEL_* variables. Raises StartError if the extra `tracing` is not
+    installed.
     """
     try:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -21,11 +21,11 @@ def trace(app: FastAPI, endpoint: str) -> None:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise StartError(
-            f"traces are to be sent to {endpoint}, but OpenTelemetry is not installed ({error}): "
-            "pip install 'prompt-search[tracing]', or leave --otlp-endpoint and OTEL_EXPORTER_OTLP_ENDPOINT out"
+            f"cannot send traces to {endpoint}: OpenTelemetry is not installed ({error}). Run "
+            "pip install 'prompt-search[tracing]', or set neither --otlp-endpoint nor OTEL_EXPORTER_OTLP_ENDPOINT"
         ) from None
     provider = TracerProvider(resource=Resource.create({"service.name": "prompt-search"}))
     exporter = OTLPSpanExporter(endpoint=f"{endpoint.rstrip('/')}/v1/traces")
     provider.add_span_processor(BatchSpanProcessor(exporter))
-    # Probes and scrapes come every few seconds and tell nothing.
+    # Probes and scrapes arrive every few seconds and are of no interest.
     FastAPIInstrumentor.instrument_app(app, tracer_provider=provider, excluded_urls="healthz,readyz,metrics")

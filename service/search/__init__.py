@@ -1,1 +1,1 @@
-"""The computation behind a search request."""
+"""A search: plan, run, respond."""

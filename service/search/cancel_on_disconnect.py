@@ -1,4 +1,4 @@
-"""Clients that hang up before they have been answered."""
+"""Work is cancelled when the client that waits for it disconnects."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from starlette.requests import ClientDisconnect, Request
 T = TypeVar("T")
 
 
-async def while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """What `work` gives. It is cancelled when the client hangs up, and ClientDisconnect raised for nobody to hear.
+async def cancel_on_disconnect(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return what `work` returns. When the client disconnects, cancel it and raise ClientDisconnect.
 
-    The request's body must have been read: what comes after it can only be the end.
+    The request's body must have been read: the only message that can still arrive is the disconnect.
     """
     waiting = asyncio.current_task()
     assert waiting is not None
-    gone = asyncio.create_task(_departure(request))
-    left = False
+    watcher = asyncio.create_task(_disconnect(request))
+    disconnected = False
 
-    def leave(_: object) -> None:
-        nonlocal left
-        left = True
+    def cancel(_: object) -> None:
+        nonlocal disconnected
+        disconnected = True
         waiting.cancel()
 
-    gone.add_done_callback(leave)
+    watcher.add_done_callback(cancel)
     try:
         return await work
     except asyncio.CancelledError:
-        if left and not waiting.uncancel():
+        if disconnected and not waiting.uncancel():
             raise ClientDisconnect from None
         raise
     finally:
-        gone.remove_done_callback(leave)
-        gone.cancel()
+        watcher.remove_done_callback(cancel)
+        watcher.cancel()
 
 
-async def _departure(request: Request) -> None:
+async def _disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

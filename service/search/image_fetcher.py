@@ -1,8 +1,11 @@
-"""Pictures by their addresses on the web: from public hosts alone, and no more or longer than allowed.
+"""Pictures from URLs that clients send: only from public hosts, and within limits of size and time.
 
-Whoever may name an address could otherwise look around in the network that the service stands in. So every host's
-addresses must all be public, and the connection goes to one of those that were looked at: a name that means another
-host a moment later changes nothing. A redirect is looked at like any other address.
+Otherwise a client could explore the network that the service is in. All addresses of a host must be public, and the
+connection goes to one of the addresses that were checked, so a name that resolves differently a moment later changes
+nothing. Redirects are checked like any other URL.
+
+h11 and not httpx, whose transport cannot be told the address to connect to; a network backend for httpcore, which can,
+would be as long.
 """
 
 from __future__ import annotations
@@ -22,14 +25,14 @@ import h11
 from promptsearch.errors import FetchError, Overloaded, PictureTooLarge
 from promptsearch.version import __version__
 
-SECONDS = 4.0  # for all of it, redirects included
+TIMEOUT = 4.0  # seconds for everything, redirects included
 MAX_REDIRECTS = 3
-AT_ONCE = 8
+MAX_CONCURRENT = 8
 
 _PORTS = {"http": 80, "https": 443}
-_MOST_URL = 8_000  # characters
+_MAX_URL = 8_000  # characters
 _HOST = re.compile(r"[A-Za-z0-9._:-]+")  # a name in ASCII, or an IP address
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are the IPv4 address that is meant
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 _CHUNK = 65_536  # bytes
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
@@ -37,74 +40,76 @@ Connect = Callable[[str, int, ssl.SSLContext | None, str], Awaitable[tuple[async
 
 
 async def resolve(host: str, port: int) -> Sequence[str]:
-    """The IP addresses of a host; raises OSError."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for *_, address in found]
+    """Return the IP addresses of a host; raises OSError."""
+    results = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in results]
 
 
 async def connect(
     address: str, port: int, tls: ssl.SSLContext | None, host: str
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """To an IP address; with `tls` its certificate must be that of `host`. Raises OSError."""
+    """Open a connection to an IP address; with `tls` its certificate must be valid for `host`. Raises OSError."""
     return await asyncio.open_connection(address, port, ssl=tls, server_hostname=host if tls else None)
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is anyone's to reach: not this machine, a private network, a link or a group."""
+    """Return whether an IP address is on the internet: not this machine, a private network, a link or a group."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
-        within = ip.ipv4_mapped or ip.sixtofour
+        embedded = ip.ipv4_mapped or ip.sixtofour
         if ip in _NAT64:
-            within = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
-        if within is not None:
-            return is_public(str(within))
+            embedded = ipaddress.IPv4Address(int(ip) & 0xFFFF_FFFF)
+        if embedded is not None:
+            return is_public(str(embedded))
         if ip.is_site_local:
             return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
-class Fetching:
-    """For the event loop alone."""
+class ImageFetcher:
+    """Downloads pictures; for the event loop alone."""
 
     def __init__(
-        self, max_bytes: int, *, seconds: float = SECONDS, tls: ssl.SSLContext | None = None,
+        self, max_bytes: int, *, timeout: float = TIMEOUT, tls: ssl.SSLContext | None = None,
         resolve: Resolve = resolve, connect: Connect = connect,
     ) -> None:  # fmt: skip
-        """`tls` says which certificates are believed: the system's, unless said. `resolve` and `connect` are how hosts
-        are found and reached."""
+        """Download at most `max_bytes` within `timeout` seconds.
+
+        `tls` has the certificates to trust (default: the system's). `resolve` and `connect` find and reach hosts.
+        """
         self._max_bytes = max_bytes
-        self._seconds = seconds
+        self._timeout = timeout
         self._tls = tls or ssl.create_default_context()
         self._resolve = resolve
         self._connect = connect
-        self._under_way = 0
+        self._running = 0
 
     async def get(self, url: str) -> bytes:
-        """The bytes at an http or https address; raises FetchError, PictureTooLarge, and Overloaded."""
-        if self._under_way >= AT_ONCE:
-            wait = math.ceil(self._seconds)
-            raise Overloaded(f"{AT_ONCE} pictures are being fetched already: try again in {wait} seconds", wait)
-        self._under_way += 1
+        """Return the bytes at an http or https URL; raises FetchError, PictureTooLarge and Overloaded."""
+        if self._running >= MAX_CONCURRENT:
+            wait = math.ceil(self._timeout)
+            raise Overloaded(f"{MAX_CONCURRENT} pictures are being downloaded already: try again in {wait} s", wait)
+        self._running += 1
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._timeout):
                 return await self._follow(url)
         except TimeoutError:
             raise FetchError(
-                f"the picture was not there within {self._seconds:g} seconds: send it as `image`"
+                f"the picture could not be downloaded within {self._timeout:g} seconds: send it as `image`"
             ) from None
         finally:
-            self._under_way -= 1
+            self._running -= 1
 
     async def _follow(self, url: str) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
-            found = await self._ask(_Target.of(url))
-            if isinstance(found, bytes):
-                return found
-            url = urljoin(url, found)
-        raise FetchError(f"the picture's address was redirected more than {MAX_REDIRECTS} times: name the last one")
+            content_or_location = await self._request(_Target.of(url))
+            if isinstance(content_or_location, bytes):
+                return content_or_location
+            url = urljoin(url, content_or_location)
+        raise FetchError(f"the picture's URL redirects more than {MAX_REDIRECTS} times: send the final URL")
 
-    async def _ask(self, target: _Target) -> bytes | str:
-        """The bytes at an address, or where it says that they are."""
+    async def _request(self, target: _Target) -> bytes | str:
+        """Return the bytes at a URL, or the URL that it redirects to."""
         address = await self._public_address(target)
         tls = self._tls if target.scheme == "https" else None
         try:
@@ -114,7 +119,7 @@ class Fetching:
         try:
             return await self._exchange(target, reader, writer)
         except (OSError, h11.ProtocolError) as error:
-            raise FetchError(f"{target.host} gave no answer that can be read: {error}") from None
+            raise FetchError(f"{target.host} sent an invalid response: {error}") from None
         finally:
             writer.transport.abort()
 
@@ -123,9 +128,9 @@ class Fetching:
             addresses = await self._resolve(target.host, target.port)
         except OSError:
             addresses = []
-        # One answer for both: whether a name of the inner network exists is nobody's business.
+        # One message for both: clients must not learn which names exist in the internal network.
         if not addresses or not all(map(is_public, addresses)):
-            raise FetchError(f"{target.host} is no host with public addresses alone: send the picture as `image`")
+            raise FetchError(f"{target.host} is not a public host: send the picture as `image`")
         return addresses[0]
 
     async def _exchange(
@@ -147,39 +152,39 @@ class Fetching:
                 if event.status_code in (301, 302, 303, 307, 308) and location:
                     return location.decode("latin-1")
                 if event.status_code != 200:
-                    raise FetchError(f"{target.host} answered {event.status_code} instead of a picture")
+                    raise FetchError(f"{target.host} responded with {event.status_code} instead of a picture")
             elif isinstance(event, h11.Data):
                 content += event.data
                 if len(content) > self._max_bytes:
-                    raise PictureTooLarge(f"the picture has more than {self._max_bytes:,} bytes: name a smaller one")
+                    raise PictureTooLarge(f"the picture is larger than {self._max_bytes:,} bytes: choose a smaller one")
             elif isinstance(event, h11.EndOfMessage):
                 return bytes(content)
 
 
 @dataclass(frozen=True)
 class _Target:
-    """An address taken apart, all of it ASCII."""
+    """The parts of a URL, in ASCII."""
 
     scheme: str
     host: str
     port: int
     authority: str
-    path: str  # and query
+    path: str  # with the query
 
     @classmethod
     def of(cls, url: str) -> _Target:
-        """Raises FetchError."""
+        """Return the parts of a URL; raises FetchError."""
         try:
             parts = urlsplit(url.strip())
             scheme, port = parts.scheme.lower(), parts.port
             host = (parts.hostname or "").encode("idna").decode()
             path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~")
             query = quote(parts.query, safe="/%:@!$&'()*+,;=~?")
-        except ValueError:  # what cannot be taken apart or written in ASCII
+        except ValueError:  # it cannot be parsed, or written in ASCII
             scheme = host = ""
-        if len(url) > _MOST_URL or scheme not in _PORTS or not _HOST.fullmatch(host) or parts.username is not None:
+        if len(url) > _MAX_URL or scheme not in _PORTS or not _HOST.fullmatch(host) or parts.username is not None:
             raise FetchError(
-                "image_url is a whole address of http or https without a user, such as https://example.org/cat.jpg"
+                "image_url must be an absolute http or https URL without a user, such as https://example.org/cat.jpg"
             )
         literal = f"[{host}]" if ":" in host else host
         return cls(

@@ -1,4 +1,4 @@
-"""What several ask for at once is computed once."""
+"""Equal computations at the same time are computed once."""
 
 from __future__ import annotations
 
@@ -9,39 +9,39 @@ from typing import Any, Generic, TypeVar
 T = TypeVar("T")
 
 
-class Flights(Generic[T]):
-    """Computations under way, by what they compute. Each ends early when nobody waits for it any more."""
+class SingleFlight(Generic[T]):
+    """Running computations by key. One is cancelled when its last waiter leaves; for the event loop alone."""
 
     def __init__(self) -> None:
-        self._flights: dict[Hashable, _Flight[T]] = {}
+        self._calls: dict[Hashable, _Call[T]] = {}
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._flights
+        return key in self._calls
 
-    async def join(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """What `compute` gives or raises, or what the computation of the same key that is under way does."""
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = _Flight(asyncio.create_task(compute()))
-            flight.task.add_done_callback(lambda task: self._land(key, task))
-        flight.passengers += 1
+    async def run(self, key: Hashable, compute: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return what `compute`, or the running computation of the same key, returns; raises what it raises."""
+        call = self._calls.get(key)
+        if call is None:
+            call = self._calls[key] = _Call(asyncio.create_task(compute()))
+            call.task.add_done_callback(lambda task: self._remove(key, task))
+        call.waiters += 1
         try:
-            return await asyncio.shield(flight.task)
+            return await asyncio.shield(call.task)
         finally:
-            flight.passengers -= 1
-            if not flight.passengers and not flight.task.done():
-                self._land(key, flight.task)  # at once: nobody may join what is about to end
-                flight.task.cancel()
+            call.waiters -= 1
+            if not call.waiters and not call.task.done():
+                self._remove(key, call.task)  # at once: nobody may join what is about to be cancelled
+                call.task.cancel()
 
-    def _land(self, key: Hashable, task: asyncio.Task[T]) -> None:
-        flight = self._flights.get(key)
-        if flight is not None and flight.task is task:
-            del self._flights[key]
+    def _remove(self, key: Hashable, task: asyncio.Task[T]) -> None:
+        call = self._calls.get(key)
+        if call is not None and call.task is task:
+            del self._calls[key]
         if task.done() and not task.cancelled():
-            task.exception()  # has been seen, even where the last passenger left as it was raised
+            task.exception()  # mark it as retrieved, even if the last waiter left as it was raised
 
 
-class _Flight(Generic[T]):
+class _Call(Generic[T]):
     def __init__(self, task: asyncio.Task[T]) -> None:
         self.task = task
-        self.passengers = 0
+        self.waiters = 0

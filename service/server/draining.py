@@ -1,4 +1,4 @@
-"""The last answers of a process that was told to end: each asks its client to go elsewhere with the next request."""
+"""The last responses of a process that is stopping: each asks its client to reconnect elsewhere."""
 
 from __future__ import annotations
 
@@ -7,20 +7,26 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Draining:
-    """ASGI middleware around everything else. A connection that is kept could be closed just as a request comes in on
-    it; one whose answer said `Connection: close` is not used again."""
+    """ASGI middleware around everything else.
+
+    A kept connection could be closed just as a request arrives on it; after a response with `Connection: close` no
+    client uses it again.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._leaving = False
+        self._started = False
 
-    def leave(self) -> None:
-        self._leaving = True
+    def start(self) -> None:
+        """Send `Connection: close` from now on."""
+        self._started = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start" and self._leaving:
+        """Call the application with a `send` that adds the header."""
+
+        async def send_with_close(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._started:
                 MutableHeaders(scope=message)["Connection"] = "close"
             await send(message)
 
-        await self._app(scope, receive, sending if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_close if scope["type"] == "http" else send)

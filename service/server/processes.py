@@ -1,6 +1,9 @@
-"""Several processes that answer on one socket, and the one that starts them, watches them and ends them.
+"""Several processes that serve one socket, and the one that starts, supervises and stops them.
 
-Each has the models in memory of its own; the files of the collections, which are mapped, are in memory once.
+Each process has its own copy of the models in memory; the mapped files of the collections are in memory once.
+
+Not `uvicorn.supervisors.Multiprocess`: it runs `uvicorn.Server` itself rather than our subclass, does not report when
+all processes serve, and restarts them on SIGHUP, which here means to look for new versions.
 """
 
 from __future__ import annotations
@@ -10,91 +13,103 @@ import multiprocessing
 import os
 import signal
 import socket
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from types import FrameType
 
+from prometheus_client.multiprocess import mark_process_dead
+
 from promptsearch.errors import StartError
 
+from ..ops.metrics import SHARED_FOLDER
 from ..settings import Settings
 
 log = logging.getLogger(__name__)
 
-Work = Callable[[Settings, socket.socket, Connection], None]
+Serve = Callable[[Settings, socket.socket, Connection], None]
 
-_LOOK = 0.2  # seconds
+_POLL_INTERVAL = 0.2  # seconds
 
 
 @dataclass
 class _Worker:
     process: SpawnProcess
-    told: Connection  # where it says that it serves
+    ready: Connection  # from which something can be read once it serves
 
 
 class Processes:
-    """`work` serves on the socket in a process of its own, until SIGTERM; it is a function of a module, and sends
-    something on the connection when it has begun to serve. Call `run` at once."""
+    """Runs `serve` in each of several processes until SIGTERM.
 
-    def __init__(self, settings: Settings, listening: socket.socket, work: Work) -> None:
+    `serve` is a function of a module. It sends something on its connection once it serves. Call `run` at once.
+    """
+
+    def __init__(self, settings: Settings, listening: socket.socket, serve: Serve) -> None:
         self._listening = listening
         self._settings = settings
-        self._work = work
+        self._serve = serve
+        self._metrics = tempfile.TemporaryDirectory(prefix="prompt-search-metrics-")
+        os.environ[SHARED_FOLDER] = self._metrics.name  # the processes inherit it
         self._workers = [self._start_one() for _ in range(settings.workers)]
-        self._ending = False
+        self._stopping = False
 
-    def run(self, serving: Callable[[], None]) -> None:
-        """Until SIGTERM or SIGINT, and all have ended; `serving` is called once each of them serves.
+    def run(self, on_ready: Callable[[], None]) -> None:
+        """Run until SIGTERM or SIGINT, and until all have ended; call `on_ready` once all serve.
 
-        One that ends by itself is started again. Raises StartError where one does so before it has served.
+        A process that ends by itself is started again. Raises StartError if one ends before it has served.
         """
-        for ends in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(ends, self._end)
-        signal.signal(signal.SIGHUP, lambda *_: self._tell(signal.SIGHUP))
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGHUP, lambda *_: self._send(signal.SIGHUP))
         try:
             self._await_start()
-            if not self._ending:
-                serving()
-            while not self._ending:
-                self._restart_the_dead()
+            if not self._stopping:
+                on_ready()
+            while not self._stopping:
+                self._restart_ended()
         finally:
-            self._listening.close()  # so that the last of them can empty what waits on it
-            self._tell(signal.SIGTERM)
+            self._listening.close()  # so that the last process can accept all that wait on it
+            self._send(signal.SIGTERM)
             for worker in self._workers:
                 worker.process.join()
+            self._metrics.cleanup()
 
     def _start_one(self) -> _Worker:
-        context = multiprocessing.get_context("spawn")  # a copy of a process with threads may hold their locks for ever
-        told, tells = context.Pipe(duplex=False)
-        process = context.Process(target=self._work, args=(self._settings, self._listening, tells))
+        context = multiprocessing.get_context("spawn")  # a fork of a process with threads may hold their locks for ever
+        ready, sends = context.Pipe(duplex=False)
+        process = context.Process(target=self._serve, args=(self._settings, self._listening, sends))
         process.start()
-        tells.close()  # the process's own is left, and ends with it
-        return _Worker(process, told)
+        sends.close()  # the process's own copy is left, and is closed when the process ends
+        return _Worker(process, ready)
 
     def _await_start(self) -> None:
-        waiting = list(self._workers)
-        while waiting and not self._ending:
-            wait([worker.told for worker in waiting], _LOOK)
-            for worker in list(waiting):
-                if worker.told.poll():
+        starting = list(self._workers)
+        while starting and not self._stopping:
+            wait([worker.ready for worker in starting], _POLL_INTERVAL)
+            for worker in list(starting):
+                if worker.ready.poll():
                     try:
-                        worker.told.recv_bytes()
+                        worker.ready.recv_bytes()
                     except EOFError:
-                        raise StartError("one of the processes could not start; what it said stands above") from None
-                    waiting.remove(worker)
+                        raise StartError("a worker process could not start: see the error above") from None
+                    starting.remove(worker)
 
-    def _restart_the_dead(self) -> None:
-        wait([worker.process.sentinel for worker in self._workers], _LOOK)
-        for number, worker in enumerate(self._workers):
-            if not self._ending and not worker.process.is_alive():
-                log.error("process %s ended with %s; another is started", worker.process.pid, worker.process.exitcode)
-                self._workers[number] = self._start_one()
+    def _restart_ended(self) -> None:
+        wait([worker.process.sentinel for worker in self._workers], _POLL_INTERVAL)
+        for index, worker in enumerate(self._workers):
+            process = worker.process
+            if not self._stopping and not process.is_alive():
+                log.error("process %s ended with %s; starting another", process.pid, process.exitcode)
+                # Or its gauges would still count.
+                mark_process_dead(process.pid, self._metrics.name)  # type: ignore[no-untyped-call]
+                self._workers[index] = self._start_one()
 
-    def _tell(self, number: signal.Signals) -> None:
+    def _send(self, number: signal.Signals) -> None:
         for worker in self._workers:
             if worker.process.is_alive() and worker.process.pid is not None:
                 os.kill(worker.process.pid, number)
 
-    def _end(self, _signal: int, _frame: FrameType | None) -> None:
-        self._ending = True
+    def _stop(self, _signal: int, _frame: FrameType | None) -> None:
+        self._stopping = True

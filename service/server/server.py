@@ -1,4 +1,4 @@
-"""One process that serves: uvicorn, and how it begins and ends."""
+"""One serving process: uvicorn, its start and its graceful end."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ from .protocol import Protocol
 
 log = logging.getLogger(__name__)
 
-# Connections taken in one round of the event loop by a process that is alone, and by one of several, where the others
-# are to have their share. libuv takes one a round: where everyone comes with a new one, as many a second as there are
-# rounds, and the kernel drops those that wait once they are too many.
-_ACCEPTED, _ACCEPTED_BESIDE = 1024, 8
-# Seconds that one thread runs Python before another may. The event loop waits so long whenever a worker is at it, and
-# so does the thread that has a batch for ONNX Runtime; Python's own 5 ms are half a search.
-_SWITCH = 0.0005
-# Seconds that a connection may rest. What closes it must be the client, or the proxy, whose own limit is a minute or
+# Connections accepted in one round of the event loop by a process that is alone, and by one of several, which leaves
+# the others their share. libuv accepts one per round: if every request opens a connection, that limits their rate, and
+# the kernel drops those that wait once they are too many.
+_ACCEPT_ALONE, _ACCEPT_SHARED = 1024, 8
+# Seconds that one thread runs Python before another may. The event loop waits so long whenever a search thread is
+# running, and so does the thread that has a batch for ONNX Runtime; Python's default of 5 ms is half a search.
+_SWITCH_INTERVAL = 0.0005
+# Seconds that an idle connection is kept. It must be closed by the client or the proxy, whose own limit is a minute or
 # less: a request that is sent just as the service closes is lost.
 KEEP_ALIVE = 75
-LEAVE = 0.5  # seconds in which busy clients hear that they should connect elsewhere
+DRAIN = 0.5  # seconds in which busy clients are asked to reconnect elsewhere
 
 
 class Server(uvicorn.Server):
-    """uvicorn that says when it serves, looks for new versions at once on SIGHUP, and takes leave of its clients before
-    it ends."""
+    """uvicorn that reports when it serves, looks for new versions on SIGHUP, and drains its connections at its end."""
 
-    def __init__(self, app: FastAPI, copy: socket.socket, serving: Callable[[], None], *, alone: bool) -> None:
+    def __init__(self, app: FastAPI, copy: socket.socket, on_ready: Callable[[], None], *, alone: bool) -> None:
+        """Serve `app`; `copy` is a duplicate of the listening socket, and with `alone` no other process has one."""
         self._app = app
         self._draining = Draining(app)
-        self._serving = serving
+        self._on_ready = on_ready
         self._copy = copy
-        self._accepted = _ACCEPTED if alone else _ACCEPTED_BESIDE
+        self._accept_at_once = _ACCEPT_ALONE if alone else _ACCEPT_SHARED
         self._opening: set[asyncio.Task[object]] = set()
         super().__init__(
             uvicorn.Config(
@@ -58,7 +58,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 http=Protocol,
                 ws="none",
-                log_level="error",  # what uvicorn warns of is what clients sent
+                log_level="error",  # its warnings are about what clients sent
                 access_log=False,
                 server_header=False,
                 timeout_graceful_shutdown=30,
@@ -67,35 +67,36 @@ class Server(uvicorn.Server):
         )
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start serving, and report it."""
         await super().startup(sockets)
         if self.started:
             loop = asyncio.get_running_loop()
             loop.add_reader(self._copy, self._accept)
-            loop.add_signal_handler(signal.SIGHUP, self._app.state.reloading.ask)
-            self._serving()
+            loop.add_signal_handler(signal.SIGHUP, self._app.state.reloader.refresh_now)
+            self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Ask clients to reconnect, accept what still waits on the socket, and finish all requests."""
         if self.server_state.connections:
             self.lifespan.state[SHEDDING].stop()
-            self._draining.leave()
-            await asyncio.sleep(LEAVE)
+            self._draining.start()
+            await asyncio.sleep(DRAIN)
         await self._stop_listening(sockets or [])
         if self.server_state.connections:
-            await asyncio.sleep(LEAVE)
+            await asyncio.sleep(DRAIN)
         await super().shutdown(sockets)
 
     def _accept(self) -> None:
-        """Those that wait beside the one that libuv takes."""
+        """Accept the connections that wait besides the one that libuv accepts."""
         loop = asyncio.get_running_loop()
-        with suppress(OSError):  # there is none; or none can be taken, which libuv knows what to do about
-            for _ in range(self._accepted):
+        with suppress(OSError):  # none waits; or none can be accepted, which libuv handles
+            for _ in range(self._accept_at_once):
                 opening = loop.create_task(loop.connect_accepted_socket(self._protocol, self._copy.accept()[0]))
                 self._opening.add(opening)
                 opening.add_done_callback(self._opening.discard)
 
     async def _stop_listening(self, sockets: list[socket.socket]) -> None:
-        """Closing the last copy of a listening socket resets the connections that wait on it, and what was asked on
-        them: so they are accepted first."""
+        """Accept what waits before closing: closing the last copy of a socket resets the connections that wait."""
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._copy)
         for server in self.servers:
@@ -111,29 +112,29 @@ class Server(uvicorn.Server):
         return Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
 
-def serve(settings: Settings, listening: socket.socket, serving: Callable[[], None]) -> None:
-    """Serve until SIGINT or SIGTERM, then finish what is in flight and exit with 0; `serving` is called in between."""
-    # uvicorn stops gracefully and then raises the signal once more: that one ends the process without an error.
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGINT, _leave)
-    sys.setswitchinterval(_SWITCH)
+def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGINT or SIGTERM, then finish all requests and exit with 0; `on_ready` is called once it serves."""
+    # uvicorn stops gracefully and then raises the signal again; the handler makes that a clean exit.
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGINT, _exit)
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     limit_arenas()
     app = create_app(settings, Catalogue.open(settings))
     with listening.dup() as copy:
         copy.setblocking(False)
-        Server(app, copy, serving, alone=settings.workers == 1).run(sockets=[listening])
+        Server(app, copy, on_ready, alone=settings.workers == 1).run(sockets=[listening])
 
 
-def serve_beside(settings: Settings, listening: socket.socket, told: Connection) -> None:
-    """The same in one process of several, which says on `told` when it serves."""
+def serve_as_worker(settings: Settings, listening: socket.socket, ready: Connection) -> None:
+    """Serve as one process of several; send something on `ready` once it serves."""
     logs.configure()
     try:
-        with listening:  # this process's own copy, which a start that fails has to close as well
-            serve(settings, listening, lambda: told.send_bytes(b"serving"))
+        with listening:  # the process's own copy, which must also be closed if the start fails
+            serve(settings, listening, lambda: ready.send_bytes(b"serving"))
     except PromptSearchError as error:
-        log.error("%s", error)  # noqa: TRY400  expected, and said in full
+        log.error("%s", error)  # noqa: TRY400  expected, and its message is complete
         sys.exit(1)
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> None:
+def _exit(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)

@@ -13,7 +13,8 @@ import pytest
 
 import promptsearch
 from promptsearch.__main__ import main
-from promptsearch.client.results import Field
+from promptsearch.client.page import Page
+from promptsearch.client.results import Field, PromptResult
 from promptsearch.client.terminal import render_fields, render_page
 from tests.promptsearch.conftest import Gallery
 from tests.service.support.serving import ROOT, Service, environment
@@ -74,7 +75,7 @@ def test_every_option(place: list[str], capsys: pytest.CaptureFixture[str], sear
     found = answered(capsys, "search", "castle", *options, *place)
     same = searcher.search_images(
         "castle", negative="night", filter={"steps": {"gte": 30}, "sampler": ["ddim", "k_lms"]}, min_score=-0.9,
-        group_by="prompt", diversity=0.3, k=3,
+        group_by="prompt", diversity=0.3, limit=3,
     )  # fmt: skip
     assert [result["id"] for result in found["results"]] == [result.id for result in same]
     assert [result["more"] for result in found["results"]] == [result.more for result in same]
@@ -101,17 +102,19 @@ def test_pages(place: list[str], capsys: pytest.CaptureFixture[str], searcher: p
     first = answered(capsys, "search", "fox", "--limit", "2", *place)
     second = answered(capsys, "search", "--cursor", first["next"], "--limit", "2", *place)
     ids = [result["id"] for page in (first, second) for result in page["results"]]
-    assert ids == [result.id for result in searcher.search_images("fox", k=4)]
+    assert ids == [result.id for result in searcher.search_images("fox", limit=4)]
 
 
 def test_similar(place: list[str], capsys: pytest.CaptureFixture[str], searcher: promptsearch.Searcher) -> None:
-    image, prompt = searcher.search_images("fox", k=1)[0].id, searcher.search_prompts("fox", k=1)[0].id
+    image, prompt = searcher.search_images("fox", limit=1)[0].id, searcher.search_prompts("fox", limit=1)[0].id
     found = answered(capsys, "similar", image, "castle", "--limit", "3", *place)
     assert [result["id"] for result in found["results"]] == [
-        one.id for one in searcher.similar_images(image, "castle", k=3)
+        one.id for one in searcher.similar_images(image, "castle", limit=3)
     ]
     found = answered(capsys, "similar", prompt, "--kind", "prompts", "--limit", "3", *place)
-    assert [result["id"] for result in found["results"]] == [one.id for one in searcher.similar_prompts(prompt, k=3)]
+    assert [result["id"] for result in found["results"]] == [
+        one.id for one in searcher.similar_prompts(prompt, limit=3)
+    ]
 
 
 def test_tables(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -129,9 +132,9 @@ def test_tables(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 def test_other_peoples_text_is_only_text(searcher: promptsearch.Searcher, capsys: pytest.CaptureFixture[str]) -> None:
     from rich.console import Console
 
-    page = searcher.search_prompts("fox", k=1)
-    hostile = promptsearch.results.PromptResult("id", "[bold]\x1b[31mred\x07 \u202eback\nline", 1, (), 0.5)
-    told = promptsearch.results.Page(**{**page.__dict__, "results": (hostile,), "notes": ("\x1b[2J",)})
+    page = searcher.search_prompts("fox", limit=1)
+    hostile = PromptResult("id", "[bold]\x1b[31mred\x07 \u202eback\nline", 1, (), 0.5)
+    told = Page(**{**page.__dict__, "results": (hostile,), "notes": ("\x1b[2J",)})
     Console(width=200).print(render_page(told))
     Console(width=200).print(render_fields([Field("a\x1b", "string", 1, 1, None, None, (("[red]", 1),))]))
     out = capsys.readouterr().out
@@ -142,10 +145,10 @@ def test_other_peoples_text_is_only_text(searcher: promptsearch.Searcher, capsys
 
 
 def test_errors(place: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "nothing is asked" in failed(capsys, "search", *place)
+    assert "the query is empty" in failed(capsys, "search", *place)
     assert "did you mean steps?" in failed(capsys, "search", "fox", "--filter", "stepz=1", *place)
-    assert "write FIELD=VALUE" in failed(capsys, "search", "fox", "--filter", "steps", *place)
-    assert "filter is no JSON" in failed(capsys, "search", "fox", "--filter", "{steps", *place)
+    assert "a filter must be FIELD=VALUE" in failed(capsys, "search", "fox", "--filter", "steps", *place)
+    assert "filter must be JSON" in failed(capsys, "search", "fox", "--filter", "{steps", *place)
     assert "cannot be read" in failed(capsys, "search", "--image", str(tmp_path / "cat.png"), *place)
     assert "no image with the id" in failed(capsys, "similar", "nobody", *place)
 
@@ -153,11 +156,11 @@ def test_errors(place: list[str], capsys: pytest.CaptureFixture[str], tmp_path: 
 def test_collections_by_name(pictures: Gallery, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     models, indices = ["--models", str(pictures.models)], ["--indices", str(pictures.collection.parent)]
     assert answered(capsys, "search", "fox", "--collection", "gallery", *indices, *models)["collection"] == "gallery"
-    assert "no collection 'emoj', by that name" in failed(capsys, "search", "fox", "--collection", "emoj", *indices)
-    assert "there is none" in failed(capsys, "search", "fox", "--indices", str(tmp_path))
+    assert "'emoj' is neither a collection in " in failed(capsys, "search", "fox", "--collection", "emoj", *indices)
+    assert "has no collection" in failed(capsys, "search", "fox", "--indices", str(tmp_path))
     for name in ("one", "two"):
         (tmp_path / name).symlink_to(pictures.collection)
-    assert "name one with --collection: one, two" in failed(capsys, "search", "fox", "--indices", str(tmp_path))
+    assert "choose one with --collection: one, two" in failed(capsys, "search", "fox", "--indices", str(tmp_path))
 
 
 def test_a_service_by_environment(

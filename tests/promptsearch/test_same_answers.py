@@ -11,7 +11,7 @@ import pytest
 
 import promptsearch
 from promptsearch import Client, PromptSearchError, Searcher, Term
-from promptsearch.client.results import AnyPage
+from promptsearch.client.page import AnyPage
 from promptsearch.encoding.encoders import Encoders
 from tests.service.support.serving import Service
 from tests.support.calls import watched
@@ -60,67 +60,67 @@ def prompt(searcher: Searcher) -> str:
 Ask = Callable[[Searcher | Client], AnyPage]
 
 SEARCHES: dict[str, Ask] = {
-    "text": lambda c: c.search_images("fox", k=7),
-    "prompts": lambda c: c.search_prompts("fox", k=7),
-    "everything there is": lambda c: c.search_images("fox", k=200),
-    "negative": lambda c: c.search_images("castle", negative="night", k=7),
-    "picture": lambda c: c.search_images(image=UPLOAD, k=7),
-    "prompts of a picture": lambda c: c.search_prompts(image=UPLOAD, k=7),
-    "PIL": lambda c: c.search_images(image=picture(3), k=7),
-    "picture and text": lambda c: c.search_images("fox", image=UPLOAD, k=7),
+    "text": lambda c: c.search_images("fox", limit=7),
+    "prompts": lambda c: c.search_prompts("fox", limit=7),
+    "everything there is": lambda c: c.search_images("fox", limit=200),
+    "negative": lambda c: c.search_images("castle", negative="night", limit=7),
+    "picture": lambda c: c.search_images(image=UPLOAD, limit=7),
+    "prompts of a picture": lambda c: c.search_prompts(image=UPLOAD, limit=7),
+    "PIL": lambda c: c.search_images(image=picture(3), limit=7),
+    "picture and text": lambda c: c.search_images("fox", image=UPLOAD, limit=7),
     "terms": lambda c: c.search_images(
-        terms=[Term(text="castle"), Term(picture=UPLOAD, weight=0.5), Term(text="night", weight=-0.25)], k=7
+        terms=[Term(text="castle"), Term(picture=UPLOAD, weight=0.5), Term(text="night", weight=-0.25)], limit=7
     ),
-    "vector": lambda c: c.search_images(terms=[Term(vector=tuple(float(n) for n in range(-16, 16)))], k=7),
-    "equal": lambda c: c.search_images("fox", filter={"sampler": "k_lms"}, k=7),
-    "one of": lambda c: c.search_images("fox", filter={"sampler": ["k_lms", "ddim"]}, k=7),
-    "range": lambda c: c.search_images("fox", filter={"steps": {"gte": 30, "lt": 50}}, k=7),
+    "vector": lambda c: c.search_images(terms=[Term(vector=tuple(float(n) for n in range(-16, 16)))], limit=7),
+    "equal": lambda c: c.search_images("fox", filter={"sampler": "k_lms"}, limit=7),
+    "one of": lambda c: c.search_images("fox", filter={"sampler": ["k_lms", "ddim"]}, limit=7),
+    "range": lambda c: c.search_images("fox", filter={"steps": {"gte": 30, "lt": 50}}, limit=7),
     "or and not": lambda c: c.search_images(
-        "fox", filter={"or": [{"seed": 1003}, {"style": "oil"}], "not": {"steps": 20}}, k=7
+        "fox", filter={"or": [{"seed": 1003}, {"style": "oil"}], "not": {"steps": 20}}, limit=7
     ),
-    "exists": lambda c: c.search_prompts("fox", filter={"cfg_scale": {"exists": False}}, k=7),
-    "time": lambda c: c.search_images("fox", filter={"created": {"lte": "2023-03"}}, k=7),
+    "exists": lambda c: c.search_prompts("fox", filter={"cfg_scale": {"exists": False}}, limit=7),
+    "time": lambda c: c.search_images("fox", filter={"created": {"lte": "2023-03"}}, limit=7),
     "nothing meets it": lambda c: c.search_images("fox", filter={"steps": {"gt": 1000}}),
-    "filter alone": lambda c: c.search_images(filter={"style": "ink"}, k=7),
-    "filtered prompts": lambda c: c.search_prompts(filter={"sampler": "ddim"}, k=7),
-    "keyword": lambda c: c.search_images("red fox", mode="keyword", k=2),
-    "keyword prompts": lambda c: c.search_prompts("castle", mode="keyword", k=2),
-    "keyword by score": lambda c: c.search_images("fox", mode="keyword", sort="score", k=2),
-    "keyword, grouped": lambda c: c.search_images("fox", mode="keyword", group_by="prompt", k=7),
-    "hybrid by score": lambda c: c.search_images("castle", mode="hybrid", sort="-score", k=7),
-    "hybrid": lambda c: c.search_images("castle", mode="hybrid", k=7),
-    "hybrid prompts": lambda c: c.search_prompts("castle", mode="hybrid", k=7),
-    "sort": lambda c: c.search_images("fox", sort="-seed", k=7),
-    "sort without a query": lambda c: c.search_prompts(sort="steps", k=7),
-    "sort by score": lambda c: c.search_images("fox", sort="score", k=7),
-    "min_score": lambda c: c.search_images(FOX, min_score=0.1, k=7),
-    "group_by": lambda c: c.search_images("fox", group_by="prompt", k=7),
-    "deduplicate": lambda c: c.search_images("fox", deduplicate=True, k=7),
-    "deduplicated prompts": lambda c: c.search_prompts("fox", deduplicate=True, k=7),
-    "diversity": lambda c: c.search_images("fox", diversity=0.5, k=7),
-    "via": lambda c: c.search_prompts(image=UPLOAD, via="images", k=7),
-    "include": lambda c: c.search_images("fox", include="vector", k=3),
-    "include in prompts": lambda c: c.search_prompts("fox", include="vector", k=3),
-    "explain": lambda c: c.search_images("fox", image=UPLOAD, explain=True, k=7),
-    "cut": lambda c: c.search_images(LONG, negative=f"{LONG} and more", k=7),
-    "no letters": lambda c: c.search_images("夜 🙂", k=7),
+    "filter alone": lambda c: c.search_images(filter={"style": "ink"}, limit=7),
+    "filtered prompts": lambda c: c.search_prompts(filter={"sampler": "ddim"}, limit=7),
+    "keyword": lambda c: c.search_images("red fox", mode="keyword", limit=2),
+    "keyword prompts": lambda c: c.search_prompts("castle", mode="keyword", limit=2),
+    "keyword by score": lambda c: c.search_images("fox", mode="keyword", sort="score", limit=2),
+    "keyword, grouped": lambda c: c.search_images("fox", mode="keyword", group_by="prompt", limit=7),
+    "hybrid by score": lambda c: c.search_images("castle", mode="hybrid", sort="-score", limit=7),
+    "hybrid": lambda c: c.search_images("castle", mode="hybrid", limit=7),
+    "hybrid prompts": lambda c: c.search_prompts("castle", mode="hybrid", limit=7),
+    "sort": lambda c: c.search_images("fox", sort="-seed", limit=7),
+    "sort without a query": lambda c: c.search_prompts(sort="steps", limit=7),
+    "sort by score": lambda c: c.search_images("fox", sort="score", limit=7),
+    "min_score": lambda c: c.search_images(FOX, min_score=0.1, limit=7),
+    "group_by": lambda c: c.search_images("fox", group_by="prompt", limit=7),
+    "deduplicate": lambda c: c.search_images("fox", deduplicate=True, limit=7),
+    "deduplicated prompts": lambda c: c.search_prompts("fox", deduplicate=True, limit=7),
+    "diversity": lambda c: c.search_images("fox", diversity=0.5, limit=7),
+    "via": lambda c: c.search_prompts(image=UPLOAD, via="images", limit=7),
+    "include": lambda c: c.search_images("fox", include="vector", limit=3),
+    "include in prompts": lambda c: c.search_prompts("fox", include="vector", limit=3),
+    "explain": lambda c: c.search_images("fox", image=UPLOAD, explain=True, limit=7),
+    "cut": lambda c: c.search_images(LONG, negative=f"{LONG} and more", limit=7),
+    "no letters": lambda c: c.search_images("夜 🙂", limit=7),
     "a lot together": lambda c: c.search_images(
         "castle", negative="night", image=UPLOAD, filter={"steps": {"gte": 30}}, mode="hybrid", group_by="prompt",
-        include="vector", k=3,
+        include="vector", limit=3,
     ),
 }  # fmt: skip
 
 ABOUT: dict[str, Callable[[Searcher | Client, str, str], AnyPage]] = {
-    "similar images": lambda c, image, _: c.similar_images(image, k=7),
-    "similar images with a text": lambda c, image, _: c.similar_images(image, "castle", negative="night", k=7),
+    "similar images": lambda c, image, _: c.similar_images(image, limit=7),
+    "similar images with a text": lambda c, image, _: c.similar_images(image, "castle", negative="night", limit=7),
     "similar images with options": lambda c, image, _: c.similar_images(
-        image, terms=[Term(text="castle", weight=0.5)], filter={"style": "ink"}, include="vector", k=3
+        image, terms=[Term(text="castle", weight=0.5)], filter={"style": "ink"}, include="vector", limit=3
     ),
-    "similar prompts": lambda c, _, prompt: c.similar_prompts(prompt, k=7),
-    "images of a prompt": lambda c, _, prompt: c.images_of_prompt(prompt, k=2),
-    "images of a prompt, best first": lambda c, _, prompt: c.images_of_prompt(prompt, "castle", sort="seed", k=2),
+    "similar prompts": lambda c, _, prompt: c.similar_prompts(prompt, limit=7),
+    "images of a prompt": lambda c, _, prompt: c.images_of_prompt(prompt, limit=2),
+    "images of a prompt, best first": lambda c, _, prompt: c.images_of_prompt(prompt, "castle", sort="seed", limit=2),
     "an id as a term": lambda c, image, prompt: c.search_images(
-        terms=[Term(id=image), Term(id=prompt, weight=0.5)], k=7
+        terms=[Term(id=image), Term(id=prompt, weight=0.5)], limit=7
     ),
 }
 
@@ -144,18 +144,18 @@ WRONG: dict[str, Ask] = {
     "no picture": lambda c: c.search_images(image=b"no picture"),
     "cursor": lambda c: c.search_images(cursor="nonsense"),
     "cursor and query": lambda c: c.search_images("fox", cursor="nonsense"),
-    "cursor of another kind": lambda c: c.search_images(cursor=c.search_prompts("fox", k=1).next),
+    "cursor of another kind": lambda c: c.search_images(cursor=c.search_prompts("fox", limit=1).next),
     "cursor of another item": lambda c: c.similar_images(c.search_images(FOX)[0].id, cursor=c.search_images(FOX).next),
     "cursor of another prompt": lambda c: c.images_of_prompt(
-        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", filter={"style": "ink"}, k=1).next
+        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", filter={"style": "ink"}, limit=1).next
     ),
     "cursor of no prompt": lambda c: c.images_of_prompt(
-        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", k=1).next
+        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", limit=1).next
     ),
 }  # fmt: skip
 
 OUT_OF_RANGE: dict[str, Ask] = {  # what the service's schema says in its own words
-    "k": lambda c: c.search_images("fox", k=0),
+    "k": lambda c: c.search_images("fox", limit=0),
     "min_score": lambda c: c.search_images("fox", min_score=2.0),
     "diversity": lambda c: c.search_images("fox", diversity=-1.0),
     "mode": lambda c: c.search_images("fox", mode=cast("Any", "magic")),
@@ -237,13 +237,13 @@ def test_out_of_range(ask: Ask, searcher: Searcher, remote: Client) -> None:
 
 def test_a_batch(searcher: Searcher, remote: Client) -> None:
     queries: list[Any] = [
-        {"target": "images", "q": "fox", "k": 3},
-        {"target": "prompts", "image": UPLOAD, "k": 2, "include": "vector"},
+        {"target": "images", "q": "fox", "limit": 3},
+        {"target": "prompts", "image": UPLOAD, "limit": 2, "include": "vector"},
         {"target": "images", "q": "fox", "filter": {"stepz": 1}},
         {"target": "images"},
         {"target": "images", "image": b"no picture"},
         {"target": "images", "image": UPLOAD, "negative": "fox"},
-        {"target": "images", "q": LONG, "negative": "fox", "k": 1},
+        {"target": "images", "q": LONG, "negative": "fox", "limit": 1},
     ]
     here, there = searcher.batch(queries), remote.batch(queries)
     for one, other in zip(here, there, strict=True):
@@ -272,8 +272,8 @@ def test_a_batch_is_encoded_together(searcher: Searcher) -> None:
 
 def test_all_pages(searcher: Searcher, client: Client) -> None:
     for collection in (searcher, client):
-        whole = collection.search_images("fox", k=200)
-        pages = list(collection.pages(collection.search_images("fox", k=7)))
+        whole = collection.search_images("fox", limit=200)
+        pages = list(collection.pages(collection.search_images("fox", limit=7)))
         assert [len(page) for page in pages] == [7] * 8 + [4]
         assert [result.id for page in pages for result in page] == [result.id for result in whole]
 

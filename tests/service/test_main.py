@@ -17,7 +17,7 @@ from tests.service.support.shapes import check_answer
 def test_it_says_where_it_serves_and_what_to_try(server: Service) -> None:
     greeted = server.stdout.read_text(encoding="utf-8")
     assert greeted.startswith(greeting("127.0.0.1", httpx.URL(server.url).port or 0) + "\n")
-    for line in ("/search/images?q=happy+dog'", "/search/prompts?q=happy+dog'", "/docs; Ctrl-C ends the service."):
+    for line in ("/search/images?q=happy+dog'", "/search/prompts?q=happy+dog'", "/docs. Ctrl-C stops the service."):
         assert f"{server.url}{line}" in greeted
 
 
@@ -93,7 +93,7 @@ def test_a_host_that_is_not_this_machines(indices: Path, models: Path, host: str
 
 
 def test_nothing_to_serve(tmp_path: Path, models: Path) -> None:
-    said = f"there is no collection to serve in {tmp_path}: build one with"
+    said = f"no collection to serve in {tmp_path}: build one with"
     check_failure(["--port", "0", "--indices", str(tmp_path), "--models", str(models)], 1, said)
 
 

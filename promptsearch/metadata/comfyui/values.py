@@ -20,6 +20,7 @@ _SEES = re.compile(r"Florence|Caption|Tagger|Interrogat|QwenVL|Describe|img2txt|
 # How texts begin that tell a language model what it is.
 _INSTRUCTION = re.compile(r"\s*(<\w*>)?\s*\[?(SYSTEM|You are (an?|the) |Role:|Act as |你是)", re.IGNORECASE)
 _PROMPT_STARTS = "<Prompt Start>"  # what such a text of Lumina's models ends with
+_PLACES = re.compile(r"\{\{|\}\}|\{(\w+)(?::[^{}]*)?\}")
 _MAX_PARTS = 200  # of what is asked for
 # The name of a node's only value, whatever it is.
 _VALUE_NAMES = (
@@ -99,11 +100,12 @@ class Values:
             return None
         if _WRITES.search(node.kind):
             return self._wish(node)
+        if node.kind == "StringFormat":
+            return self._formatted(node, role, depth)
         if "populated_text" in node.inputs and (found := self.text(node.inputs["populated_text"], role, depth)):
             return found
-        names = for_role(
-            (name for name in node.inputs if is_text(name) or name in _TEXT_VALUES), _role_of_output(node, slot, role)
-        )
+        held = [name for name, value in node.inputs.items() if is_text(name, value) or name in _TEXT_VALUES]
+        names = for_role(held, _role_of_output(node, slot, role))
         texts = self._found(node, names, role, depth)
         if self._joins(node, names):
             return self._joined(node, texts)
@@ -128,6 +130,18 @@ class Values:
         parts = list(texts)
         own = [part for part in parts if not _INSTRUCTION.match(part)] or parts
         return _ESCAPES.get(delimiter, delimiter).join(own)[:MAX_CHARACTERS] or None
+
+    def _formatted(self, node: Node, role: Role, depth: int) -> str | None:
+        """Python's format, of which nothing but names is looked at."""
+
+        def insert(match: re.Match[str]) -> str:
+            if match[1] is None:
+                return match[0][0]  # a brace that is doubled
+            value = self.value(node.inputs.get(f"values.{match[1]}"))
+            return str(value) if isinstance(value, int | float) else self.text(value, role, depth) or ""
+
+        template = self.text(node.inputs.get("f_string"), role, depth)
+        return _PLACES.sub(insert, template)[:MAX_CHARACTERS] if template else None
 
     def _wish(self, start: Node) -> str | None:
         """What a language model is asked to write of: the longest text behind it that is no instruction."""

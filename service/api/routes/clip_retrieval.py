@@ -1,6 +1,6 @@
-"""clip-retrieval's addresses, so that its client and its page work with this service as they are.
+"""clip-retrieval's routes, so that its client and its page work with this service unchanged.
 
-Bodies are JSON whatever their content type says: its client sends none, its page text/plain.
+Bodies are JSON whatever their content type: its client sends none, its page text/plain.
 """
 
 from __future__ import annotations
@@ -15,11 +15,19 @@ from promptsearch.search.terms import Term
 
 from ...catalogue.catalogue import Catalogue, Served
 from ...http.problems import describe
-from ...responses.clip_retrieval import FILLED, Config, KnnQuery, MetadataOfId, MetadataQuery, Neighbour, Records
-from ...search.cancel_on_disconnect import while_connected
-from ...search.image_fetcher import Fetching
-from ..dependencies import CatalogueState, SearchingState
-from ..query import decode, read_json
+from ...responses.clip_retrieval import (
+    DEEP,
+    Config,
+    KnnQuery,
+    KnnResponseBuilder,
+    MetadataOfId,
+    MetadataQuery,
+    Neighbour,
+)
+from ...search.cancel_on_disconnect import cancel_on_disconnect
+from ...search.image_fetcher import ImageFetcher
+from ..dependencies import CatalogueState, SearchServiceState
+from ..query import decode_picture, read_json
 from .search import MEDIA_TYPE, require_room
 
 router = APIRouter(tags=["clip-retrieval"])
@@ -27,8 +35,8 @@ router = APIRouter(tags=["clip-retrieval"])
 Body = TypeVar("Body", bound=BaseModel)
 
 
-def _described(model: type[BaseModel]) -> dict[str, Any]:
-    """What a route takes, for the OpenAPI document: it reads the body itself, because of its content type."""
+def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the OpenAPI description of a body that the route reads itself, because of its content type."""
     return {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": model.model_json_schema()}}}}
 
 
@@ -47,19 +55,21 @@ async def _metadata_query(request: Request) -> MetadataQuery:
     return await _read(request, MetadataQuery)
 
 
-async def _fetching(request: Request) -> Fetching | None:
-    fetching: Fetching | None = request.app.state.fetching
-    return fetching
+async def _image_fetcher(request: Request) -> ImageFetcher | None:
+    fetcher: ImageFetcher | None = request.app.state.image_fetcher
+    return fetcher
 
 
 @router.get("/indices-list", summary="The names of the collections, the default first")
 async def indices_list(catalogue: CatalogueState) -> list[str]:
+    """Return the names that `indice_name` takes."""
     return _names(catalogue)
 
 
-@router.get("/config.json", summary="What clip-retrieval's page is to ask")
+@router.get("/config.json", summary="The settings of clip-retrieval's page")
 async def config(request: Request, catalogue: CatalogueState) -> Config:
-    return Config(defaultBackend=_base(request), defaultIndex=_names(catalogue)[0], urlColumn="url")
+    """Return what clip-retrieval's page reads at its start."""
+    return Config(defaultBackend=_base_url(request), defaultIndex=_names(catalogue)[0], urlColumn="url")
 
 
 @router.post(
@@ -67,78 +77,80 @@ async def config(request: Request, catalogue: CatalogueState) -> Config:
     summary="Images or prompts by a text, a picture or a vector",
     response_model=list[Neighbour],
     dependencies=[Depends(require_room)],
-    openapi_extra=_described(KnnQuery),
+    openapi_extra=_body_schema(KnnQuery),
 )
 async def knn_service(
-    asked: Annotated[KnnQuery, Depends(_knn_query)],
+    query: Annotated[KnnQuery, Depends(_knn_query)],
     catalogue: CatalogueState,
-    searching: SearchingState,
-    fetching: Annotated[Fetching | None, Depends(_fetching)],
+    service: SearchServiceState,
+    fetcher: Annotated[ImageFetcher | None, Depends(_image_fetcher)],
     request: Request,
 ) -> Response:
-    served = _served(catalogue, asked.indice_name)
-    term = await _term(asked, fetching, request)
-    base = _base(request)
-    records = Records(served, base, named=len(catalogue.served) > 1)
-    how = (base, asked.num_images, asked.wanted, asked.deduplicate)
-    found = await searching.nearest(
-        request,
+    """Return the nearest images or prompts as clip-retrieval does."""
+    served = _served(catalogue, query.indice_name)
+    term = await _term(query, fetcher, request)
+    base_url = _base_url(request)
+    builder = KnnResponseBuilder(served, base_url, named=len(catalogue.served) > 1)
+    depends_on = (base_url, query.num_images, query.result_count, query.deduplicate)
+    plan = service.planner.nearest(
         served,
-        asked.kind,
+        query.kind,
         term,
-        lambda cursor, timing: records.neighbours(asked, cursor, timing),
-        how,
-        deep=asked.wanted > FILLED,
+        lambda cursor, _notes, stage: builder.neighbours(query, cursor, stage),
+        depends_on,
+        deep=query.result_count > DEEP,
     )
-    return Response(found, media_type=MEDIA_TYPE)
+    response = await service.run(request, plan)
+    return Response(response.before, media_type=MEDIA_TYPE)
 
 
 @router.post(
     "/metadata",
     summary="What is known of these ids",
     response_model=list[MetadataOfId],
-    openapi_extra=_described(MetadataQuery),
+    openapi_extra=_body_schema(MetadataQuery),
 )
 async def metadata(
-    asked: Annotated[MetadataQuery, Depends(_metadata_query)],
+    query: Annotated[MetadataQuery, Depends(_metadata_query)],
     catalogue: CatalogueState,
-    searching: SearchingState,
+    service: SearchServiceState,
     request: Request,
 ) -> Response:
-    served = _served(catalogue, asked.indice_name)
-    records = Records(served, _base(request), named=len(catalogue.served) > 1)
-    return Response(await searching.item(request, lambda: records.metadata(asked.ids)), media_type=MEDIA_TYPE)
+    """Return the metadata of integer ids, as clip-retrieval does."""
+    served = _served(catalogue, query.indice_name)
+    builder = KnnResponseBuilder(served, _base_url(request), named=len(catalogue.served) > 1)
+    return Response(await service.read(request, lambda: builder.metadata(query.ids)), media_type=MEDIA_TYPE)
 
 
 def _names(catalogue: Catalogue) -> list[str]:
-    """Its page takes the first where it has been told none."""
+    """Return the collections' names, the default first: clip-retrieval's page uses the first by default."""
     return sorted(catalogue.served, key=lambda name: (name != catalogue.default, name))
 
 
 def _served(catalogue: Catalogue, name: str | None) -> Served:
-    """Raises UnknownCollection."""
+    """Return a collection, by default the first; raises UnknownCollection."""
     return catalogue[name if name is not None else _names(catalogue)[0]]
 
 
-def _base(request: Request) -> str:
-    """The address under which the client knows this service. It is not parsed: what a client says need not be one."""
+def _base_url(request: Request) -> str:
+    """Return the URL under which the client knows this service, unparsed: a client's Host header may be invalid."""
     host = request.headers.get("host") or ":".join(map(str, request.scope["server"]))
     return f"{request.scope['scheme']}://{host}{request.scope.get('root_path', '')}"
 
 
-async def _term(asked: KnnQuery, fetching: Fetching | None, request: Request) -> Term:
-    """Raises the errors of queries, and those of Fetching."""
-    if asked.text is not None and asked.text.strip():
-        return Term(text=asked.text)
-    if asked.image is not None:
-        return Term(picture=decode(asked.image))
-    if asked.image_url is not None:
-        if fetching is None:
+async def _term(query: KnnQuery, fetcher: ImageFetcher | None, request: Request) -> Term:
+    """Return what to search for; raises the errors of queries and those of ImageFetcher."""
+    if query.text is not None and query.text.strip():
+        return Term(text=query.text)
+    if query.image is not None:
+        return Term(picture=decode_picture(query.image))
+    if query.image_url is not None:
+        if fetcher is None:
             raise ParameterError(
-                "this service fetches no pictures from addresses: send the picture itself as `image`, in base64 "
+                "this service does not fetch pictures from URLs: send the picture itself as `image`, in base64 "
                 "(its operator can allow it with --image-urls)"
             )
-        return Term(picture=await while_connected(request, fetching.get(asked.image_url)))
-    if asked.embedding_input:
-        return Term(vector=tuple(asked.embedding_input))
-    raise EmptyQuery("nothing is asked: send `text`, `image` (base64), `image_url` or `embedding_input`")
+        return Term(picture=await cancel_on_disconnect(request, fetcher.get(query.image_url)))
+    if query.embedding_input:
+        return Term(vector=tuple(query.embedding_input))
+    raise EmptyQuery("the query is empty: send `text`, `image` (base64), `image_url` or `embedding_input`")

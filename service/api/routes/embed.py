@@ -1,4 +1,4 @@
-"""Vectors alone, of texts and pictures."""
+"""Vectors of texts and pictures."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from promptsearch.errors import EmptyQuery
 from promptsearch.search.terms import Term
 
 from ...responses import schemas
-from ..dependencies import SearchingState
-from ..query import decode
+from ..dependencies import SearchServiceState
+from ..query import decode_picture
 from .search import MEDIA_TYPE, require_room
 
 router = APIRouter(tags=["search"])
@@ -22,17 +22,19 @@ router = APIRouter(tags=["search"])
     response_model=schemas.Embeddings,
     dependencies=[Depends(require_room)],
 )
-async def embed(asked: schemas.EmbedQuery, searching: SearchingState, request: Request) -> Response:
-    if not asked.texts and not asked.images:
-        raise EmptyQuery("nothing is to be embedded: send `texts`, `images` (base64), or both")
-    terms = [*(Term(text=text) for text in asked.texts), *(Term(picture=decode(image)) for image in asked.images)]
-    found = await searching.embed(request, asked.collection, terms)
-    vectors = [None if vector is None else vector.tolist() for vector in found.vectors]
-    answer = {
-        "model": found.bundle.name,
-        "identity": found.bundle.identity,
-        "texts": vectors[: len(asked.texts)],
-        "images": vectors[len(asked.texts) :],
-        "notes": found.notes,
+async def embed(query: schemas.EmbedQuery, service: SearchServiceState, request: Request) -> Response:
+    """Return the unit vectors of texts and pictures by a collection's model."""
+    if not query.texts and not query.images:
+        raise EmptyQuery("there is nothing to embed: send `texts`, `images` (base64), or both")
+    pictures = [decode_picture(image) for image in query.images]
+    terms = [*(Term(text=text) for text in query.texts), *(Term(picture=picture) for picture in pictures)]
+    embedded = await service.embed(request, query.collection, terms)
+    vectors = [None if vector is None else vector.tolist() for vector in embedded.vectors]
+    body = {
+        "model": embedded.bundle.name,
+        "identity": embedded.bundle.identity,
+        "texts": vectors[: len(query.texts)],
+        "images": vectors[len(query.texts) :],
+        "notes": embedded.notes,
     }
-    return Response(to_json(answer), media_type=MEDIA_TYPE)
+    return Response(to_json(body), media_type=MEDIA_TYPE)

@@ -1,4 +1,4 @@
-"""Whether the service lives and can answer; open to everyone, and answered without waiting for anything."""
+"""Whether the service is alive and ready; open to everyone, and answered without waiting for anything."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ router = APIRouter(tags=["service"])
 
 @router.get("/healthz", summary="The process is alive")
 async def healthz() -> schemas.Health:
+    """Return `ok` as long as the process answers at all."""
     return schemas.Health(status="ok")
 
 
@@ -24,4 +25,5 @@ async def healthz() -> schemas.Health:
     responses={503: problems.response(HTTPStatus.SERVICE_UNAVAILABLE)},
 )
 async def readyz(readiness: ReadinessState) -> schemas.Readiness:
+    """Return whether searches can be answered now."""
     return readiness.status()

@@ -1,4 +1,4 @@
-"""What Prometheus reads."""
+"""The metrics that Prometheus scrapes."""
 
 from __future__ import annotations
 
@@ -17,4 +17,5 @@ router = APIRouter(tags=["service"])
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
 )
 async def metrics(metrics: MetricsState) -> Response:
+    """Return the metrics of all processes of the service."""
     return Response(metrics.exposition(), media_type=MEDIA_TYPE)

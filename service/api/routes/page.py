@@ -1,4 +1,4 @@
-"""Serve the web page at `/` and the API's description at `/docs`: static files that load nothing from elsewhere."""
+"""The web page at `/` and the API's description at `/docs`: plain files that load nothing from other origins."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from pathlib import Path
 import fastapi_offline
 from fastapi import APIRouter, Request, Response
 
+from ...http.etags import is_current
+
 FOLDER = Path(__file__).parents[2] / "page"
 SWAGGER_UI = Path(fastapi_offline.__file__).parent / "static"
 
 HEADERS = {
-    # blob: is for the preview of a dropped image, data: for Swagger UI's icons.
+    # blob: is for previews of dropped pictures, data: for Swagger UI's icons.
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
         "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     ),
-    "Cache-Control": "no-cache",  # cached, but revalidated (304), because a changed file keeps its name
+    "Cache-Control": "no-cache",  # cached, but revalidated (304): a changed file keeps its name
     "Vary": "Accept-Encoding",
 }
-# By path. Nothing else in the folders is served.
+# By path: nothing else in these folders is served.
 FILES = {
     "/": FOLDER / "index.html",
     "/style.css": FOLDER / "style.css",
@@ -43,16 +45,16 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(frozen=True)
 class _Asset:
-    """A file, ready to send."""
+    """A file, ready to be sent with or without compression."""
 
     plain: bytes
     zipped: bytes
     media_type: str
-    tag: str
+    etag: str
 
     def response(self, request: Request) -> Response:
-        headers = {"ETag": self.tag, **HEADERS}
-        if self.tag in request.headers.get("if-none-match", ""):
+        headers = {"ETag": self.etag, **HEADERS}
+        if is_current(request, self.etag):
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         if "gzip" in request.headers.get("accept-encoding", ""):
             return Response(self.zipped, media_type=self.media_type, headers={"Content-Encoding": "gzip", **headers})
@@ -60,19 +62,19 @@ class _Asset:
 
 
 @lru_cache(maxsize=2 * len(FILES))
-def _read(path: Path, _changed: int) -> _Asset:
+def _read(path: Path, _mtime_ns: int) -> _Asset:
     plain = path.read_bytes()
     media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
-    # Weak, because it identifies both the compressed and the uncompressed body.
-    tag = f'W/"{hashlib.sha256(plain).hexdigest()[:20]}"'
-    return _Asset(plain, gzip.compress(plain, mtime=0), media_type, tag)
+    # Weak: it is the same with and without compression.
+    etag = f'W/"{hashlib.sha256(plain).hexdigest()[:20]}"'
+    return _Asset(plain, gzip.compress(plain, mtime=0), media_type, etag)
 
 
-def _offer(address: str, path: Path) -> None:
-    @router.get(address)
+def _add_route(url: str, path: Path) -> None:
+    @router.get(url)
     async def file(request: Request) -> Response:
         return _read(path, path.stat().st_mtime_ns).response(request)
 
 
-for _address, _path in FILES.items():
-    _offer(_address, _path)
+for _url, _path in FILES.items():
+    _add_route(_url, _path)

@@ -1,4 +1,4 @@
-"""`/search/images` and `/search/prompts`: by text, by picture, by both and more; and many searches at once."""
+"""`/search/images` and `/search/prompts`, by text, picture and more, and batches of searches."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from fastapi import APIRouter, Depends, Request, Response
 from pydantic_core import to_json
 
 from promptsearch.errors import PromptSearchError
-from promptsearch.search.query import Query
 from promptsearch.storage.manifest import Kind
 
 from ...http.problems import problem_of
 from ...responses import schemas
-from ..dependencies import SearchingState, searching_of
-from ..query import BODY_SCHEMA, URL_SCHEMA, BodyQuery, from_url, of_json
+from ..dependencies import SearchServiceState, search_service_of
+from ..query import BODY_SCHEMA, URL_SCHEMA, BodyQuery, parse_url, to_query
 
 router = APIRouter(prefix="/search", tags=["search"])
 
 MEDIA_TYPE = "application/json"
-CACHED = {"Cache-Control": "public, max-age=60"}  # seconds; a new version of the collection is seen that soon
+_CACHED = {"Cache-Control": "public, max-age=60"}  # seconds until clients see a new version of the collection
 
 
-async def require_room(searching: SearchingState) -> None:
-    searching.require_room()
+async def require_room(service: SearchServiceState) -> None:
+    """Refuse a request before its body is read; raises Overloaded."""
+    service.require_room()
 
 
 @router.get("/images", summary="Images by text", response_model=schemas.ImageResults, openapi_extra=URL_SCHEMA)
 async def images_by_text(request: Request) -> Response:
+    """Return the images that are nearest in meaning to a text, further terms and a filter."""
     return await _by_url(request, "images")
 
 
@@ -38,12 +39,14 @@ async def images_by_text(request: Request) -> Response:
     dependencies=[Depends(require_room)],
     openapi_extra=BODY_SCHEMA,
 )
-async def images_by_anything(query: BodyQuery, searching: SearchingState, request: Request) -> Response:
-    return Response(await searching.search(request, "images", query), media_type=MEDIA_TYPE)
+async def images_by_anything(query: BodyQuery, service: SearchServiceState, request: Request) -> Response:
+    """Return the images that are nearest to all terms together, sent as a form or as JSON."""
+    return Response(await service.search(request, "images", query), media_type=MEDIA_TYPE)
 
 
 @router.get("/prompts", summary="Prompts by text", response_model=schemas.PromptResults, openapi_extra=URL_SCHEMA)
 async def prompts_by_text(request: Request) -> Response:
+    """Return the prompts that are nearest in meaning to a text, further terms and a filter."""
     return await _by_url(request, "prompts")
 
 
@@ -54,15 +57,15 @@ async def prompts_by_text(request: Request) -> Response:
     dependencies=[Depends(require_room)],
     openapi_extra=BODY_SCHEMA,
 )
-async def prompts_by_anything(query: BodyQuery, searching: SearchingState, request: Request) -> Response:
-    return Response(await searching.search(request, "prompts", query), media_type=MEDIA_TYPE)
+async def prompts_by_anything(query: BodyQuery, service: SearchServiceState, request: Request) -> Response:
+    """Return the prompts that are nearest to all terms together, sent as a form or as JSON."""
+    return Response(await service.search(request, "prompts", query), media_type=MEDIA_TYPE)
 
 
 async def _by_url(request: Request, kind: Kind) -> Response:
-    # No parameters of the handlers: that FastAPI resolves those takes longer than all else of a query whose answer is
-    # kept, and a refusal is to cost nothing.
-    found = await searching_of(request).search(request, kind, from_url(request))
-    return Response(found, media_type=MEDIA_TYPE, headers=CACHED)
+    # Without FastAPI's parameters: resolving them takes longer than all else of a cached search or a refusal.
+    body = await search_service_of(request).search(request, kind, parse_url(request))
+    return Response(body, media_type=MEDIA_TYPE, headers=_CACHED)
 
 
 @router.post(
@@ -71,16 +74,14 @@ async def _by_url(request: Request, kind: Kind) -> Response:
     response_model=schemas.BatchResults,
     dependencies=[Depends(require_room)],
 )
-async def batch(asked: schemas.Batch, searching: SearchingState, request: Request) -> Response:
-    """What is wrong with one query is the answer to that one alone."""
-    found = await asyncio.gather(*(_answered(one, searching, request) for one in asked.queries))
-    return Response(b'{"results":[%s]}' % b",".join(found), media_type=MEDIA_TYPE)
+async def batch(batch: schemas.Batch, service: SearchServiceState, request: Request) -> Response:
+    """Return what each query finds, or its problem, in the order of the queries."""
+    results = await asyncio.gather(*(_search_or_problem(query, service, request) for query in batch.queries))
+    return Response(b'{"results":[%s]}' % b",".join(results), media_type=MEDIA_TYPE)
 
 
-async def _answered(one: schemas.BatchQuery, searching: SearchingState, request: Request) -> bytes:
-    kind: Kind = one.target
+async def _search_or_problem(body: schemas.BatchQuery, service: SearchServiceState, request: Request) -> bytes:
     try:
-        query: Query = of_json(one).require_terms()
-        return await searching.search(request, kind, query)
+        return await service.search(request, body.target, to_query(body).require_terms())
     except PromptSearchError as error:
         return to_json(problem_of(error))

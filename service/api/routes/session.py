@@ -1,4 +1,4 @@
-"""An API key exchanged for a cookie, so that the page's pictures load; only where keys are set."""
+"""An API key exchanged for a cookie, so that the page's pictures load; only if keys are set."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Request, Response
 
-from ...access.keys import COOKIE, SESSION, Keys
+from ...access.keys import COOKIE, SESSION, ApiKeys
 
 router = APIRouter(tags=["service"])
 
 
 @router.post("/session", status_code=HTTPStatus.NO_CONTENT, summary="A cookie for an API key", response_class=Response)
 async def session(request: Request) -> Response:
-    """Send the key as `Authorization: Bearer`; the cookie stands for it until it ends after twelve hours."""
-    keys: Keys = request.app.state.keys
+    """Return a cookie that is valid for twelve hours. Send the key as `Authorization: Bearer`."""
+    keys: ApiKeys = request.app.state.keys
     response = Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
     response.set_cookie(
         COOKIE,

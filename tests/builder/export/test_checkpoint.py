@@ -97,7 +97,7 @@ def test_a_download_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatc
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(ExportError, match=r"RN50, ViT-B/32\); for any other pass --checkpoint FILE"):
+    with pytest.raises(ExportError, match=r"RN50, ViT-B/32\), got ViT-L/14: for any other pass --checkpoint FILE"):
         Checkpoint.named("ViT-L/14")
 
 

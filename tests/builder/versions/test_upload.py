@@ -78,7 +78,7 @@ def test_nothing_damaged_is_sent(
     with pytest.raises(SystemExit):
         upload(collection, f"{store.url}/indices")
     assert "images.faiss is damaged: its SHA-256 is not the recorded one" in capsys.readouterr().err
-    assert "is no model bundle" in fails(capsys, "upload-model", tmp_path, "--to", f"{store.url}/models")
+    assert "is not a model bundle" in fails(capsys, "upload-model", tmp_path, "--to", f"{store.url}/models")
     assert store.objects() == set()
 
 

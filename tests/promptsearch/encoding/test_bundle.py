@@ -68,7 +68,7 @@ def test_identity_is_of_checkpoint_and_preprocessing_alone(vit_bundle: Bundle) -
 
 
 def test_a_folder_without_description_is_no_bundle(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match=r"is no model bundle: it has no model\.json"):
+    with pytest.raises(BundleError, match=r"is not a model bundle: it has no model\.json"):
         Bundle.open(tmp_path)
 
 
@@ -82,7 +82,7 @@ def test_a_damaged_description_is_refused(copy: Path, content: bytes) -> None:
 @pytest.mark.parametrize("content", ["[]", "null", "1", "{}", '{"schema_version": 2}', '{"schema_version": "1"}'])
 def test_another_schema_is_refused(copy: Path, content: str) -> None:
     (copy / "model.json").write_text(content)
-    with pytest.raises(BundleError, match=r"this program reads 1: export it again"):
+    with pytest.raises(BundleError, match=r"expected 1: export it again"):
         Bundle.open(copy)
 
 

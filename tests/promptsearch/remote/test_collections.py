@@ -115,7 +115,7 @@ def test_a_download_that_was_stopped_goes_on(mirror: Mirror, local: Path, store:
 DAMAGE: dict[str, tuple[Callable[[ObjectStore, str], object], str]] = {
     "bytes": (
         lambda store, key: store.write(key, b"x"),
-        r"is damaged: its SHA-256 is 2d711642[0-9a-f]{56}, recorded is [0-9a-f]{64}: upload it again$",
+        r"is damaged: expected SHA-256 [0-9a-f]{64}, found 2d711642[0-9a-f]{56}: upload it again$",
     ),
     "gone": (lambda store, key: store.bucket.Object(key).delete(), "is missing: upload it again$"),
 }
@@ -141,7 +141,7 @@ def test_a_damaged_object_is_named_and_the_old_version_stays(
 @pytest.mark.parametrize(
     ("key", "data", "said"),
     [
-        ("current", b"../../elsewhere\n", "which cannot be one"),
+        ("current", b"../../elsewhere\n", "which is not a valid name"),
         ("current", b"\xff", "current cannot be read"),
         ("current", b"1999\n", "has no manifest.json"),
         (f"versions/{FIRST}/manifest.json", b"{", "manifest.json cannot be read"),
@@ -158,7 +158,7 @@ def test_what_names_other_objects_is_damaged(
 def test_a_file_does_not_lead_out_of_the_cache(mirror: Mirror, store: ObjectStore) -> None:
     key = f"indices/c/versions/{FIRST}/manifest.json"
     store.write(key, store.read(key).replace(b"images.faiss", b"../../../escaped"))
-    with pytest.raises(CollectionError, match="which is no file's name"):
+    with pytest.raises(CollectionError, match="which is not a plain file name"):
         mirror.fetch("c")
 
 
@@ -227,9 +227,9 @@ def test_opened_from_a_url(store: ObjectStore, pictures: Gallery, tmp_path: Path
     [model] = [path.parent for path in pictures.models.glob("*/model.json")]
     upload_model(model, Store(f"{store.url}/models"))
     with promptsearch.open(pictures.collection, models=pictures.models) as local:
-        expected = [(one.id, one.score) for one in local.search_images("a red fox", k=5)]
+        expected = [(one.id, one.score) for one in local.search_images("a red fox", limit=5)]
     with promptsearch.open(url, cache=cache) as opened:
-        assert [(one.id, one.score) for one in opened.search_images("a red fox", k=5)] == expected
+        assert [(one.id, one.score) for one in opened.search_images("a red fox", limit=5)] == expected
     store.requests.clear()
     promptsearch.open(url, cache=cache, models=pictures.models).close()
     assert not [key for key in store.sent() if key.startswith("models/")]

@@ -80,7 +80,7 @@ def test_a_store_that_cannot_be_reached(server: ObjectStore, monkeypatch: pytest
 
 def test_urls() -> None:
     assert [is_url(place) for place in ("s3://a/b", "file:///a", "a", Path("/a/b"))] == [True, True, False, False]
-    with pytest.raises(StoreError, match=r"^nothing://a is no address of an object store: Protocol not known"):
+    with pytest.raises(StoreError, match=r"^nothing://a is not the URL of an object store: Protocol not known"):
         Store("nothing://a")
     with pytest.raises(NotInstalled, match=r"prompt-search\[stores\].*gcsfs"):
         Store("gs://a")
@@ -95,5 +95,5 @@ def test_without_the_extra() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(
-        "error: s3://bucket/indices: object stores take the extra `stores`: pip install 'prompt-search[stores]'"
+        "error: s3://bucket/indices: object stores need the extra `stores`: pip install 'prompt-search[stores]'"
     )

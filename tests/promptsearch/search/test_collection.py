@@ -114,7 +114,7 @@ def test_pages_go_to_ten_thousand(deep: Path) -> None:
     pages = all_pages(collection, collection.search("images", vectors[0], 300), 300)
     assert [len(page.rows) for page in pages] == [*[300] * 33, 100]
     assert [row for page in pages for row in page.rows] == nearest(vectors, vectors[0], MAX_PLACES)[0]
-    with pytest.raises(NoVectors, match="has no vectors of prompts; /search/images answers") as caught:
+    with pytest.raises(NoVectors, match="has no vectors of prompts: search its images instead") as caught:
         collection.search("prompts", vectors[0], 10)
     assert caught.value.slug == "no-prompt-index"
 
@@ -228,7 +228,7 @@ def test_a_cursor_of_another_version_is_gone(collection: Collection) -> None:
 
 
 def test_a_cursor_of_another_model_is_an_error(collection: Collection) -> None:
-    with pytest.raises(CursorError, match="not of this collection's model"):
+    with pytest.raises(CursorError, match="not one of this collection's model"):
         collection.page(Cursor(collection.version, Search("images", random_vectors(1, DIM + 1)[0]), 0), 10)
 
 

@@ -256,7 +256,7 @@ def test_without_a_query_a_filter_or_order_is_browsed(collection: Collection) ->
     assert by_prompt.rows == sorted(range(PROMPTS), key=lambda row: (-greatest[row], row))
     with pytest.raises(EmptyQuery):
         collection.search("images", None, 5)
-    with pytest.raises(ParameterError, match="nothing has a score"):
+    with pytest.raises(ParameterError, match="need scores: send a text or picture"):
         collection.search("images", None, 5, Options(sort="seed", min_score=0.1))
 
 
@@ -329,14 +329,14 @@ def test_diversity_spreads_the_best_and_leaves_the_rest(collection: Collection, 
 @pytest.mark.parametrize(
     ("kind", "options", "says"),
     [
-        ("prompts", {"group_by": "prompt"}, "group_by=prompt is for images"),
-        ("images", {"via": "images"}, "via=images is for prompts"),
-        ("prompts", {"via": "images", "sort": "seed"}, "via=images has an order of its own"),
-        ("images", {"sort": "seed", "diversity": 0.5}, "sort and diversity are two orders"),
+        ("prompts", {"group_by": "prompt"}, "group_by=prompt applies to images only"),
+        ("images", {"via": "images"}, "via=images applies to prompts only"),
+        ("prompts", {"via": "images", "sort": "seed"}, "via=images excludes sort, diversity and deduplicate"),
+        ("images", {"sort": "seed", "diversity": 0.5}, "sort and diversity exclude each other"),
         ("images", {"sort": "sede"}, "there is no field 'sede' to sort by"),
-        ("images", {"mode": "keyword"}, "mode=keyword looks for words"),
-        ("images", {"mode": "best"}, "mode is semantic, keyword, hybrid"),
-        ("images", {"diversity": 2.0}, "diversity goes from 0 to 1"),
+        ("images", {"mode": "keyword"}, "mode=keyword needs words"),
+        ("images", {"mode": "best"}, "mode must be one of semantic, keyword, hybrid"),
+        ("images", {"diversity": 2.0}, "diversity must be from 0 to 1"),
     ],
 )
 def test_what_does_not_go_together_is_refused(

@@ -65,7 +65,7 @@ def test_a_damaged_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize("content", ["[]", "null", "{}", '{"schema_version": 99}'])
 def test_another_schema_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "manifest.json").write_text(content)
-    with pytest.raises(CollectionError, match="this program reads 2: build the collection again"):
+    with pytest.raises(CollectionError, match="expected 2: build the collection again"):
         Manifest.read(tmp_path)
 
 
@@ -113,7 +113,7 @@ def test_the_current_version_is_the_one_that_is_named(tmp_path: Path) -> None:
 
 
 def test_an_unpublished_collection_is_unknown(tmp_path: Path) -> None:
-    with pytest.raises(UnknownCollection, match="is no published collection"):
+    with pytest.raises(UnknownCollection, match="is not a published collection"):
         current_version(tmp_path / "missing")
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from promptsearch.errors import KeyNeeded, StartError
-from service.access.keys import COOKIE, MIN_LENGTH, SESSION, Keys, read_keys
+from service.access.keys import COOKIE, MIN_LENGTH, SESSION, ApiKeys, read_keys
 from tests.service.ops.test_metrics import counted
 from tests.service.support.serving import Service, failing, serving
 from tests.service.support.shapes import check_answer, check_problem
@@ -50,7 +50,7 @@ def bearer(key: str) -> dict[str, str]:
 def test_without_a_key_nothing_is_answered(locked: Service, path: str) -> None:
     response = locked.get(path)
     detail = check_problem(response, 401, "key-needed")
-    assert detail == "this service asks for an API key: send it as `Authorization: Bearer KEY`"
+    assert detail == "API key required: send it as `Authorization: Bearer KEY`"
     assert response.headers["www-authenticate"] == "Bearer"
 
 
@@ -126,11 +126,11 @@ def test_a_made_up_cookie_is_refused(locked: Service, cookie: str) -> None:
 
 
 def test_a_session_ends_with_its_time_and_with_its_key() -> None:
-    keys = Keys([OLD, NEW])
+    keys = ApiKeys([OLD, NEW])
     session = keys.session(f"Bearer {OLD}")
     assert keys.holder(None, session) == keys.holder(f"Bearer {OLD}", None)
     with pytest.raises(KeyNeeded):
-        Keys([NEW]).holder(None, session)
+        ApiKeys([NEW]).holder(None, session)
     ends, _, signature = session.partition(".")
     assert 0 <= int(ends) - time.time() <= SESSION
     with pytest.raises(KeyNeeded):
@@ -161,7 +161,7 @@ def test_without_keys_there_is_no_session(server: Service) -> None:
 
 @pytest.mark.parametrize("key", ["short", "with a space in it", "ümlaute-in-a-long-key", "x" * (MIN_LENGTH - 1)])
 def test_a_key_that_cannot_be_sent_or_can_be_guessed_ends_the_start(key: str) -> None:
-    with pytest.raises(StartError, match="API key 2 cannot be used") as caught:
+    with pytest.raises(StartError, match="API key 2 is not valid") as caught:
         read_keys([OLD, key], None)
     assert key not in str(caught.value)
 
@@ -170,9 +170,9 @@ def test_a_file_of_keys_that_has_none_or_is_not_there_ends_the_start(
     indices: Path, models: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty").write_text("# none\n", encoding="utf-8")
-    with pytest.raises(StartError, match="has no API key: write one a line"):
+    with pytest.raises(StartError, match="has no API keys: write one per line"):
         read_keys([], tmp_path / "empty")
     flags = ["--port", "0", "--indices", str(indices), "--models", str(models)]
     done = failing([*flags, "--api-keys-file", str(tmp_path / "missing")])
     assert done.returncode == 1
-    assert done.stderr.startswith("error: the API keys cannot be read: ")
+    assert done.stderr.startswith("error: cannot read the API keys: ")

@@ -86,7 +86,7 @@ def busy(service: Service, pool: ThreadPoolExecutor, count: int) -> list[object]
         pool.submit(httpx.post, f"{service.url}/search/images", files={"image": LARGE}, timeout=START)
         for _ in range(count)
     ]
-    wait_for(lambda: counter(service, "prompt_search_queue_depth") >= count, "take the uploads")
+    wait_for(lambda: counter(service, "prompt_search_admitted_requests") >= count, "take the uploads")
     return futures
 
 
@@ -134,8 +134,8 @@ def test_a_client_that_leaves_frees_its_place(narrow: Service) -> None:
         with socket.create_connection((address.host, address.port or 80), timeout=START) as connection:
             connection.sendall(b"GET /search/images?q=unique HTTP/1.1\r\nHost: test\r\n\r\n")
             wait_for(lambda: counter(narrow, LOOKUPS, cache="answers", outcome="miss") == 1, "begin with the question")
-        wait_for(lambda: counter(narrow, "prompt_search_queue_depth") <= 2, "notice that the client left")
-    wait_for(lambda: counter(narrow, "prompt_search_queue_depth") == 0, "be done")
+        wait_for(lambda: counter(narrow, "prompt_search_admitted_requests") <= 2, "notice that the client left")
+    wait_for(lambda: counter(narrow, "prompt_search_admitted_requests") == 0, "be done")
     check_answer(narrow.get("/search/images", q="a fox"), "images")
 
 
@@ -155,7 +155,7 @@ def test_overload_is_answered_in_time_or_turned_away(flags: list[str], tmp_path:
 
             answers = list(pool.map(ask, range(600)))
         assert {answer.status_code for answer in answers} == {200, 503}
-        assert counter(service, "prompt_search_queue_depth") == 0
+        assert counter(service, "prompt_search_admitted_requests") == 0
         check_answer(service.get("/search/images", q="afterwards"), "images")
         assert service.end() == 0
         assert service.errors() == []

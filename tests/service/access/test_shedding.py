@@ -47,7 +47,7 @@ def test_work_alone_is_refused_and_what_a_browser_could_read(
         shedding = Shedding(full, Metrics())
         for _ in range(4):
             assert shedding.refusal(target, headers) is None  # nobody waits yet
-            shedding.hand_on()
+            shedding.pass_on()
         found = shedding.refusal(target, headers)
         assert (found is not None) == refused
         if found is not None:
@@ -62,7 +62,7 @@ def test_a_loop_that_was_behind_refuses_for_a_while_without_finding_out() -> Non
     async def ask() -> None:
         shedding = Shedding(full, Metrics(), lambda: clock[0])
         for _ in range(4):
-            shedding.hand_on()
+            shedding.pass_on()
         assert shedding.refusal(SEARCH, []) is not None
         await asyncio.sleep(0)  # they have been looked at
         for _ in range(3):
@@ -80,7 +80,7 @@ def test_those_that_are_not_looked_at_yet_take_room() -> None:
         shedding = Shedding(lambda _, before: told.append(before), Metrics())
         for _ in range(6):
             shedding.refusal(SEARCH, [])
-            shedding.hand_on()
+            shedding.pass_on()
         assert told == [4, 5]
 
     asyncio.run(ask())
@@ -92,7 +92,7 @@ def test_with_room_and_at_the_end_everything_is_handed_on() -> None:
         stopped.stop()
         for shedding in (roomy, stopped):
             for _ in range(100):
-                shedding.hand_on()
+                shedding.pass_on()
             assert shedding.refusal(SEARCH, []) is None
 
     asyncio.run(ask())
@@ -106,7 +106,7 @@ def test_what_is_cheap_has_room_where_a_search_has_none() -> None:
     async def ask() -> None:
         shedding = Shedding(busy, Metrics())
         for _ in range(4):
-            shedding.hand_on()
+            shedding.pass_on()
         assert shedding.refusal(SEARCH, []) is not None
         assert shedding.refusal(b"/images/abc/thumbnail", []) is None
 

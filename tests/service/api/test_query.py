@@ -53,7 +53,7 @@ def part(name: str, value: bytes, extra: str = "") -> bytes:
     return f'--x\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'.encode() + value + b"\r\n"
 
 
-NOTHING = "nothing is asked: send a text as `q`, a picture as `image`, a filter, or several of these"
+NOTHING = "the query is empty: send a text as `q`, a picture as `image`, a filter, or several of these"
 NO_PICTURE = "this is not a picture that can be read; readable are JPEG, PNG"
 PARAMETERS = re.escape("(parameters are q, negative, image, terms, filter, collection, limit, cursor, mode, sort")
 
@@ -113,7 +113,7 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
         post(b'--x\r\nContent-Disposition: form-data; name="\xff"\r\n\r\n1\r\n--x--\r\n', FORM),
         "extra inputs are not permitted",
     ),
-    "picture in another field": (upload(PNG, "file"), "a file was sent as 'file': a picture belongs into .* `image`"),
+    "picture in another field": (upload(PNG, "file"), "a file was sent as 'file': send a picture in .* `image`"),
     "q as a file": (upload(b"x", "q"), "a file was sent as 'q'"),
     "image as text": (
         lambda url: httpx.post(url, data={"image": "@cat.png"}),
@@ -121,29 +121,29 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
     ),
     "33 terms": (
         lambda url: httpx.post(url, files=[("image", PNG)] * 32, data={"q": "x"}),
-        "a query has at most 32 terms",
+        "a query must have at most 32 terms",
     ),
     "two q": (lambda url: httpx.post(url, data={"q": ["x", "y"]}), "q was sent twice"),
     "parameters in the URL": (
         lambda url: httpx.post(url, params={"limit": 3}, files={"image": PNG}),
         "a POST takes its parameters from the body, not from the URL",
     ),
-    "no content type": (post(b"x", {}), "the content type '' is not known: send multipart/form-data"),
-    "text/plain": (post(b"x", {"Content-Type": "text/plain"}), "the content type 'text/plain' is not known"),
-    "bare picture": (post(PNG, {"Content-Type": "image/png"}), "the content type 'image/png' is not known"),
-    "JSON cut off": (post(b'{"q": "x', JSON), "the body is no JSON: "),
-    "JSON empty": (post(b"", JSON), "the body is no JSON: "),
-    "JSON in latin-1": (post('{"q": "é"}'.encode("latin-1"), JSON), "the body is no JSON: "),
+    "no content type": (post(b"x", {}), "content type '' is not supported: send multipart/form-data"),
+    "text/plain": (post(b"x", {"Content-Type": "text/plain"}), "content type 'text/plain' is not supported"),
+    "bare picture": (post(PNG, {"Content-Type": "image/png"}), "content type 'image/png' is not supported"),
+    "JSON cut off": (post(b'{"q": "x', JSON), "the body is not valid JSON: "),
+    "JSON empty": (post(b"", JSON), "the body is not valid JSON: "),
+    "JSON in latin-1": (post('{"q": "é"}'.encode("latin-1"), JSON), "the body is not valid JSON: "),
     "JSON deeply nested": (post(b"[" * 100_000, JSON), "the body is nested too deeply"),
     "JSON deeply nested and whole": (post(b"[" * 100_000 + b"]" * 100_000, JSON), "the body is nested too deeply"),
-    "JSON number of many digits": (post(b'{"limit": ' + b"9" * 5000 + b"}", JSON), "the body is no JSON: "),
+    "JSON number of many digits": (post(b'{"limit": ' + b"9" * 5000 + b"}", JSON), "the body is not valid JSON: "),
     "JSON list": (post_json(["x"]), 'the body must be a JSON object, such as {"q": "happy dog"}'),
     "JSON string": (post_json("x"), "the body must be a JSON object"),
     "JSON null": (post_json(None), "the body must be a JSON object"),
     "unknown in the URL": (raw("q=fox&other=1"), "there is no parameter 'other'; there are q, negative"),
-    "cursor beside q": (get(q="x", cursor="x"), "a cursor carries its query and options: send it without them"),
-    "cursor beside image": (upload(PNG, cursor="x"), "a cursor carries its query"),
-    "cursor beside q in JSON": (post_json({"q": "x", "cursor": "x"}), "a cursor carries its query"),
+    "cursor beside q": (get(q="x", cursor="x"), "a cursor contains its query and options: send it without them"),
+    "cursor beside image": (upload(PNG, cursor="x"), "a cursor contains its query"),
+    "cursor beside q in JSON": (post_json({"q": "x", "cursor": "x"}), "a cursor contains its query"),
 }
 
 MALFORMED: dict[str, Send] = {
@@ -200,18 +200,18 @@ def test_malformed_form(url: str, what: str) -> None:
 def test_bad_base64(url: str, image: str) -> None:
     response = post_json({"image": image})(url)
     detail = check_problem(response, 400, "bad-query")
-    assert detail == "image is no base64; send a file as multipart/form-data instead"
+    assert detail == "image is not valid base64; send a file as multipart/form-data instead"
 
 
 @pytest.mark.parametrize("send", [get(q="x", collection="other"), post_json({"q": "x", "collection": "other"})])
 def test_unknown_collection(url: str, send: Send) -> None:
-    assert check_problem(send(url), 404, "unknown-collection") == "there is no collection 'other'; served: tiny"
+    assert check_problem(send(url), 404, "unknown-collection") == "there is no collection 'other'; there are: tiny"
 
 
 @pytest.mark.parametrize("what", CURSORS)
 def test_no_cursor(url: str, what: str) -> None:
     detail = check_problem(httpx.get(url, params={"cursor": CURSORS[what]}), 400, "bad-cursor")
-    assert detail == "this is no cursor; pass the `next` of an answer unchanged"
+    assert detail == "this is not a cursor: pass the `next` of an answer unchanged"
 
 
 def test_a_cursor_changed_in_any_letter(server: Service, client: httpx.Client, url: str, kind: Kind) -> None:

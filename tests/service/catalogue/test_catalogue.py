@@ -58,7 +58,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "manifest cut off": (file("manifest.json", lambda old: old[:100]), "manifest.json cannot be read"),
     "manifest empty": (file("manifest.json", lambda _: b""), "manifest.json cannot be read"),
     "manifest a list": (file("manifest.json", lambda _: b"[]"), "has schema version None"),
-    "manifest of tomorrow": (manifest(schema_version=99), "has schema version 99, this program reads 2"),
+    "manifest of tomorrow": (manifest(schema_version=99), "has schema version 99, expected 2"),
     "manifest with a field more": (manifest(more=1), "is not a valid manifest"),
     "another model": (manifest(model={"name": "tiny", "identity": "0" * 64, "embedding_dim": 32}),
                       "was built with another model called tiny"),
@@ -101,7 +101,7 @@ def test_a_default_that_is_not_there_ends_the_start(copy: Path, models: Path) ->
 
 @pytest.mark.parametrize("folder", [".", "missing"])
 def test_nothing_to_serve_ends_the_start(models: Path, tmp_path: Path, folder: str) -> None:
-    with pytest.raises(StartError, match=r"there is no collection to serve in .*: build one with `python -m builder"):
+    with pytest.raises(StartError, match=r"no collection to serve in .*: build one with `python -m builder"):
         Catalogue.open(Settings(models=[models], indices=[tmp_path / folder]))
 
 
@@ -128,7 +128,7 @@ def test_of_two_folders_the_first_counts(
     with opened(models, indices, copy) as catalogue:
         assert set(catalogue.served) == {"tiny", "spoilt"}
         assert catalogue["tiny"].collection.folder.is_relative_to(indices)
-    assert caplog.messages == [f"{copy / 'tiny'} is left out: a collection of that name is served already"]
+    assert caplog.messages == [f"{copy / 'tiny'} is ignored: another collection of that name is served"]
 
 
 def test_one_refused_here_may_be_served_from_there(indices: Path, copy: Path, models: Path) -> None:
@@ -157,7 +157,7 @@ def test_a_damaged_model_is_one_line_and_what_needs_it_is_refused(
 ) -> None:
     shutil.copytree(models, tmp_path / "models")
     (tmp_path / "models" / "tiny" / name).write_bytes(content)
-    with pytest.raises(StartError, match="there is no collection to serve") as caught:
+    with pytest.raises(StartError, match="no collection to serve") as caught:
         Catalogue.open(Settings(models=[tmp_path / "models"], indices=[indices]))
     for line in (str(caught.value), *caplog.messages):
         assert "\n" not in line
@@ -185,4 +185,4 @@ def test_vectors_of_another_length_are_refused(models: Path, copy: Path) -> None
     reference = json.loads((version / "manifest.json").read_bytes())["model"]
     manifest(model=reference)(spoilt)
     with opened(models, copy) as catalogue:
-        assert "holds (5, 16), its manifest says (5, 32)" in catalogue.refused["spoilt"]
+        assert "has the shape (5, 16), the manifest expects (5, 32)" in catalogue.refused["spoilt"]

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from promptsearch import errors
 from service.http import problems
 from service.ops.metrics import Metrics
-from service.ops.request_log import Observed
+from service.ops.request_log import RequestLog
 from tests.service.support.serving import Service
 from tests.service.support.shapes import check_problem
 
@@ -70,7 +70,7 @@ def answer_to(error: Exception) -> httpx.Response:
     """What a route that raises `error` answers."""
     app = FastAPI()
     problems.install(app)
-    app.add_middleware(Observed, metrics=Metrics())
+    app.add_middleware(RequestLog, metrics=Metrics())
 
     @app.get("/")
     async def route() -> None:
@@ -108,7 +108,7 @@ def test_damage_met_while_serving_is_logged(caplog: pytest.LogCaptureFixture) ->
 
 def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
     detail = check_problem(answer_to(ZeroDivisionError("secret")), 500, "internal")
-    assert detail == "the service failed on this request; its log says why"
+    assert detail == "internal error: see the service's log"
     [record] = [record for record in caplog.records if record.name == "service.http.problems"]
     assert (record.levelno, record.getMessage()) == (logging.ERROR, "GET / failed")
     assert record.exc_info is not None
@@ -121,7 +121,7 @@ def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
 def test_an_unknown_route(server: Service, path: str) -> None:
     detail = check_problem(server.raw(path), 404, "not-found")
     assert detail.startswith("GET /")
-    assert detail.endswith(" is not offered; /docs lists what is")
+    assert detail.endswith(" does not exist; see /docs")
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_an_unknown_route(server: Service, path: str) -> None:
 def test_another_method(server: Service, method: str, path: str, allowed: str) -> None:
     response = httpx.request(method, server.url + path)
     detail = check_problem(response, 405, "method-not-allowed")
-    assert detail == f"{method} {path} is not offered; /docs lists what is"
+    assert detail == f"{method} {path} does not exist; see /docs"
     assert response.headers["allow"] == allowed
 
 

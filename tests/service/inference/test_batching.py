@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.inference.batching import MOST_TOKENS, READING, Batcher, Vector, first_batch
-from service.inference.workers import Workers
-from service.search.singleflight import Flights
+from service.inference.batching import MAX_TOKENS, READING, Batcher, Vector, first_batch
+from service.inference.search_threads import SearchThreads
+from service.search.singleflight import SingleFlight
 
 
 def cost(lengths: Sequence[int]) -> int:
@@ -24,7 +24,7 @@ def least(lengths: list[int]) -> int:
     """Of all divisions of the sorted lengths into batches that are not too large."""
     if not lengths:
         return 0
-    ends = [end for end in range(1, len(lengths) + 1) if end == 1 or end * lengths[end - 1] <= MOST_TOKENS]
+    ends = [end for end in range(1, len(lengths) + 1) if end == 1 or end * lengths[end - 1] <= MAX_TOKENS]
     return min(cost(lengths[:end]) + least(lengths[end:]) for end in ends)
 
 
@@ -42,7 +42,7 @@ def test_batches_cost_the_least_and_the_oldest_text_goes_first(lengths: list[int
 
 def test_a_batch_has_an_end() -> None:
     for length in (2, 10, 77):
-        assert 0 < len(first_batch([length] * 500)) <= MOST_TOKENS // length
+        assert 0 < len(first_batch([length] * 500)) <= MAX_TOKENS // length
 
 
 class Encoder:
@@ -65,7 +65,7 @@ def run(scenario: Callable[[Batcher[int], Encoder], object]) -> Encoder:
     encoder = Encoder()
 
     async def whole() -> None:
-        workers = Workers(1)
+        workers = SearchThreads(1)
         await scenario(Batcher("test", encoder, workers), encoder)  # type: ignore[misc]
         workers.close()
 
@@ -125,7 +125,7 @@ def test_a_batch_that_fails_is_told_to_each_and_the_next_goes_on() -> None:
 
 def test_what_several_wait_for_ends_with_the_last_of_them() -> None:
     async def scenario() -> None:
-        flights: Flights[int] = Flights()
+        single_flight: SingleFlight[int] = SingleFlight()
         ended: list[str] = []
 
         async def compute() -> int:
@@ -136,14 +136,14 @@ def test_what_several_wait_for_ends_with_the_last_of_them() -> None:
                 raise
             return 1
 
-        one, other = (asyncio.create_task(flights.join("key", compute)) for _ in range(2))
+        one, other = (asyncio.create_task(single_flight.run("key", compute)) for _ in range(2))
         await asyncio.sleep(0.01)
         one.cancel()
         await asyncio.sleep(0.01)
-        assert ("key" in flights, ended) == (True, [])
+        assert ("key" in single_flight, ended) == (True, [])
         other.cancel()
         await asyncio.sleep(0.01)
-        assert ("key" in flights, ended) == (False, ["cancelled"])
-        assert await flights.join("key", lambda: asyncio.sleep(0, 2)) == 2
+        assert ("key" in single_flight, ended) == (False, ["cancelled"])
+        assert await single_flight.run("key", lambda: asyncio.sleep(0, 2)) == 2
 
     asyncio.run(scenario())

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.ops.logs import REQUEST_ID, GatheringHandler, JsonFormatter
+from service.ops.logs import REQUEST_ID, BufferedHandler, JsonFormatter
 from tests.service.server.test_server import PNG
 from tests.service.support.serving import START, Service
 
@@ -83,7 +83,7 @@ def test_an_error_has_its_traceback_and_the_requests_id_on_the_same_line() -> No
 
 def test_lines_are_gathered_while_an_event_loop_runs_and_lost_by_nobody() -> None:
     stream = io.StringIO()
-    handler = GatheringHandler(stream)
+    handler = BufferedHandler(stream)
 
     def emit(text: str) -> None:
         handler.emit(logging.LogRecord("service", logging.INFO, __file__, 1, text, None, None))

@@ -40,7 +40,7 @@ def test_requests_are_counted_by_route_and_status(server: Service) -> None:
         before = counted(server, "requests_total", method="GET", route=route, status=status)
         httpx.get(server.url + path)
         assert counted(server, "requests_total", method="GET", route=route, status=status) == before + 1
-        assert counted(server, "request_seconds_count", route=route) >= before + 1
+        assert counted(server, "request_duration_seconds_count", route=route) >= before + 1
 
 
 def test_a_method_that_a_client_invents_is_no_series_of_its_own(server: Service) -> None:

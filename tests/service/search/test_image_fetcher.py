@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from promptsearch.errors import FetchError, Overloaded, PictureTooLarge
-from service.search.image_fetcher import AT_ONCE, MAX_REDIRECTS, Fetching, connect, is_public, resolve
+from service.search.image_fetcher import MAX_CONCURRENT, MAX_REDIRECTS, ImageFetcher, connect, is_public, resolve
 from tests.support import web
 from tests.support.drawing import as_bytes, picture
 
@@ -90,7 +90,7 @@ class Hosts:
 
         limits = {"max_bytes": 1_000_000, **limits}
         try:
-            return await Fetching(resolve=found, connect=reached, **limits).get(url)
+            return await ImageFetcher(resolve=found, connect=reached, **limits).get(url)
         finally:
             server.close()
 
@@ -122,15 +122,15 @@ def test_what_is_everyones_is_public(address: str) -> None:
 @pytest.mark.parametrize("url", OF_LOCALHOST)
 def test_this_machine_is_refused_however_it_is_written(url: str) -> None:
     with web.serving() as served:
-        with pytest.raises(FetchError, match="no host with public addresses alone"):
-            run(lambda: Fetching(1_000_000).get(url.format(port=served.server_port) + "good/1.png"))
+        with pytest.raises(FetchError, match="is not a public host"):
+            run(lambda: ImageFetcher(1_000_000).get(url.format(port=served.server_port) + "good/1.png"))
         assert not served.asked
 
 
 @pytest.mark.parametrize("url", NO_ADDRESS)
 def test_what_is_no_address_of_the_web_is_refused(url: str) -> None:
-    with pytest.raises(FetchError, match="a whole address of http or https"):
-        run(lambda: Fetching(1_000_000).get(url))
+    with pytest.raises(FetchError, match="must be an absolute http or https URL"):
+        run(lambda: ImageFetcher(1_000_000).get(url))
 
 
 def test_the_system_finds_this_machine() -> None:
@@ -148,7 +148,7 @@ def test_a_picture_of_a_public_host_is_fetched_from_the_address_that_was_looked_
 
 def test_a_host_with_one_private_address_is_not_asked() -> None:
     hosts = Hosts({"pictures.test": [PUBLIC, "10.0.0.1"]}, replying(GOOD))
-    with pytest.raises(FetchError, match="no host with public addresses alone"):
+    with pytest.raises(FetchError, match="is not a public host"):
         run(lambda: hosts.get("http://pictures.test/"))
     assert not hosts.connected
 
@@ -183,14 +183,14 @@ def test_redirects_are_followed_to_other_hosts() -> None:
 def test_a_redirect_to_what_is_private_is_refused(location: str) -> None:
     names = {"pictures.test": [PUBLIC], "inner.test": ["192.168.0.1"], "127.0.0.1": ["127.0.0.1"], "::1": ["::1"]}
     hosts = Hosts(names, replying(answer("301 Moved Permanently", f"Location: {location}"), GOOD))
-    with pytest.raises(FetchError, match="no host with public addresses alone"):
+    with pytest.raises(FetchError, match="is not a public host"):
         run(lambda: hosts.get("http://pictures.test/"))
     assert hosts.connected == [(PUBLIC, 80)]
 
 
 def test_a_redirect_to_a_file_is_refused() -> None:
     hosts = Hosts({"pictures.test": [PUBLIC]}, replying(answer("302 Found", "Location: file:///etc/passwd")))
-    with pytest.raises(FetchError, match="a whole address of http or https"):
+    with pytest.raises(FetchError, match="must be an absolute http or https URL"):
         run(lambda: hosts.get("http://pictures.test/"))
 
 
@@ -204,7 +204,7 @@ def test_redirects_come_to_an_end() -> None:
 @pytest.mark.parametrize("whole", [GOOD, CHUNKED])
 def test_a_picture_that_is_too_large_is_refused(whole: bytes) -> None:
     hosts = Hosts({"pictures.test": [PUBLIC]}, replying(whole))
-    with pytest.raises(PictureTooLarge, match="more than 1,000 bytes"):
+    with pytest.raises(PictureTooLarge, match="larger than 1,000 bytes"):
         run(lambda: hosts.get("http://pictures.test/", max_bytes=1_000))
     assert run(lambda: hosts.get("http://pictures.test/", max_bytes=len(PICTURE))) == PICTURE
 
@@ -219,19 +219,19 @@ def test_time_ends_for_a_host_that_drips(before: bytes) -> None:
             await asyncio.sleep(0.01)
 
     hosts = Hosts({"pictures.test": [PUBLIC]}, drip)
-    with pytest.raises(FetchError, match=r"not there within 0\.3 seconds"):
-        run(lambda: hosts.get("http://pictures.test/drip", seconds=0.3))
+    with pytest.raises(FetchError, match=r"not be downloaded within 0\.3 seconds"):
+        run(lambda: hosts.get("http://pictures.test/drip", timeout=0.3))
 
 
 @pytest.mark.parametrize(
     ("whole", "said"),
     [
-        (answer("404 Not Found", "Content-Length: 0"), "pictures.test answered 404"),
-        (answer("304 Not Modified", "Location: /"), "pictures.test answered 304"),
-        (answer("200 OK", "Content-Length: 100", body=b"half"), "no answer that can be read"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "no answer that can be read"),
-        (answer("200 OK", f"X: {'x' * 100_000}"), "no answer that can be read"),
-        (b"", "no answer that can be read"),
+        (answer("404 Not Found", "Content-Length: 0"), "pictures.test responded with 404"),
+        (answer("304 Not Modified", "Location: /"), "pictures.test responded with 304"),
+        (answer("200 OK", "Content-Length: 100", body=b"half"), "sent an invalid response"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "sent an invalid response"),
+        (answer("200 OK", f"X: {'x' * 100_000}"), "sent an invalid response"),
+        (b"", "sent an invalid response"),
     ],
 )
 def test_what_is_no_picture_is_told(whole: bytes, said: str) -> None:
@@ -248,7 +248,7 @@ def test_a_host_that_cannot_be_reached_is_told() -> None:
         return [PUBLIC]
 
     with pytest.raises(FetchError, match=r"pictures\.test cannot be reached"):
-        run(lambda: Fetching(1_000, resolve=found, connect=refused).get("http://pictures.test/"))
+        run(lambda: ImageFetcher(1_000, resolve=found, connect=refused).get("http://pictures.test/"))
 
 
 def test_no_more_than_a_few_are_fetched_at_once() -> None:
@@ -257,8 +257,8 @@ def test_no_more_than_a_few_are_fetched_at_once() -> None:
         return []
 
     async def work() -> bytes:
-        fetching = Fetching(1_000, seconds=60, resolve=never)
-        waiting = [asyncio.create_task(fetching.get("http://pictures.test/")) for _ in range(AT_ONCE)]
+        fetching = ImageFetcher(1_000, timeout=60, resolve=never)
+        waiting = [asyncio.create_task(fetching.get("http://pictures.test/")) for _ in range(MAX_CONCURRENT)]
         await asyncio.sleep(0)
         with pytest.raises(Overloaded):
             await fetching.get("http://pictures.test/")

@@ -50,7 +50,7 @@ def test_a_process_that_dies_is_replaced(flags: list[str], tmp_path: Path) -> No
         check_answer(service.get("/search/images", q="fox"), "images")
         assert service.end(signal.SIGINT) == 0
         [line] = service.errors()
-        assert line["message"].endswith("ended with -9; another is started")
+        assert line["message"].endswith("ended with -9; starting another")
 
 
 def test_a_start_that_fails_ends_all(flags: list[str], tmp_path: Path) -> None:

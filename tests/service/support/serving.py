@@ -46,7 +46,7 @@ class Service:
 
     def requests(self) -> list[dict[str, Any]]:
         """What it has logged of requests; the greeting stands before."""
-        logged = self.stdout.read_text(encoding="utf-8").partition("ends the service.\n\n")[2]
+        logged = self.stdout.read_text(encoding="utf-8").partition("stops the service.\n\n")[2]
         return lines(logged[: logged.rfind("\n") + 1])  # without one that is being written
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:

@@ -1,6 +1,7 @@
-"""What is found in a collection as the JSON that the service answers with: the shapes of service/responses/schemas.py.
+"""What a collection holds as the JSON of responses: the shapes of service/responses/schemas.py.
 
-Lists of results are written from plain dictionaries in one go.
+Lists of results are written from plain dictionaries at once: they are what a search spends its time on besides the
+search itself.
 """
 
 from __future__ import annotations
@@ -18,49 +19,54 @@ from promptsearch.storage.manifest import IndexInfo, Kind
 
 from ..catalogue.catalogue import Catalogue, Served
 from . import schemas
-from .item_urls import ItemAddresses
+from .item_urls import ItemUrls
 
 
 @dataclass(frozen=True)
-class Answer:
-    """The JSON of a page of results but for how long it took, which each request that gets it says for itself."""
+class CachedResponse:
+    """The JSON of a response but for the time that it took, which differs for each request that gets it."""
 
     before: bytes
-    after: bytes
+    after: bytes = b""
 
     def __len__(self) -> int:
-        """Bytes."""
+        """Return the number of bytes."""
         return len(self.before) + len(self.after)
 
     def json(self, took_ms: float, explain: Mapping[Any, float] | None = None) -> bytes:
+        """Return the whole JSON; `explain` has the milliseconds of each stage."""
         explained = b"" if explain is None else b',"explain":' + to_json(explain)
         return b"%s%.3f%s%s" % (self.before, took_ms, explained, self.after)
 
 
-class Answers:
-    """Answers about one collection. `named` puts the collection into item URLs, for where more than one is served."""
+class ResponseBuilder:
+    """Builds responses about one collection. With `named`, item URLs name it, for services of several."""
 
     def __init__(self, served: Served, *, named: bool) -> None:
         self._name = served.name
         self._collection = served.collection
-        # Not a method of this object: what refers to itself would hold a version open until a collection of garbage.
-        addresses = ItemAddresses(served, named=named)
-        self._listing = Serializer(served.collection, lambda image: (addresses.file(image), addresses.thumbnail(image)))
+        # Not a method of this object: a reference cycle would hold a version open until a garbage collection.
+        urls = ItemUrls(served, named=named)
+        self._serializer = Serializer(served.collection, lambda image: (urls.file(image), urls.thumbnail(image)))
 
-    def page(self, kind: Kind, page: Page, notes: Sequence[str] = (), *, with_vectors: bool = False) -> Answer:
-        results = self._listing.page(kind, page, with_vectors=with_vectors)
+    def page(self, kind: Kind, page: Page, notes: Sequence[str] = (), *, with_vectors: bool = False) -> CachedResponse:
+        """Return a page of results, without `took_ms`."""
+        results = self._serializer.page(kind, page, with_vectors=with_vectors)
         before = to_json({"collection": self._name, "version": self._collection.version})
         after = to_json({"results": results, "next": page.next.encode() if page.next else None, "notes": notes})
-        return Answer(before[:-1] + b',"took_ms":', b"," + after[1:])
+        return CachedResponse(before[:-1] + b',"took_ms":', b"," + after[1:])
 
     def image(self, image: Image) -> schemas.ImageItem:
-        return schemas.ImageItem(collection=self._name, **self._listing.image(image))
+        """Return one image, with everything that is known of it."""
+        return schemas.ImageItem(collection=self._name, **self._serializer.image(image))
 
     def prompt(self, prompt: Prompt) -> schemas.PromptItem:
-        return schemas.PromptItem(collection=self._name, **self._listing.prompt(prompt))
+        """Return one prompt and its images."""
+        return schemas.PromptItem(collection=self._name, **self._serializer.prompt(prompt))
 
 
 def field_list(served: Served) -> schemas.FieldList:
+    """Return the fields that the images of a collection can be filtered and sorted by."""
     fields = [
         schemas.FieldSummary(
             name=field.name,
@@ -77,6 +83,7 @@ def field_list(served: Served) -> schemas.FieldList:
 
 
 def collection_list(catalogue: Catalogue) -> schemas.CollectionList:
+    """Return every collection that is served, and why others are not."""
     return schemas.CollectionList(
         default=catalogue.default,
         collections=[collection_summary(served) for served in catalogue.served.values()],
@@ -86,6 +93,7 @@ def collection_list(catalogue: Catalogue) -> schemas.CollectionList:
 
 
 def collection_summary(served: Served) -> schemas.CollectionSummary:
+    """Return one collection's counts, model and indices."""
     collection: Collection = served.collection
     manifest, bundle, precision = collection.manifest, served.encoders.bundle, served.encoders.precision
     return schemas.CollectionSummary(

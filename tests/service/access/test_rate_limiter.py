@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from promptsearch.errors import RateExceeded
-from service.access.rates import Rates, parse_rate
+from service.access.rate_limiter import RateLimiter, parse_rate
 from tests.service.support.serving import Service, serving
 from tests.service.support.shapes import check_problem
 
@@ -54,7 +54,7 @@ def test_the_description_says_that_there_is_a_limit(limited: Service, server: Se
 
 
 def test_several_limits_hold_together() -> None:
-    rates = Rates("3/second; 4/day")
+    rates = RateLimiter("3/second; 4/day")
     for _ in range(3):
         rates.count("a")
     with pytest.raises(RateExceeded, match="3 per 1 second"):
@@ -64,5 +64,5 @@ def test_several_limits_hold_together() -> None:
 
 @pytest.mark.parametrize("text", ["", "often", "5", "5/fortnight", "/minute"])
 def test_what_is_no_rate_says_what_one_looks_like(text: str) -> None:
-    with pytest.raises(ValueError, match="is no rate: write such as 600/minute"):
+    with pytest.raises(ValueError, match="expected a rate such as 600/minute"):
         parse_rate(text)
