@@ -23,7 +23,7 @@ _RESERVED = {
     "key", "caption", "url", "width", "height", "original_width", "original_height", "status", "error_message",
     "exif", "md5", "sha256", "sha512",
 }  # fmt: skip
-_COLUMNS = ("url", "link", "image_url", "image_uri")  # where a source keeps a link beside a picture's name
+_COLUMNS = ("url", "link", "image_url", "image_uri")  # columns with a link beside a picture's name
 
 
 def link_of(item: Item) -> str | None:

@@ -26,7 +26,7 @@ from .original import Original
 
 StateDict = dict[str, torch.Tensor]
 
-# clip/model.py: build_model takes these three out of the state dict and fails where they are not in it.
+# clip/model.py: build_model removes these three from the state dict, and fails if they are missing.
 DESCRIPTIVE = ("input_resolution", "context_length", "vocab_size")
 
 

@@ -162,8 +162,8 @@ class OpenClipCheckpoint:
 class TextTower(nn.Module):
     """`encode_text` of open_clip's own text towers (model.py: CLIP, transformer.py: TextTransformer).
 
-    For any number of tokens up to the context length, where the tower is causal and read at the end token; for the
-    whole context alone where each token attends to all.
+    Causal towers that are pooled at the end token take any number of tokens up to the context length. Towers whose
+    tokens attend to all take the whole context only.
     """
 
     def __init__(self, model: Any) -> None:

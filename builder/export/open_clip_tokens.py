@@ -58,7 +58,7 @@ def own(context_length: int, cleaning: str | None) -> Tokens:
 def of_file(path: Path, context_length: int, cleaning: str | None, padding_id: int | None) -> Tokens:
     """Return the tokenizer in a `tokenizers` file, or in a folder that holds one as the hub's do.
 
-    `padding_id`: what pads where neither the file nor a tokenizer_config.json beside it says so. Raises ExportError.
+    `padding_id`: the padding if neither the file nor a tokenizer_config.json beside it names one. Raises ExportError.
     """
     path = path / FILES.tokenizer if path.is_dir() else path
     try:

@@ -62,7 +62,7 @@ def _folded(source: Path) -> onnx.ModelProto:
 
 
 def _products_of_gemms(model: onnx.ModelProto) -> None:
-    """Each Gemm with a weight as MatMul, and Add where it has a bias: what the quantisers know."""
+    """Replace each Gemm with a weight by MatMul, and Add if it has a bias, which the quantisers support."""
     weights = _weights(model)
     nodes = []
     for node in model.graph.node:

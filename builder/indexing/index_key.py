@@ -28,8 +28,8 @@ class IndexSpec:
     key: str  # FAISS's factory string
     count: int  # vectors
     dim: int
-    lists: int  # inverted lists; 0 where every vector is looked at
-    code: int  # bytes that stand for a vector; 0 where it is kept whole
+    lists: int  # inverted lists; 0 if every vector is scanned
+    code: int  # bytes of a compressed vector; 0 if vectors are kept whole
     training: int  # vectors to train with
     index_bytes: int  # on disk, and in memory when everything is in
     peak_bytes: int  # the most that building it takes
@@ -47,7 +47,7 @@ def choose(count: int, dim: int, budget: int) -> IndexSpec:
     2. From 100,000 `OPQ{m}_{m·s},IVF{lists},PQ{m}x8`: each vector as m bytes, an eighth of the dimension, in about
        4·√count inverted lists, of which a search reads a few; its candidates are scored again from the vectors. With
        512 dimensions it takes 72 bytes a vector.
-    3. Else `IVF{lists},Flat`, where it fits: the vectors themselves, of which a search looks at as many. It takes
+    3. Else `IVF{lists},Flat`, if it fits: the vectors themselves, of which a search looks at as many. It takes
        4·dim + 8 bytes a vector, and less than codes do to be built.
     4. Else codes as in 2, with fewer lists, so that less is to be trained, or of a sixteenth or a thirty-second.
 
@@ -92,7 +92,7 @@ def specs(count: int, dim: int) -> Iterator[IndexSpec]:
 
 
 def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[IndexSpec]:
-    """Product quantisers of `code` bytes a vector, with fewer and fewer lists; none where too little is to be coded."""
+    """Yield product quantisers of `code` bytes a vector, with fewer and fewer lists; none for too few vectors."""
     if count < COMPRESSED_FROM or dim < 8:
         return
     rotated = -(-dim // code) * code  # the quantiser wants parts of one length

@@ -27,7 +27,7 @@ QUERIES = 512  # of each kind to tune with, and as many others to measure with
 _AT = 10  # recall is of the ten nearest
 _TIES = 54  # more of the nearest that are looked at: whatever scores as high as the tenth is as right
 _MOST = 1_000  # candidates that are scored: more take longer than lists that are visited for better ones
-_NEAR_BEST = 0.002  # of recall: where the target is out of reach, no more is spent on the rest
+_NEAR_BEST = 0.002  # of recall: if the target is out of reach, a setting this near the best is enough
 # Nanoseconds, medians of one thread with AVX-512 and 512 dimensions: a byte of a scanned vector, one of a scanned code,
 # and a dimension of a candidate that is scored again (its row comes from anywhere in the file).
 _SCAN_VECTOR, _SCAN_CODE, _RESCORE = 0.03, 0.4, 3.3
@@ -90,14 +90,16 @@ class Truth:
         return np.divide(hits, wanted, where=wanted > 0, out=np.ones_like(hits))
 
 
-def tune(index: VectorIndex, spec: IndexSpec, vectors: Path, asked: Mapping[str, Queries], target: float) -> IndexInfo:
-    """`index.info` with the cheapest setting that reaches `target` for every kind of query, and its measured recall.
+def tune(
+    index: VectorIndex, spec: IndexSpec, vectors: Path, queries_by_kind: Mapping[str, Queries], target: float
+) -> IndexInfo:
+    """Return `index.info` with the cheapest setting that reaches `target` for every kind of query, and its recall.
 
-    On one half of the queries the setting's recall is at least the target by two standard errors; what is recorded is
-    its recall on the other half, with more done where that falls short. Where nothing reaches the target, it is the
-    cheapest setting that comes near the best.
+    On one half of the queries, the setting's recall exceeds the target by two standard errors. The recorded recall is
+    measured on the other half, with a costlier setting if it falls short. If nothing reaches the target, the cheapest
+    setting near the best is used.
     """
-    halves = [queries.split() for queries in asked.values()]
+    halves = [queries.split() for queries in queries_by_kind.values()]
     tuning = [Truth(vectors, half) for half, _ in halves]
     # A collection of one has no other queries.
     others = [
@@ -108,8 +110,8 @@ def tune(index: VectorIndex, spec: IndexSpec, vectors: Path, asked: Mapping[str,
     while True:
         if not spec.exact:
             info = _cheapest(index, spec, tuning, target + short, tried)
-        found = [truth.recall(index, info.nprobe, info.candidates or _AT)[:, -1].mean() for truth in others]
-        recall = {name: round(float(value), 4) for name, value in zip(asked, found, strict=True)}
+        means = [truth.recall(index, info.nprobe, info.candidates or _AT)[:, -1].mean() for truth in others]
+        recall = {name: round(float(value), 4) for name, value in zip(queries_by_kind, means, strict=True)}
         info = replace(info, recall_at_10=recall, recall_target=target)
         if info.reached or spec.exact or target + short > 1:
             return info
@@ -119,7 +121,7 @@ def tune(index: VectorIndex, spec: IndexSpec, vectors: Path, asked: Mapping[str,
 def _cheapest(
     index: VectorIndex, spec: IndexSpec, truths: list[Truth], target: float, tried: dict[int, NDArray[np.float64]]
 ) -> IndexInfo:
-    """`index.info` with the cheapest `nprobe` and `candidates`.
+    """Return `index.info` with the cheapest `nprobe` and `candidates`.
 
     `tried` keeps what was measured: lists probed -> recall that is certain with 1, 2, … candidates.
     """

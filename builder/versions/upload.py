@@ -1,7 +1,7 @@
-"""A published collection, or a model bundle, to an object store, in the layout that it has on disk.
+"""Upload a published collection or a model bundle to an object store, in its layout on disk.
 
-What names other objects is written after them (files, manifest, `current`), so a reader never sees half a version; an
-upload that was stopped goes on where it was.
+Objects that name others are written after them (files, manifest, `current`), so a reader never sees half a version; an
+interrupted upload resumes.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
 
 _ATTEMPTS = 4  # at a task before a build fails: Spark's default, except for `local[N]`, which allows one
-_PACKAGES = (__name__.partition(".")[0], "promptsearch")  # the builder has another name where it is installed
+_PACKAGES = (__name__.partition(".")[0], "promptsearch")  # the installed builder has another name
 
 
 @dataclass(frozen=True)

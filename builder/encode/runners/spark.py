@@ -41,7 +41,7 @@ from .shard import PictureShard, TextShard
 from .spark_task import MODEL, Build, encode_pictures, encode_texts
 
 PICTURES = 8 * IMAGE_BATCH  # a task: whole batches, which are then those of one machine
-ITEMS = 64 * PICTURES  # that may share a task where few have pictures
+ITEMS = 64 * PICTURES  # at most in a task, if few have pictures
 POLL = 0.5  # seconds between two looks for the next shard
 
 
