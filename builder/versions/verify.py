@@ -1,4 +1,4 @@
-"""Whether a published version is whole: its bytes, its counts, its ids, and vectors that find themselves."""
+"""Verify a published version: its checksums, counts and ids, and that vectors find themselves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMES = (FILES.index, FILES.vectors)
 
 
 def verify(collection: Path) -> Manifest:
-    """Check the current version; returns its manifest. Raises CollectionError with everything that is wrong."""
+    """Check the current version; return its manifest. Raises CollectionError with all problems."""
     folder = current_version(collection)
     manifest = Manifest.read(folder)
     manifest.verify(folder)
