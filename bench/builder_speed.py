@@ -36,6 +36,7 @@ import numpy as np
 from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
+from bench.support.checkpoints import VIT_B_32, random_state, save
 from builder.encode.cache import Cache, CachedPicture, digest_of
 from builder.encode.decoding import Decoded
 from builder.export.checkpoint import Checkpoint
@@ -51,7 +52,6 @@ from promptsearch.metadata import read_generation
 from promptsearch.storage.manifest import Manifest
 from promptsearch.storage.thumbnails import make_thumbnail
 from promptsearch.system.cpus import available_cores
-from tests.builder.export.checkpoints import VIT_B_32, random_state, save
 
 DEMO = Path("builder/demo/emoji")
 RESULTS = Path("bench/results")

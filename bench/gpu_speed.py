@@ -25,6 +25,7 @@ import numpy as np
 import torch
 
 from bench.builder_speed import FORMATS, PICTURES, RESULTS, SIDE, embed, parts, write_csv, write_pictures
+from bench.support.checkpoints import VIT_B_32, VIT_L_14, random_state, save
 from builder.encode.engines import GPU_IMAGE_BATCH, GPU_TEXT_BATCH, TorchEngine
 from builder.export.checkpoint import Checkpoint
 from builder.export.export import write_fp32
@@ -34,7 +35,6 @@ from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.system.cpus import available_cores
-from tests.builder.export.checkpoints import VIT_B_32, VIT_L_14, random_state, save
 
 MODELS = {"ViT-B/32": VIT_B_32, "ViT-L/14": VIT_L_14}
 DEVICE = "cuda"

@@ -13,8 +13,8 @@ from typing import Literal
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench.support.browser import FLAGS
 from bench.support.ours import ours
-from tests.page.conftest import FLAGS
 
 FOLDER = Path("docs/screenshots")
 QUALITY = 82  # of WebP

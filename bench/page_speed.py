@@ -27,15 +27,15 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench.support.browser import FLAGS
 from bench.support.ours import ours
-from tests.page.conftest import FLAGS
 
 RESULTS = Path("bench/results/page-speed.md")
 QUERIES = (
     "red fox", "green apple", "sad face", "old castle", "flag of france", "rainy day", "person running", "wedding cake",
     "blue heart", "fast train", "sleeping cat", "yellow flower", "musical instrument", "snow and ice", "hot drink",
 )  # fmt: skip
-PICTURES = "5,160 pictures"
+PICTURES = "5,160 images"
 KEY_MS = 120  # between two keys
 TURN = 1500  # pixels of one turn of the wheel
 LARGEST_SHIFT = 0.05

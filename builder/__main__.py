@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.prompt_text import CHOICES as PROMPT_TEXTS
 from promptsearch.errors import BuildError, ExportError, PromptSearchError
 from promptsearch.storage.manifest import KINDS
 
@@ -93,6 +94,8 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("path", type=Path, metavar="PATH", help="the source's file or folder")
         command.add_argument("--images", type=Path, metavar="DIR", help="the pictures' folder, where it is another")
         command.add_argument("--model", type=Path, required=True, metavar="models/NAME", help="the model bundle")
+        embedded = "what is embedded of a prompt: its words, or all of it as it stands (default: plain)"
+        command.add_argument("--prompt-text", choices=PROMPT_TEXTS, default="plain", help=embedded)
         allow = "publish less than half of what the collection has now, too"
         command.add_argument("--allow-removal", action="store_true", help=allow)
         command.add_argument("--engine", choices=engines.NAMES, default="onnx", help="what computes (default: onnx)")
@@ -317,9 +320,12 @@ def _embed(arguments: argparse.Namespace) -> None:
             bundle,
             _collection(arguments),
             engine_name=arguments.engine,
+            prompt_text=arguments.prompt_text,
             allow_removal=arguments.allow_removal,
         )
     print(f"embedded {counted(manifest)} in {seconds(manifest)}")
+    if truncated := manifest.build["prompts_truncated"]:
+        print(f"  {truncated} prompts are longer than the {bundle.text.context_length} tokens that the model reads")
     if manifest.counts["quarantined"]:
         print(f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why")
 

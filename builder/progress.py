@@ -1,4 +1,4 @@
-"""How far a long stage is: a bar with rate and time left on a terminal, a line now and then in a log."""
+"""The progress of a long stage: a bar on a terminal, a line every half minute in a log."""
 
 from __future__ import annotations
 
@@ -15,24 +15,29 @@ EVERY = 30.0  # seconds between two lines
 
 
 class Progress:
-    """Counts what is done. `total` is None where nobody knows it; `now` is the clock of a log, in seconds."""
+    """Count what is done of `total`, None if the total is not known. `now` is the clock of the log, in seconds."""
 
-    def __init__(self, what: str, total: int | None, now: Callable[[], float] = time.monotonic) -> None:
-        self._what, self._total = what, total
+    def __init__(self, unit: str, total: int | None, now: Callable[[], float] = time.monotonic) -> None:
+        self._unit, self._total = unit, total
         self._done = 0
         self._now = now
-        self._started = self._told = now()
-        self._bar = tqdm(total=total, desc=what, unit=f" {what}") if sys.stderr.isatty() else None
+        self._started = self._logged = now()
+        self._bar = tqdm(total=total, desc=unit, unit=f" {unit}") if sys.stderr.isatty() else None
 
     def add(self, count: int) -> None:
+        """Count more as done, and show or log it."""
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
-        elif (now := self._now()) - self._told >= EVERY:
-            self._told = now
-            rate = self._done / (now - self._started)
-            rest = f" of {self._total:,}, {(self._total - self._done) / rate:,.0f} s left" if self._total else ""
-            log.info("%s: %s%s (%.1f a second)", self._what, f"{self._done:,}", rest, rate)
+        elif (now := self._now()) - self._logged >= EVERY:
+            self._logged = now
+            self._log(now - self._started)
+
+    def _log(self, seconds: float) -> None:
+        rate = self._done / seconds
+        total = f" of {self._total:,}" if self._total else ""
+        left = f", {(self._total - self._done) / rate:,.0f} s left" if self._total and self._done else ""
+        log.info("%s: %s%s%s (%.1f a second)", self._unit, f"{self._done:,}", total, left, rate)
 
     def __enter__(self) -> Progress:
         return self

@@ -1,12 +1,12 @@
-"""What builder and service share: encoders, the two on-disk formats, the search. Never imports torch.
+"""Semantic search for generated images and their prompts: encoders, on-disk formats, search, clients.
 
     import promptsearch
 
     collection = promptsearch.open("indices/emoji")
-    collection.search_images("happy dog", k=5)
+    collection.search_images("happy dog", limit=5)
 
-`promptsearch.Client` and `promptsearch.AsyncClient` ask a service, with the same methods and results. Nothing is
-imported before it is used.
+`promptsearch.Client` and `promptsearch.AsyncClient` search a service, with the same methods and results. Modules are
+imported on first use, and PyTorch never.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from promptsearch.search.terms import Term
     from promptsearch.searcher import Searcher, open  # noqa: A004  meant as promptsearch.open
 
-_PLACES = {
+_MODULES = {
     "AsyncClient": "promptsearch.client.client",
     "Client": "promptsearch.client.client",
     "PromptSearchError": "promptsearch.errors",
@@ -35,9 +35,9 @@ __all__ = ["AsyncClient", "Client", "PromptSearchError", "Searcher", "Term", "__
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _PLACES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_PLACES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

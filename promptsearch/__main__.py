@@ -16,21 +16,22 @@ _UNBROKEN = 10_000  # columns
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with 1 after an error, 130 after Ctrl-C, 141 if the reader closed the pipe."""
     parsed = parser().parse_args(arguments)
     try:
-        answer, shown = parsed.run(parsed)
+        answer, rendered = parsed.run(parsed)
         if parsed.json:
             print(json.dumps(answer, ensure_ascii=False))
         else:
-            # What another program reads has one line a result, however long.
-            Console(highlight=False, width=None if sys.stdout.isatty() else _UNBROKEN).print(shown)
+            # Other programs read one line a result, whatever its length.
+            Console(highlight=False, width=None if sys.stdout.isatty() else _UNBROKEN).print(rendered)
         sys.stdout.flush()
     except PromptSearchError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:  # whoever reads has seen enough; what Python writes at its end has nowhere to go
+    except BrokenPipeError:  # the reader closed the pipe; discard what Python flushes at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(141)
 

@@ -1,10 +1,9 @@
-"""What `prompt-search` is told in a terminal, and what it asks because of that."""
+"""The commands of `prompt-search` in a terminal: their options, and the searches that they run."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
@@ -15,162 +14,183 @@ from rich.console import RenderableType
 
 import promptsearch
 from promptsearch.client.arguments import Arguments, read_picture
-from promptsearch.client.results import DEFAULT_LIMIT, AnyPage
+from promptsearch.client.page import AnyPage
+from promptsearch.client.results import DEFAULT_LIMIT
 from promptsearch.client.terminal import render_fields, render_page
 from promptsearch.errors import ParameterError, UnknownCollection
-from promptsearch.filtering.filters import Filter, condition
+from promptsearch.filtering.filters import OPERATORS, Filter, condition
 from promptsearch.search.options import MODES, Mode
 from promptsearch.search.terms import Term
 from promptsearch.storage.manifest import FILES
 
-Answer = tuple[Any, RenderableType]  # in JSON's types, and for a person
+Answer = tuple[Any, RenderableType]  # in JSON's types, and for a terminal
 
 URL = "PROMPT_SEARCH_URL"
 API_KEY = "PROMPT_SEARCH_API_KEY"
 
+# The arguments of searches whose options have the same name and value.
+_SAME = ("negative", "mode", "sort", "min_score", "group_by", "deduplicate", "diversity", "limit", "cursor")
+
 
 def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(prog="prompt-search", description="Find images and prompts by what they mean.")
+    """Return the parser; parsed arguments have a function `run`, which returns an Answer."""
+    top = argparse.ArgumentParser(prog="prompt-search", description="Find images and prompts by meaning.")
     top.add_argument("--version", action="version", version=f"prompt-search {promptsearch.__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
-
-    search = commands.add_parser("search", help="by text, by picture, by fields")
-    search.add_argument("q", nargs="?", metavar="TEXT", help="what the picture or prompt means")
-    search.add_argument("--kind", choices=("images", "prompts"), default="images", help="what to find (images)")
-    search.add_argument("--image", action="append", default=[], metavar="FILE", help="a picture; repeatable")
-    search.add_argument("--via", choices=("images",), help="prompts in the order of the images that are found")
-    _add_options(search)
-    search.set_defaults(run=run_search)
-
-    similar = commands.add_parser("similar", help="like an image or prompt of the collection")
-    similar.add_argument("id", metavar="ID")
-    similar.add_argument("q", nargs="?", metavar="TEXT", help="and meaning this")
-    similar.add_argument("--kind", choices=("images", "prompts"), default="images", help="what ID is of (images)")
-    _add_options(similar)
-    similar.set_defaults(run=run_similar)
-
-    fields = commands.add_parser("fields", help="what images can be filtered and sorted by")
-    _add_place(fields)
-    fields.set_defaults(run=run_fields)
+    _add_search(commands.add_parser("search", help="search by text, pictures and fields"))
+    _add_similar(commands.add_parser("similar", help="find items like an image or prompt of the collection"))
+    _add_fields(commands.add_parser("fields", help="list the fields that images can be filtered and sorted by"))
     return top
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--negative", metavar="TEXT", help="what it should not mean")
-    parser.add_argument("--mode", choices=get_args(Mode), help=f"{', '.join(MODES)} ({MODES[0]})")
-    parser.add_argument(
+def _add_search(command: argparse.ArgumentParser) -> None:
+    command.add_argument("q", nargs="?", metavar="TEXT", help="text to search for")
+    command.add_argument(
+        "--kind", choices=("images", "prompts"), default="images", help="what to search for (default: images)"
+    )
+    command.add_argument(
+        "--image", action="append", default=[], metavar="FILE", help="picture to search for; repeatable"
+    )
+    command.add_argument("--via", choices=("images",), help="rank prompts by their best image")
+    _add_options(command)
+    command.set_defaults(run=run_search)
+
+
+def _add_similar(command: argparse.ArgumentParser) -> None:
+    command.add_argument("id", metavar="ID", help="id of an image or prompt")
+    command.add_argument("q", nargs="?", metavar="TEXT", help="text to search for in addition")
+    command.add_argument(
+        "--kind",
+        choices=("images", "prompts"),
+        default="images",
+        help="whether ID is an image or prompt (default: images)",
+    )
+    _add_options(command)
+    command.set_defaults(run=run_similar)
+
+
+def _add_fields(command: argparse.ArgumentParser) -> None:
+    _add_collection(command)
+    command.set_defaults(run=run_fields)
+
+
+def _add_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--negative", metavar="TEXT", help="what results should not mean")
+    command.add_argument("--mode", choices=get_args(Mode), help=f"how to rank (default: {MODES[0]})")
+    command.add_argument(
         "--filter",
         action="append",
         default=[],
         metavar="FIELD[.OP]=VALUE",
-        help="such as steps.gte=20; OP is eq, in, gt, gte, lt, lte, exists or prefix; or JSON; repeatable",
+        help=f"condition on a field, such as steps.gte=20; OP is one of {', '.join(OPERATORS)}; or JSON; repeatable",
     )
-    parser.add_argument("--sort", metavar="FIELD", help="a field instead of the score; --sort=-FIELD: greatest first")
-    parser.add_argument("--min-score", type=float, metavar="COSINE")
-    parser.add_argument("--group-by", choices=("prompt",), help="the best image of each prompt alone")
-    parser.add_argument("--deduplicate", action="store_true", default=None, help="fold what looks nearly the same")
-    parser.add_argument("--diversity", type=float, metavar="0..1", help="prefer what is unlike the results before it")
-    parser.add_argument("--limit", type=int, metavar="N", help=f"results ({DEFAULT_LIMIT})")
-    parser.add_argument("--cursor", help="`next` of a JSON answer, instead of a query")
-    _add_place(parser)
+    command.add_argument("--sort", metavar="FIELD", help="sort by a field; --sort=-FIELD: descending")
+    command.add_argument("--min-score", type=float, metavar="COSINE", help="lowest score of a result")
+    command.add_argument("--group-by", choices=("prompt",), help="show only the best image of each prompt")
+    command.add_argument("--deduplicate", action="store_true", default=None, help="leave out near-duplicates")
+    command.add_argument("--diversity", type=float, metavar="0..1", help="prefer results unlike those before them")
+    command.add_argument("--limit", type=int, metavar="N", help=f"number of results (default: {DEFAULT_LIMIT})")
+    command.add_argument("--cursor", help="`next` of a JSON answer, instead of a query")
+    _add_collection(command)
 
 
-def _add_place(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the whole answer, as the service gives it")
-    parser.add_argument("--collection", metavar="NAME", help="its name, or its folder; unless said, the only one")
-    parser.add_argument("--indices", type=Path, default=Path("indices"), metavar="DIR", help="collections (indices)")
-    parser.add_argument("--models", type=Path, metavar="DIR", help="models (unless said, beside DIR or in models)")
-    parser.add_argument(
-        "--url", default=os.environ.get(URL), help=f"of a service that is to be asked instead; or {URL}"
+def _add_collection(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="print the answer as JSON, as the service returns it")
+    command.add_argument(
+        "--collection", metavar="NAME", help="name or folder of the collection (implied if there is only one)"
     )
-    parser.add_argument(
-        "--api-key", default=os.environ.get(API_KEY), metavar="KEY", help=f"of that; better in {API_KEY}"
+    command.add_argument(
+        "--indices", type=Path, default=Path("indices"), metavar="DIR", help="folder of collections (default: indices)"
+    )
+    command.add_argument(
+        "--models",
+        type=Path,
+        metavar="DIR",
+        help="folder of models (default: models beside the indices, then ./models)",
+    )
+    command.add_argument("--url", default=os.environ.get(URL), help=f"search a service at this URL (default: ${URL})")
+    command.add_argument(
+        "--api-key",
+        default=os.environ.get(API_KEY),
+        metavar="KEY",
+        help=f"API key of the service (default: ${API_KEY})",
     )
 
 
-def run_search(arguments: argparse.Namespace) -> Answer:
-    asked = _asked(arguments)
-    if arguments.image:
-        asked["terms"] = [Term(picture=read_picture(image)) for image in arguments.image]
-    if arguments.via:
-        asked["via"] = arguments.via
-    with _opened(arguments) as collection:
-        search = collection.search_images if arguments.kind == "images" else collection.search_prompts
-        return _shown(search(arguments.q, **asked))
+def run_search(parsed: argparse.Namespace) -> Answer:
+    """Search by text, pictures and fields."""
+    arguments = _arguments(parsed)
+    if parsed.image:
+        arguments["terms"] = [Term(picture=read_picture(image)) for image in parsed.image]
+    if parsed.via:
+        arguments["via"] = parsed.via
+    with _opened(parsed) as collection:
+        search = collection.search_images if parsed.kind == "images" else collection.search_prompts
+        return _answer(search(parsed.q, **arguments))
 
 
-def run_similar(arguments: argparse.Namespace) -> Answer:
-    with _opened(arguments) as collection:
-        similar = collection.similar_images if arguments.kind == "images" else collection.similar_prompts
-        return _shown(similar(arguments.id, arguments.q, **_asked(arguments)))
+def run_similar(parsed: argparse.Namespace) -> Answer:
+    """Search for items like one of the collection."""
+    with _opened(parsed) as collection:
+        similar = collection.similar_images if parsed.kind == "images" else collection.similar_prompts
+        return _answer(similar(parsed.id, parsed.q, **_arguments(parsed)))
 
 
-def run_fields(arguments: argparse.Namespace) -> Answer:
-    with _opened(arguments) as collection:
+def run_fields(parsed: argparse.Namespace) -> Answer:
+    """List the fields of the collection."""
+    with _opened(parsed) as collection:
         fields = collection.fields()
         return [asdict(field) for field in fields], render_fields(fields)
 
 
-def _shown(page: AnyPage) -> Answer:
+def _answer(page: AnyPage) -> Answer:
     return page.to_dict(), render_page(page)
 
 
-def _asked(arguments: argparse.Namespace) -> Arguments:
-    given = {
-        "negative": arguments.negative,
-        "mode": arguments.mode,
-        "filter": _filter(arguments.filter),
-        "sort": arguments.sort,
-        "min_score": arguments.min_score,
-        "group_by": arguments.group_by,
-        "deduplicate": arguments.deduplicate,
-        "diversity": arguments.diversity,
-        "k": arguments.limit,
-        "cursor": arguments.cursor,
-    }
-    return cast("Arguments", {name: value for name, value in given.items() if value is not None})
+def _arguments(parsed: argparse.Namespace) -> Arguments:
+    values = {name: getattr(parsed, name) for name in _SAME} | {"filter": _filter(parsed.filter)}
+    return cast("Arguments", {name: value for name, value in values.items() if value is not None})
 
 
-def _filter(given: Sequence[str]) -> Mapping[str, Any] | None:
-    """All conditions together, each as in a URL or as JSON; raises ParameterError."""
-    conditions = [_condition(one) for one in given]
-    return {"and": conditions} if len(conditions) > 1 else next(iter(conditions), None)
+def _filter(conditions: Sequence[str]) -> Mapping[str, Any] | None:
+    """Return one filter for all conditions, each written as in a URL or as JSON. Raises ParameterError."""
+    parsed = [_condition(text) for text in conditions]
+    return {"and": parsed} if len(parsed) > 1 else next(iter(parsed), None)
 
 
-def _condition(given: str) -> Mapping[str, Any]:
-    if given.lstrip().startswith("{"):
-        filter: Mapping[str, Any] = json.loads(Filter.read(given).json)
-        return filter
-    name, equals, value = given.partition("=")
+def _condition(text: str) -> Mapping[str, Any]:
+    if text.lstrip().startswith("{"):
+        return Filter.read(text).data
+    name, equals, value = text.partition("=")
     if not equals:
-        raise ParameterError(f"{given!r} is no filter: write FIELD=VALUE, FIELD.gte=VALUE or JSON")
+        raise ParameterError(f"a filter must be FIELD=VALUE, FIELD.gte=VALUE or JSON, got {text!r}")
     return condition(name.strip(), value)
 
 
 @contextlib.contextmanager
-def _opened(arguments: argparse.Namespace) -> Iterator[promptsearch.Searcher | promptsearch.Client]:
-    asked: promptsearch.Searcher | promptsearch.Client
-    if arguments.url:
-        asked = promptsearch.Client(arguments.url, collection=arguments.collection, api_key=arguments.api_key)
+def _opened(parsed: argparse.Namespace) -> Iterator[promptsearch.Searcher | promptsearch.Client]:
+    collection: promptsearch.Searcher | promptsearch.Client
+    if parsed.url:
+        collection = promptsearch.Client(parsed.url, collection=parsed.collection, api_key=parsed.api_key)
     else:
-        asked = promptsearch.open(_folder(arguments.collection, arguments.indices), models=arguments.models)
-    with asked:
-        yield asked
+        collection = promptsearch.open(_folder(parsed.collection, parsed.indices), models=parsed.models)
+    with collection:
+        yield collection
 
 
 def _folder(collection: str | None, indices: Path) -> Path:
-    """Of the collection that is meant; raises UnknownCollection."""
-    there = sorted(path.parent for path in indices.glob(f"*/{FILES.current}"))
+    """Return the folder of a collection by name or path; without either, of the only one. Raises UnknownCollection."""
+    folders = sorted(path.parent for path in indices.glob(f"*/{FILES.current}"))
+    names = ", ".join(folder.name for folder in folders)
     if collection is None:
-        if len(there) == 1:
-            return there[0]
-        found = f"name one with --collection: {', '.join(path.name for path in there)}" if there else "there is none"
-        raise UnknownCollection(f"no collection was named, and in {indices} {found}")
-    if Path(collection).name == collection and indices / collection in there:
+        if len(folders) == 1:
+            return folders[0]
+        hint = f"has several: choose one with --collection: {names}" if folders else "has no collection: build one"
+        raise UnknownCollection(f"no --collection was named, and {indices} {hint}")
+    if Path(collection).name == collection and indices / collection in folders:
         return indices / collection
     if (Path(collection) / FILES.current).exists():
         return Path(collection)
-    names = ", ".join(path.name for path in there) or "none"
     raise UnknownCollection(
-        f"there is no collection {collection!r}, by that name or at that place; in {indices}: {names}"
+        f"{collection!r} is neither a collection in {indices} nor the folder of one; {indices} has {names or 'none'}"
     )

@@ -1,104 +1,133 @@
-"""Everything prompt-search raises on purpose.
+"""Every error that prompt-search raises on purpose.
 
 PromptSearchError
-├── QueryError              the request is wrong; it says what would be right
-│   ├── EmptyQuery          neither text nor picture nor cursor
-│   ├── ParameterError      a parameter that is out of range or malformed
-│   ├── Unsupported         what the engine that holds this collection cannot do
-│   ├── CursorError         a cursor that this collection did not write
-│   ├── FetchError          a picture's address from which none could be, or may be, fetched
-│   └── PictureError        an upload or file that is no usable picture
-│       └── PictureTooLarge more bytes or pixels than allowed
+├── QueryError              the request is wrong; the message says what would be right
+│   ├── EmptyQuery          no text, picture, filter or cursor
+│   ├── ParameterError      a parameter is out of range or malformed
+│   ├── Unsupported         the engine that holds the collection cannot do this
+│   ├── CursorError         the collection did not write this cursor
+│   ├── FetchError          no picture can be, or may be, fetched from this URL
+│   └── PictureError        an upload or file is not a usable picture
+│       └── PictureTooLarge it has more bytes or pixels than allowed
 ├── NotFound
 │   ├── UnknownCollection
 │   ├── UnknownItem
-│   ├── NoFile              an item that exists, but without what was asked for
-│   └── CursorGone          the version that a cursor names is no longer served
-├── NoVectors               the collection (or item) has no vectors of that kind
-├── KeyNeeded               the service asks for an API key, and this is none
-├── RateExceeded            one client asks more often than it may
-├── Overloaded              more is asked than can be answered in time
+│   ├── NoFile              the item exists, but its file or thumbnail does not
+│   └── CursorGone          the version of the cursor is no longer served
+├── NoVectors               the collection (or item) has no vectors of this kind
+├── KeyNeeded               the service requires an API key
+├── RetryLater              the same request may succeed after some seconds
+│   ├── RateExceeded        the client sent more requests than it may
+│   ├── Overloaded          the service cannot answer in time
+│   └── VersionPending      the version of the cursor exists, but is not served here yet
 ├── NotReady                the service cannot answer searches now
-├── VersionPending          the version that a cursor names is there, but not served here yet
-├── ServiceError            a service that cannot be reached, or whose answer is none of these
-├── StoreError              an object store that cannot be reached, or does not allow what is asked
-├── NotInstalled            a package that is needed for what is asked, and not there
-├── ArtefactError           what lies on disk is damaged or does not belong together
+├── ServiceError            the service cannot be reached, or answered something unknown
+├── StoreError              the object store cannot be reached, or denies access
+├── NotInstalled            a package that this needs is not installed
+├── ArtefactError           files on disk are damaged or do not belong together
 │   ├── BundleError         a model bundle
 │   ├── CollectionError     a collection
-│   └── ModelMismatch       a collection whose model is missing or another one
+│   └── ModelMismatch       the model of a collection is missing or a different one
 ├── StartError              the service has nothing to serve, or cannot listen
-└── BuildError              the builder cannot go on
-    ├── SourceError         a source that cannot be read at all
-    └── ExportError         an export that failed or is not faithful
+└── BuildError              the build cannot continue
+    ├── SourceError         the source cannot be read at all
+    └── ExportError         the export failed or differs from the original model
 
-`slug` is the stable last part of a problem document's `type`; `service/http/problems.py` maps the tree to HTTP, and
-`promptsearch/client/problems.py` back.
+`slug` is the last part of a problem document's `type`, and never changes. `service/http/problems.py` maps the errors to
+HTTP, and `promptsearch/client/problems.py` maps them back.
 """
 
 from __future__ import annotations
 
-PROBLEM = "urn:prompt-search:"  # what the `type` of a problem document begins with
+PROBLEM = "urn:prompt-search:"  # prefix of the `type` of a problem document
 
 
 class PromptSearchError(Exception):
+    """Base of all errors of prompt-search."""
+
     slug = "error"
 
 
 class QueryError(PromptSearchError):
+    """The request is wrong."""
+
     slug = "bad-query"
 
 
 class EmptyQuery(QueryError):
+    """The query has no text, picture, filter or cursor."""
+
     slug = "empty-query"
 
 
 class ParameterError(QueryError):
+    """A parameter is out of range or malformed."""
+
     slug = "bad-parameter"
 
 
 class Unsupported(QueryError):
+    """The engine that holds the collection cannot do this."""
+
     slug = "unsupported"
 
 
 class CursorError(QueryError):
+    """The collection did not write this cursor."""
+
     slug = "bad-cursor"
 
 
 class FetchError(QueryError):
+    """No picture can be, or may be, fetched from this URL."""
+
     slug = "not-fetched"
 
 
 class PictureError(QueryError):
+    """An upload or file is not a usable picture."""
+
     slug = "not-a-picture"
 
 
 class PictureTooLarge(PictureError):
+    """A picture has more bytes or pixels than allowed."""
+
     slug = "picture-too-large"
 
 
 class NotFound(PromptSearchError):
+    """Something that the request names does not exist."""
+
     slug = "not-found"
 
 
 class UnknownCollection(NotFound):
+    """No collection has this name."""
+
     slug = "unknown-collection"
 
 
 class UnknownItem(NotFound):
+    """No image or prompt has this id."""
+
     slug = "unknown-id"
 
 
 class NoFile(NotFound):
+    """The item exists, but its file or thumbnail does not."""
+
     slug = "no-file"
 
 
 class CursorGone(NotFound):
+    """The version of the cursor is no longer served."""
+
     slug = "cursor-gone"
 
 
 class NoVectors(PromptSearchError):
-    """`kind` is `images` or `prompts`."""
+    """The collection (or item) has no vectors of `kind`, `images` or `prompts`."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -106,45 +135,50 @@ class NoVectors(PromptSearchError):
 
 
 class KeyNeeded(PromptSearchError):
+    """The service requires an API key."""
+
     slug = "key-needed"
 
 
-class RateExceeded(PromptSearchError):
-    """`retry_after`: seconds until the next request may succeed."""
+class RetryLater(PromptSearchError):
+    """The same request may succeed in `retry_after` seconds."""
+
+    slug = "retry-later"
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class RateExceeded(RetryLater):
+    """The client sent more requests than it may."""
 
     slug = "rate-exceeded"
 
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
-
-class Overloaded(PromptSearchError):
-    """`retry_after`: seconds until there is likely room again."""
+class Overloaded(RetryLater):
+    """The service cannot answer in time."""
 
     slug = "overloaded"
 
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
 
-
-class NotReady(PromptSearchError):
-    slug = "not-ready"
-
-
-class VersionPending(PromptSearchError):
-    """`retry_after`: seconds until it may be served."""
+class VersionPending(RetryLater):
+    """The version of the cursor exists, but is not served here yet."""
 
     slug = "version-pending"
 
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+
+class NotReady(PromptSearchError):
+    """The service cannot answer searches now."""
+
+    slug = "not-ready"
 
 
 class ServiceError(PromptSearchError):
-    """`type` and `detail` are those of its problem document; None, like `status`, where there was none."""
+    """The service cannot be reached, or answered something unknown.
+
+    `status`, `type` and `detail` are those of the problem document, or None.
+    """
 
     slug = "service-error"
 
@@ -158,40 +192,65 @@ class ServiceError(PromptSearchError):
 
 
 class StoreError(PromptSearchError):
+    """The object store cannot be reached, or denies access."""
+
     slug = "store-failed"
 
 
 class NotInstalled(PromptSearchError):
+    """A package that this needs is not installed."""
+
     slug = "not-installed"
 
 
 class ArtefactError(PromptSearchError):
+    """Files on disk are damaged or do not belong together."""
+
     slug = "damaged-artefact"
 
 
 class BundleError(ArtefactError):
+    """A model bundle is damaged, incomplete or of another schema."""
+
     slug = "bad-bundle"
 
 
 class CollectionError(ArtefactError):
+    """A collection is damaged, incomplete or of another schema."""
+
     slug = "bad-collection"
 
 
 class ModelMismatch(ArtefactError):
+    """The model of a collection is missing or a different one."""
+
     slug = "model-mismatch"
 
 
 class StartError(PromptSearchError):
+    """The service has nothing to serve, or cannot listen."""
+
     slug = "cannot-start"
 
 
 class BuildError(PromptSearchError):
+    """The build cannot continue."""
+
     slug = "build-failed"
 
 
 class SourceError(BuildError):
+    """The source cannot be read at all."""
+
     slug = "bad-source"
 
 
 class ExportError(BuildError):
+    """The export failed, or its vectors differ from those of the original model."""
+
     slug = "export-failed"
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message in one line, or its type if it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

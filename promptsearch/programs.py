@@ -1,4 +1,4 @@
-"""`prompt-search-service` and `prompt-search-builder`: always installed, while what they depend on is an extra."""
+"""`prompt-search-service` and `prompt-search-builder`: always installed, although their dependencies are extras."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 
-HOW = "docs/python-and-shell.md says how"
+HOW = "see docs/python-and-shell.md"
 
 
 def service() -> None:
-    """Run the service's command line."""
+    """Run `prompt-search-service`."""
     _run("service")
 
 
 def builder() -> None:
-    """Run the builder's command line."""
+    """Run `prompt-search-builder`."""
     _run("builder")
 
 
@@ -31,4 +31,4 @@ def _run(program: str) -> None:
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("promptsearch", package):
             raise
-        sys.exit(f"error: the {program} needs {error.name}, too: install prompt-search[{program}]; {HOW}")
+        sys.exit(f"error: the {program} needs {error.name}: install prompt-search[{program}]; {HOW}")

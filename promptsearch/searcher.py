@@ -1,4 +1,4 @@
-"""A collection on disk and its model, searched in this process: no server, no PyTorch."""
+"""Search a collection on disk in this process, without a server and without PyTorch."""
 
 from __future__ import annotations
 
@@ -16,17 +16,15 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from promptsearch.client.arguments import Arguments, BatchQuery, read_picture, split_batch_query, validated
+from promptsearch.client.page import AnyPage, Page, Result
 from promptsearch.client.results import (
     DEFAULT_LIMIT,
-    AnyPage,
     Embeddings,
     Field,
     ImageItem,
     ImageResult,
-    Page,
     PromptItem,
     PromptResult,
-    Result,
 )
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.bundles import bundle_for, bundles_in
@@ -35,14 +33,14 @@ from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.warnings import truncation_warning
 from promptsearch.engines.stages import Stage, Stopwatch, untimed
 from promptsearch.errors import CursorError, EmptyQuery, ModelMismatch, NoFile, ParameterError, PromptSearchError
-from promptsearch.filtering.filters import Filter
-from promptsearch.remote.collections import CACHE, fetch_collection
+from promptsearch.remote.cache import CACHE
+from promptsearch.remote.collections import fetch_collection
 from promptsearch.remote.models import ModelMirror
 from promptsearch.remote.store import is_url
 from promptsearch.search.collection import Collection
 from promptsearch.search.cursor import Cursor
 from promptsearch.search.options import Options
-from promptsearch.search.query import Query, blank_to_none, build_terms, has_condition, normalize_sort
+from promptsearch.search.query import Query, blank_to_none, build_terms, has_condition
 from promptsearch.search.ranking import MAX_PLACES
 from promptsearch.search.serialize import Serializer
 from promptsearch.search.terms import Term
@@ -50,10 +48,10 @@ from promptsearch.storage.items import Image
 from promptsearch.storage.manifest import Kind
 
 Place = str | os.PathLike[str]
-Texts = Mapping[str, tuple[NDArray[np.float32], bool]]  # unit vector, and whether the text was too long for the model
-Pictures = Mapping[bytes, NDArray[np.float32]]  # a file's unit vector
+Texts = Mapping[str, tuple[NDArray[np.float32], bool]]  # text -> unit vector, and whether the text was truncated
+Pictures = Mapping[bytes, NDArray[np.float32]]  # bytes of a file -> unit vector
 _NONE: Pictures = MappingProxyType({})
-_OTHER_SEARCH = "this cursor continues another search; pass `next` to the method that gave it"
+_OTHER_SEARCH = "this cursor continues another search; pass `next` to the method that returned it"
 
 
 def open(
@@ -64,13 +62,13 @@ def open(
     precision: str = "fp32",
     cache: Place = CACHE,
 ) -> Searcher:
-    """The current version of a collection, without what is taken down.
+    """Open the current version of a collection, without its hidden items.
 
-    `models`: folders of model bundles, of which the one is used that the collection was built with; unless said,
-    `models` beside the folder that the collection lies in, then the one in the working directory. `files`: the folder
-    of the collection's original pictures, if they are there. A collection and models may also be URLs of an object
-    store, such as `s3://bucket/indices/emoji`: what is needed is brought to `cache`. Raises UnknownCollection,
-    ArtefactError where the collection is damaged or its model not there, and for URLs StoreError and NotInstalled.
+    `models`: one or more folders of model bundles, which must contain the model of the collection (default: `models`
+    beside the folder of collections, then `./models`). `files`: the folder of the collection's original pictures.
+    `precision`: of the encoders, `fp32` or `int8`. `collection` and `models` may also be URLs in an object store, such
+    as `s3://bucket/indices/emoji`, from which the files are copied to `cache`. Raises UnknownCollection, ArtefactError
+    if the collection is damaged or its model missing, and for URLs StoreError and NotInstalled.
     """
     folder = fetch_collection(str(collection), Path(cache)) if is_url(collection) else Path(collection)
     if models is not None:
@@ -89,59 +87,60 @@ def open(
 
 
 def _bundle(collection: Collection, places: Sequence[Place], cache: Path) -> Bundle:
-    wanted = collection.manifest.model
-    wrong: list[str] = []
-    folders = [Path(one) for one in places if not is_url(one)]
-    found = bundles_in(folders, lambda _path, error: wrong.append(str(error)))
-    if all(bundle.identity != wanted.identity for bundle in found):  # what is here already need not be brought
-        mirrors = [ModelMirror(str(one), cache) for one in places if is_url(one)]
-        found += bundles_in((mirror.folder for mirror in mirrors if mirror.fetch(wanted)), lambda *_: None)
+    model = collection.manifest.model
+    damaged: list[str] = []
+    folders = [Path(place) for place in places if not is_url(place)]
+    bundles = bundles_in(folders, lambda _path, error: damaged.append(str(error)))
+    if all(bundle.identity != model.identity for bundle in bundles):  # stores are slow: local folders come first
+        mirrors = [ModelMirror(str(place), cache) for place in places if is_url(place)]
+        bundles += bundles_in((mirror.folder for mirror in mirrors if mirror.fetch(model)), lambda *_: None)
     try:
-        return collection.require_model(bundle_for(wanted, found))
+        return collection.require_model(bundle_for(model, bundles))
     except ModelMismatch as error:
-        looked = "; ".join([f"looked for it in {', '.join(map(str, places))}", *wrong])
-        raise ModelMismatch(f"{error} ({looked})") from None
+        details = "; ".join([f"looked for it in {', '.join(map(str, places))}", *damaged])
+        raise ModelMismatch(f"{error} ({details})") from None
 
 
 class Searcher:
-    """Searches of one collection; safe to use from any thread. Methods raise the errors of queries, and NoVectors.
+    """Searches one collection; safe to use from several threads. Searches raise QueryError, NotFound and NoVectors.
 
-    `promptsearch.Client` has the same methods for a collection that a service has. The model is loaded when the first
-    text or picture is encoded.
+    `promptsearch.Client` has the same methods for the collection of a service. The model is loaded when the first text
+    or picture is encoded.
     """
 
     def __init__(
         self, collection: Collection, name: str, bundle: Bundle, precision: str = "fp32", files: Path | None = None
     ) -> None:
         self.collection = collection
-        self.name = name  # that of its folder
+        self.name = name  # of the folder
         self.bundle = bundle
         self._precision = precision
         self._files = None if files is None else files.resolve()
-        self._listing = Serializer(collection, self._places)
+        self._serializer = Serializer(collection, self._paths)
 
     @cached_property
     def encoders(self) -> Encoders:
+        """Return the encoders of the model, loaded on first use."""
         return Encoders(self.bundle, precision=self._precision)
 
     def search_images(self, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
-        """Images by text, picture and more: see `promptsearch.arguments.Arguments`."""
+        """Return images by text, picture and more; see `promptsearch.client.arguments.Arguments`."""
         return cast("Page[ImageResult]", self._search("images", _query(q, arguments).require_terms()))
 
     def search_prompts(self, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[PromptResult]:
-        """Prompts by text, picture and more: see `promptsearch.arguments.Arguments`."""
+        """Return prompts by text, picture and more; see `promptsearch.client.arguments.Arguments`."""
         return cast("Page[PromptResult]", self._search("prompts", _query(q, arguments).require_terms()))
 
     def similar_images(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
-        """What is nearest to an image of the collection, and to what else is asked."""
+        """Return images like one of the collection, and like the other terms."""
         return cast("Page[ImageResult]", self._similar("images", id, _query(q, arguments)))
 
     def similar_prompts(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[PromptResult]:
-        """What is nearest to a prompt of the collection, and to what else is asked."""
+        """Return prompts like one of the collection, and like the other terms."""
         return cast("Page[PromptResult]", self._similar("prompts", id, _query(q, arguments)))
 
     def images_of_prompt(self, id: str, q: str | None = None, **arguments: Unpack[Arguments]) -> Page[ImageResult]:
-        """Those that have a vector, by row; with terms, the best first."""
+        """Return the images of a prompt that have a vector, by row; with terms, best first."""
         condition = {"prompt": self.collection.items.prompt(id).text}
         query = _query(q, arguments)
         if query.cursor is not None and not has_condition(Cursor.decode(query.cursor).search.options, condition):
@@ -149,65 +148,65 @@ class Searcher:
         return cast("Page[ImageResult]", self._search("images", query.with_condition(condition)))
 
     def batch(self, queries: Iterable[BatchQuery]) -> list[AnyPage | PromptSearchError]:
-        """Many searches, their texts and pictures encoded together; the answer to one that is wrong is its error.
+        """Return the answers to many searches, encoded together; a wrong query's answer is its error.
 
-        Raises ParameterError where one has no `target`.
+        Raises ParameterError for a query without a `target`.
         """
-        asked = [_attempted(query) for query in queries]
-        terms = [term for one in asked if isinstance(one, tuple) for term in one[1].terms]
-        texts, pictures = self._texts(terms), self._pictures(terms)
+        searches = [_try_query(query) for query in queries]
+        terms = [term for search in searches if isinstance(search, tuple) for term in search[1].terms]
+        texts, pictures = self._encode_texts(terms), self._encode_pictures(terms)
         answers: list[AnyPage | PromptSearchError] = []
-        for one in asked:
+        for search in searches:
             try:
-                answers.append(self._search(*one, texts, pictures) if isinstance(one, tuple) else one)
+                answers.append(self._search(*search, texts, pictures) if isinstance(search, tuple) else search)
             except PromptSearchError as error:
                 answers.append(error)
         return answers
 
     def next_page(self, page: Page[Result]) -> Page[Result] | None:
-        """The page after this one; None where it was the last."""
+        """Return the page after `page`; None if it was the last."""
         if page.next is None:
             return None
-        given: Arguments = {"cursor": page.next, "k": page.k, "include": page.include}
-        return cast("Page[Result]", self._search(page.kind, _query(None, given)))
+        arguments: Arguments = {"cursor": page.next, "limit": page.limit, "include": page.include}
+        return cast("Page[Result]", self._search(page.kind, _query(None, arguments)))
 
     def pages(self, page: Page[Result]) -> Iterator[Page[Result]]:
-        """This page and all that follow it."""
+        """Yield `page` and all pages after it."""
         following: Page[Result] | None = page
         while following is not None:
             yield following
             following = self.next_page(following)
 
     def image(self, id: str) -> ImageItem:
-        """One image; raises UnknownItem."""
-        return ImageItem.of(self._listing.image(self.collection.items.image(id)))
+        """Return one image. Raises UnknownItem."""
+        return ImageItem.from_dict(self._serializer.image(self.collection.items.image(id)))
 
     def prompt(self, id: str) -> PromptItem:
-        """One prompt; raises UnknownItem."""
-        return PromptItem.of(self._listing.prompt(self.collection.items.prompt(id)))
+        """Return one prompt. Raises UnknownItem."""
+        return PromptItem.from_dict(self._serializer.prompt(self.collection.items.prompt(id)))
 
     def thumbnail(self, id: str) -> bytes:
-        """WebP, at most 256 pixels a side; raises UnknownItem or NoFile."""
+        """Return an image's thumbnail: WebP, at most 256 pixels a side. Raises UnknownItem or NoFile."""
         row = self.collection.items.image(id).row
-        found = self.collection.thumbnails.get(row) if self.collection.thumbnails else None
-        if found is None:
-            raise NoFile(f"image {id} has no thumbnail: its picture was not there when the collection was built")
-        return found
+        thumbnail = self.collection.thumbnails.get(row) if self.collection.thumbnails else None
+        if thumbnail is None:
+            raise NoFile(f"image {id} has no thumbnail: its picture was missing when the collection was built")
+        return thumbnail
 
     def original(self, id: str) -> bytes:
-        """The image's file as it was when it lies there still; raises UnknownItem or NoFile."""
-        path, _ = self._places(self.collection.items.image(id))
+        """Return the image's original file. Raises UnknownItem, and NoFile without `files` or if it was removed."""
+        path, _ = self._paths(self.collection.items.image(id))
         if path is None:
             raise NoFile(f"the file of image {id} is not known: open the collection with files=DIR, its originals")
         try:
             if not Path(path).resolve().is_relative_to(cast("Path", self._files)):
-                raise NoFile(f"the file of image {id} leads out of {self._files}")
+                raise NoFile(f"the file of image {id} is outside of {self._files}")
             return Path(path).read_bytes()
-        except (OSError, ValueError) as error:  # ValueError: a name that no file can have
-            raise NoFile(f"the file of image {id} is no longer there: {error}") from error
+        except (OSError, ValueError) as error:  # ValueError: not a valid path
+            raise NoFile(f"the file of image {id} cannot be read: {error}") from error
 
     def fields(self) -> list[Field]:
-        """What images can be filtered and sorted by."""
+        """Return the fields that images can be filtered and sorted by."""
         return [
             Field(
                 field.name,
@@ -222,16 +221,20 @@ class Searcher:
         ]
 
     def embed_texts(self, texts: Sequence[str]) -> Embeddings:
-        """The vectors of texts."""
-        found = self._texts(Term(text=text) for text in _some(texts))
-        return self._embeddings([found[text][0] for text in texts], self._notes(texts, found))
+        """Return the vectors of texts. Raises EmptyQuery if there are none."""
+        encoded = self._encode_texts(Term(text=text) for text in _not_empty(texts))
+        return self._embeddings([encoded[text][0] for text in texts], self._notes(texts, encoded))
 
     def embed_images(self, images: Sequence[Any]) -> Embeddings:
-        """The vectors of pictures, each the path or bytes of a file, or a PIL.Image."""
-        decoded = [self._decoded(read_picture(image)) for image in _some(images)]
+        """Return the vectors of pictures, each the path or bytes of a file, or a PIL.Image.
+
+        Raises PictureError, and EmptyQuery if there are none.
+        """
+        decoded = [self._decode(read_picture(image)) for image in _not_empty(images)]
         return self._embeddings(self.encoders.encode_images(decoded), ())
 
     def close(self) -> None:
+        """Close the files of the collection."""
         self.collection.close()
 
     def __enter__(self) -> Self:
@@ -260,49 +263,49 @@ class Searcher:
             cursor = Cursor.decode(query.cursor)
             if cursor.search.kind != kind:
                 other = cursor.search.kind
-                raise CursorError(f"this cursor continues a search for {other}: search_{other} goes on with it")
+                raise CursorError(f"this cursor continues a search for {other}: pass it to search_{other}")
         else:
             query.options.check(kind)
             self.collection.index("images" if query.options.via else kind)  # before anything is encoded
             if texts is None:
-                texts = self._texts(query.terms, stopwatch)
+                texts = self._encode_texts(query.terms, stopwatch)
             notes = self._notes([term.text for term in query.terms if term.text is not None], texts)
             vectors = [self._vector(term, texts, pictures, stopwatch) for term in query.terms]
             cursor = self.collection.begin(kind, query.terms, vectors, query.options, query.words)
-        found = self.collection.page(cursor, query.limit, stopwatch)
+        rows = self.collection.page(cursor, query.limit, stopwatch)
         with stopwatch("store"):
-            listed = self._listing.page(kind, found, with_vectors=query.with_vectors)
-        result = ImageResult if kind == "images" else PromptResult
+            results = self._serializer.page(kind, rows, with_vectors=query.with_vectors)
+        result_class = ImageResult if kind == "images" else PromptResult
         return Page(
             kind=kind,
             collection=self.name,
             version=self.collection.version,
             took_ms=round(1000 * (time.perf_counter() - started), 3),
-            results=tuple(result.of(one) for one in listed),
-            next=None if found.next is None else found.next.encode(),
+            results=tuple(result_class.from_dict(result) for result in results),
+            next=None if rows.next is None else rows.next.encode(),
             notes=notes,
             explain={str(name): spent for name, spent in stopwatch.milliseconds.items()} if query.explain else None,
-            k=query.limit,
+            limit=query.limit,
             include="vector" if query.with_vectors else None,
-            read_thumbnails=self._thumbnails,
+            read_thumbnails=self._read_thumbnails,
         )
 
-    def _texts(self, terms: Iterable[Term], stage: Stage = untimed) -> Texts:
-        """The vectors of all texts among the terms, encoded together."""
+    def _encode_texts(self, terms: Iterable[Term], stage: Stage = untimed) -> Texts:
+        """Encode all texts among the terms together."""
         texts = list(dict.fromkeys(term.text for term in terms if term.text is not None))
         if not texts:
             return {}
         with stage("encode"):
             vectors = self.encoders.encode_texts(texts)
-            cut = [self.encoders.tokenizer.read(text)[1] for text in texts]
-        return {text: (vector, too_long) for text, vector, too_long in zip(texts, vectors, cut, strict=True)}
+            truncated = [self.encoders.tokenizer.read(text)[1] for text in texts]
+        return dict(zip(texts, zip(vectors, truncated, strict=True), strict=True))
 
-    def _pictures(self, terms: Iterable[Term]) -> Pictures:
-        """The vectors of all pictures among the terms, encoded together, but of those that cannot be decoded."""
+    def _encode_pictures(self, terms: Iterable[Term]) -> Pictures:
+        """Encode all pictures among the terms together; without those that cannot be decoded."""
         decoded: dict[bytes, PIL.Image.Image] = {}
         for picture in dict.fromkeys(term.picture for term in terms if term.picture is not None):
-            with suppress(PromptSearchError):  # which is raised where the term is searched with
-                decoded[picture] = self._decoded(picture)
+            with suppress(PromptSearchError):  # raised again, and reported, by the search of this term
+                decoded[picture] = self._decode(picture)
         return dict(zip(decoded, self.encoders.encode_images([*decoded.values()]), strict=True)) if decoded else {}
 
     def _vector(self, term: Term, texts: Texts, pictures: Pictures, stage: Stage) -> NDArray[np.float32] | None:
@@ -313,71 +316,61 @@ class Searcher:
         if term.picture in pictures:
             return pictures[term.picture]
         with stage("decode"):
-            decoded = self._decoded(term.picture)
+            decoded = self._decode(term.picture)
         with stage("encode"):
             vector: NDArray[np.float32] = self.encoders.encode_images([decoded])[0]
         return vector
 
-    def _decoded(self, picture: bytes) -> PIL.Image.Image:
+    def _decode(self, picture: bytes) -> PIL.Image.Image:
         spec = self.bundle.image
         return open_picture(picture, background=spec.background, shorter_side=spec.size)
 
-    def _notes(self, asked: Sequence[str], texts: Texts) -> tuple[str, ...]:
-        most = self.bundle.text.context_length
-        return tuple(dict.fromkeys(truncation_warning(text, most) for text in asked if texts[text][1]))
+    def _notes(self, texts: Sequence[str], encoded: Texts) -> tuple[str, ...]:
+        context_length = self.bundle.text.context_length
+        return tuple(dict.fromkeys(truncation_warning(text, context_length) for text in texts if encoded[text][1]))
 
     def _embeddings(self, vectors: Iterable[NDArray[np.float32]], notes: tuple[str, ...]) -> Embeddings:
         return Embeddings(np.stack([*vectors]), self.bundle.name, self.bundle.identity, notes)
 
-    def _thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
+    def _read_thumbnails(self, ids: Sequence[str]) -> dict[str, bytes]:
         if self.collection.thumbnails is None:
             return {}
         rows = {id: row for id in ids for row in self.collection.items.rows("images", [id])}
-        found = {id: self.collection.thumbnails.get(row) for id, row in rows.items()}
-        return {id: thumbnail for id, thumbnail in found.items() if thumbnail is not None}
+        thumbnails = {id: self.collection.thumbnails.get(row) for id, row in rows.items()}
+        return {id: thumbnail for id, thumbnail in thumbnails.items() if thumbnail is not None}
 
-    def _places(self, image: Image) -> tuple[str | None, str | None]:
+    def _paths(self, image: Image) -> tuple[str | None, str | None]:
         has_file = self._files is not None and image.file is not None
         return f"{self._files}/{image.file}" if has_file else None, None
 
 
-def _query(q: str | None, given: Arguments) -> Query:
-    validated(given)
-    k, image, filter = given.get("k", DEFAULT_LIMIT), given.get("image"), given.get("filter")
-    if not 1 <= k <= MAX_PLACES:
-        raise ParameterError(f"k goes from 1 to {MAX_PLACES:,}, not {k}")
-    options = Options(
-        mode=given.get("mode", "semantic"),
-        filter=None if filter is None else Filter.parse(filter),
-        sort=normalize_sort(given.get("sort"), given.get("mode", "semantic")),
-        min_score=given.get("min_score"),
-        group_by=given.get("group_by"),
-        deduplicate=given.get("deduplicate", False),
-        diversity=given.get("diversity", 0.0),
-        via=given.get("via"),
-    )
+def _query(q: str | None, arguments: Arguments) -> Query:
+    arguments = validated(arguments)
+    limit, image = arguments.get("limit", DEFAULT_LIMIT), arguments.get("image")
+    if not 1 <= limit <= MAX_PLACES:
+        raise ParameterError(f"limit must be from 1 to {MAX_PLACES:,}, got {limit:,}")
     pictures = [] if image is None else [read_picture(image)]
     return Query(
-        build_terms(q, pictures, given.get("terms", ()), given.get("negative")),
-        options,
-        blank_to_none(q),
-        given.get("cursor"),
-        None,
-        k,
-        given.get("include") == "vector",
-        given.get("explain", False),
+        terms=build_terms(q, pictures, arguments.get("terms", ()), arguments.get("negative")),
+        options=Options.from_values(arguments),
+        words=blank_to_none(q),
+        cursor=arguments.get("cursor"),
+        collection=None,
+        limit=limit,
+        with_vectors=arguments.get("include") == "vector",
+        explain=arguments.get("explain", False),
     )
 
 
-def _attempted(given: BatchQuery) -> tuple[Kind, Query] | PromptSearchError:
-    kind, q, arguments = split_batch_query(given)
+def _try_query(query: BatchQuery) -> tuple[Kind, Query] | PromptSearchError:
+    kind, q, arguments = split_batch_query(query)
     try:
         return kind, _query(q, arguments).require_terms()
     except PromptSearchError as error:
         return error
 
 
-def _some(given: Sequence[Any]) -> Sequence[Any]:
-    if not given:
-        raise EmptyQuery("nothing is to be embedded: give at least one")
-    return given
+def _not_empty(contents: Sequence[Any]) -> Sequence[Any]:
+    if not contents:
+        raise EmptyQuery("there is nothing to embed: pass at least one text or picture")
+    return contents

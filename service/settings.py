@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
-from promptsearch.remote.collections import CACHE
+from promptsearch.remote.cache import CACHE
 from promptsearch.remote.store import is_url
 
 from .access.rate_limiter import parse_rate

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.builder_speed import write_pictures
 from bench.index_quality import Synthetic
+from bench.support.checkpoints import VIT_B_32, random_state, save
 from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
 from builder.indexing.index import index
@@ -16,7 +17,6 @@ from builder.versions.publish import publish
 from builder.versions.staging import Staging
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.manifest import Manifest, ModelReference
-from tests.builder.export.checkpoints import VIT_B_32, random_state, save
 
 
 def make_checkpoint(path: Path) -> None:

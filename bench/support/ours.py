@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.support.equations import EQUATIONS, solve
-from tests.service.support.serving import Service, serving
+from bench.support.serving import Service, serving
 
 LIMIT = 20  # results of a search
 MOST = 200  # that can be asked for
@@ -89,7 +89,7 @@ def get(target: str) -> bytes:
 @contextmanager
 def ours(work: Path, flags: Sequence[str]) -> Iterator[Ours]:
     """A service that writes its logs into a new folder in `work`."""
-    with tempfile.TemporaryDirectory(dir=work) as folder, serving(Path(folder), flags, python=()) as service:
+    with tempfile.TemporaryDirectory(dir=work) as folder, serving(Path(folder), flags) as service:
         yield Ours(service)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import fcntl
 import json
 import os
 import re
@@ -29,6 +28,7 @@ from promptsearch.encoding.image_io import MAX_PIXELS
 from promptsearch.errors import BuildError
 from promptsearch.system.cpus import available_cores
 from promptsearch.system.files import replace_text, to_json
+from promptsearch.system.locks import exclusive_lock
 
 from ..progress import Progress
 from ..sources import Source
@@ -132,9 +132,9 @@ def find_python(named: Path | None = None) -> Path:
 
 @contextlib.contextmanager
 def _locked(path: Path, out: Path) -> Iterator[None]:
-    with path.open("a") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(exclusive_lock(path, wait=False))
         except BlockingIOError:
             raise BuildError(f"another download to {out} is running: wait for its end") from None
         yield

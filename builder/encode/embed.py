@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.prompt_text import PromptText, rules, text_to_embed
 from promptsearch.errors import BuildError
 from promptsearch.storage.manifest import Manifest, ModelReference
 
 from ..progress import Progress
 from ..sources import Item, Rejected, Source
+from ..sources.storable import storable
 from ..versions.removal import require_most_kept
 from ..versions.staging import Staging
 from ..versions.versions import version_name
 from .cache import Cache, Vector, digest_of
 from .decoding import Outcome
 from .runners import Runner, Tally
+from .truncation import TruncationCheck
 
 TEXTS_AT_ONCE = 4096  # enough that texts of one length find each other
 
@@ -37,6 +41,7 @@ def embed(
     collection: Path,
     *,
     engine_name: str,
+    prompt_text: PromptText = "plain",
     allow_removal: bool = False,
 ) -> Manifest:
     """Stage `source` for the collection in that folder; return the manifest as far as it is known.
@@ -50,7 +55,7 @@ def embed(
     with Staging(collection, bundle.embedding_dim) as staging, Cache(collection, bundle) as cache:
         decoded = _embed_items(source, runner, staging, cache, tally)
         pictures_done = time.monotonic()
-        new_texts = _embed_prompts(runner, staging, cache)
+        prompts = _embed_prompts(runner, staging, cache, prompt_text, TruncationCheck(bundle))
         counts = staging.counts()
         if not allow_removal:
             require_most_kept(collection, counts)
@@ -73,8 +78,10 @@ def embed(
         build={
             "engine": engine_name,
             "quarantined": dict(staging.reasons.most_common()),
-            "encoded": {"images": tally.encoded, "prompts": new_texts},
-            "from_cache": {"images": decoded - tally.encoded, "prompts": counts["prompts"] - new_texts},
+            "encoded": {"images": tally.encoded, "prompts": prompts.encoded},
+            "from_cache": {"images": decoded - tally.encoded, "prompts": prompts.known},
+            "prompt_text": rules(prompt_text),
+            "prompts_truncated": prompts.truncated,
             "images_a_second": round(tally.encoded / (pictures_done - started), 2) if tally.encoded else None,
             "seconds": {"images": round(pictures_done - started, 2), "prompts": round(done - pictures_done, 2)},
             "seconds_encoding_images": round(tally.encoding, 2),  # of those for images; the rest waited for decoding
@@ -89,7 +96,7 @@ def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache,
     """Store every item; returns how many have a picture that was decoded, now or before."""
     decoded = 0
     with Progress("items", source.count()) as progress:
-        for item, outcome in runner.pictures(source.items(), cache, tally):
+        for item, outcome in runner.pictures(map(storable, source.items()), cache, tally):
             decoded += _store(item, outcome, staging, cache)
             progress.add(1)
     return decoded
@@ -113,30 +120,51 @@ def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cac
     return False
 
 
-def _embed_prompts(runner: Runner, staging: Staging, cache: Cache) -> int:
-    """Append every prompt's vector; returns how many were computed."""
-    computed = 0
+@dataclass
+class _PromptCounts:
+    encoded: int = 0  # texts that were not known before; several prompts may have the same
+    known: int = 0  # prompts whose vector came from the cache, the source, or another prompt of the same text
+    truncated: int = 0  # prompts that the model does not read to their end
+
+
+def _embed_prompts(
+    runner: Runner, staging: Staging, cache: Cache, prompt_text: PromptText, truncation: TruncationCheck
+) -> _PromptCounts:
+    """Append every prompt's vector, and mark the prompts that the model truncates."""
+    counts = _PromptCounts()
     with Progress("prompts", staging.counts()["prompts"]) as progress:
-        for texts, vectors in runner.texts(_new_texts(staging, cache, progress)):
+        for texts, vectors in runner.texts(_new_texts(staging, cache, prompt_text, progress)):
             digests = [digest_of(text.encode()) for text in texts]
             cache.add_texts(zip(digests, vectors.astype("<f2"), strict=True))
-            computed += len(texts)
+            counts.encoded += len(texts)
             progress.add(len(texts))
     # Read again, as a runner may have asked for all before it gives the first.
+    row = 0
     for batch in staging.texts(TEXTS_AT_ONCE):
-        digests = [digest_of(text.encode()) for text, _ in batch]
+        texts = [text_to_embed(prompt, prompt_text) for prompt, _ in batch]
+        digests = [digest_of(text.encode()) for text in texts]
         known = cache.texts([digest for digest, (_, given) in zip(digests, batch, strict=True) if given is None])
         rows: list[Vector] = [
             known[digest] if given is None else given for digest, (_, given) in zip(digests, batch, strict=True)
         ]
         staging.prompts.append(np.stack(rows))
-    return computed
+        for text, (_, given) in zip(texts, batch, strict=True):
+            if given is None and truncation.is_truncated(text):
+                staging.mark_truncated(row)
+                counts.truncated += 1
+            row += 1
+    counts.known = row - counts.encoded
+    return counts
 
 
-def _new_texts(staging: Staging, cache: Cache, progress: Progress) -> Iterator[list[str]]:
-    """Those of each batch of prompts that have no vector yet; no batch is empty."""
+def _new_texts(staging: Staging, cache: Cache, prompt_text: PromptText, progress: Progress) -> Iterator[list[str]]:
+    """Yield the texts of each batch of prompts that have no vector yet; no batch is empty.
+
+    The cache knows vectors by the text that was embedded, so other rules for it never meet a wrong one.
+    """
     for batch in staging.texts(TEXTS_AT_ONCE):
-        wanted = {digest_of(text.encode()): text for text, given in batch if given is None}
+        texts = (text_to_embed(prompt, prompt_text) for prompt, given in batch if given is None)
+        wanted = {digest_of(text.encode()): text for text in texts}
         known = cache.texts(list(wanted))
         new = [text for digest, text in wanted.items() if digest not in known]
         progress.add(len(batch) - len(new))

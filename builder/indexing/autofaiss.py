@@ -8,6 +8,8 @@ from __future__ import annotations
 from promptsearch.system.faiss_blas import faiss  # noqa: F401 - before autofaiss, which loads it, too
 
 # isort: split
+import pandas  # noqa: F401 - autofaiss imports it, from the extra `builder`: without the extra, that is the first error
+
 from promptsearch.errors import NotInstalled
 
 INSTALL = "pip install --no-deps autofaiss==2.18.0 embedding-reader==1.8.1"

@@ -83,8 +83,10 @@ def _extras(database: sqlite3.Connection) -> Iterator[_Source]:
     ).fetchall()
     if left_out := [key for key, *_ in found[MOST_FIELDS:]]:
         log.warning("%d rare fields cannot be filtered by, %s among them", len(left_out), left_out[0])
+    renamed = {_field_name(key) for key, *_ in found if _field_name(key) != key}
     for key, json_types, too_large in sorted(found[:MOST_FIELDS]):
-        if '"' in key or "\\" in key:  # there is no path in SQLite's JSON to such a key
+        # There is no path in SQLite's JSON to some keys, and one name stands for one field.
+        if '"' in key or "\\" in key or key in renamed:
             log.warning("the field %r cannot be filtered by", key)
             continue
         types = {_JSON_TYPES[one] for one in json.loads(json_types)}
@@ -98,7 +100,12 @@ def _extras(database: sqlite3.Connection) -> Iterator[_Source]:
         value = (
             f"CASE WHEN json_type(extra, '{path}') NOT IN ('array', 'object') THEN json_extract(extra, '{path}') END"
         )
-        yield _Source(f"extra.{key}" if key in _COLUMNS or key == "id" else key, type, value)
+        yield _Source(_field_name(key), type, value)
+
+
+def _field_name(key: str) -> str:
+    """Return the name of the field that a key of `extra` becomes."""
+    return f"extra.{key}" if key in _COLUMNS or key == "id" else key
 
 
 def _write(database: sqlite3.Connection, folder: Path, number: int, source: _Source, count: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow
 from pyarrow import parquet
 
-from promptsearch.errors import PictureError, SourceError
+from promptsearch.errors import PictureError, SourceError, one_line
 
 from .picture import require_size
 
@@ -80,5 +80,4 @@ def _cells(path: Path, column: str, group: int) -> Any:
 
 
 def _unreadable(path: Path, error: Exception) -> SourceError:
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return SourceError(f"{path} cannot be read as Parquet: {reason}")
+    return SourceError(f"{path} cannot be read as Parquet: {one_line(error)}")

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 from collections.abc import Iterator
 from pathlib import Path
 
 from promptsearch.errors import BuildError
+from promptsearch.system.locks import exclusive_lock
 
 
 @contextlib.contextmanager
 def locked(collection: Path) -> Iterator[None]:
-    """Held until the block ends, or its process does, however that comes about.
+    """Lock a collection until the block or the process ends. Raises BuildError if another process holds the lock.
 
-    The lock's file lies beside the collection's folder, which a build that fails at once does not make.
-
-    Raises BuildError where another process holds it.
+    The lock file lies beside the collection's folder, which a build that fails at once does not create.
     """
     try:
         collection.parent.mkdir(parents=True, exist_ok=True)
@@ -24,9 +22,9 @@ def locked(collection: Path) -> Iterator[None]:
         raise BuildError(
             f"{collection.parent} is no folder, and cannot become one: name another for --indices"
         ) from None
-    with (collection.parent / f".{collection.name}.lock").open("a") as file:
+    with contextlib.ExitStack() as stack:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            stack.enter_context(exclusive_lock(collection.parent / f".{collection.name}.lock", wait=False))
         except BlockingIOError:
             raise BuildError(
                 f"another build of {collection.name} is running in {collection}: wait for its end"

@@ -54,6 +54,8 @@ def shown(collection: Path) -> Iterator[str]:
     if rate := manifest.build.get("images_a_second"):
         encoded, known = manifest.build["encoded"], manifest.build["from_cache"]
         yield f"  {encoded['images']} images encoded, {rate:.1f} a second; {known['images']} were known already"
+    if truncated := manifest.build.get("prompts_truncated"):
+        yield f"  {truncated} prompts are longer than the model reads, and embedded by their beginning"
     why = f", {folder / FILES.quarantine} names each:" if manifest.build.get("quarantined") else ""
     yield f"  {manifest.counts['quarantined']} in quarantine{why}"
     for reason, count in manifest.build.get("quarantined", {}).items():

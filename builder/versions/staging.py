@@ -129,6 +129,11 @@ class Staging:
         while batch := cursor.fetchmany(size):
             yield [(text, None if given is None else np.frombuffer(given, dtype="<f2")) for text, given in batch]
 
+    def mark_truncated(self, prompt: int) -> None:
+        """Say in the `extra` of a prompt's images (the row is the prompt's) that the model reads only its beginning."""
+        sql = "UPDATE images SET extra = json_set(coalesce(extra, '{}'), '$.prompt_truncated', json('true'))"
+        self._items.execute(f"{sql} WHERE prompt = ?", (prompt,))
+
     def counts(self) -> dict[str, int]:
         (prompts,) = self._items.execute("SELECT count(*) FROM prompts").fetchone()
         return {

@@ -1,1 +1,1 @@
-"""HTTP clients, and the arguments and results that they share with `Searcher`."""
+"""The HTTP clients, and the arguments and results that they share with `Searcher`."""

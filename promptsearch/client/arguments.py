@@ -1,10 +1,12 @@
-"""What searches are asked with from Python: the names and meanings of the HTTP parameters, but `k` for `limit`."""
+"""The arguments of a search from Python: the names and meanings of the HTTP parameters."""
 
 from __future__ import annotations
 
 import base64
 import io
 import os
+import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, cast
@@ -20,49 +22,75 @@ if TYPE_CHECKING:
 
 
 class Arguments(TypedDict, total=False):
-    image: bytes | str | os.PathLike[str] | Image.Image | None  # a file's bytes or path, or a picture of Pillow's
+    """The optional arguments of every search method."""
+
+    image: bytes | str | os.PathLike[str] | Image.Image | None  # the bytes or path of a file, or a Pillow image
     negative: str | None  # what a result should not mean: a term of weight -0.5
     terms: Sequence[Term]  # further texts, pictures, ids and vectors, each with its weight
-    filter: Mapping[str, Any] | None  # by fields; see promptsearch/filtering/filters.py
-    mode: Mode  # keyword: prompts that have all the words of `q`; hybrid: both at once
-    sort: str | None  # a field, `-` before it for the greatest first; or score; None: as the mode ranks them
+    filter: Mapping[str, Any] | None  # conditions on fields; see promptsearch/filtering/filters.py
+    mode: Mode  # semantic; keyword: prompts that have all the words of `q`; hybrid: both rankings fused
+    sort: str | None  # a field, or `score`; `-` before it: descending; None: the ranking of the mode
     min_score: float | None  # cosine
-    group_by: Literal["prompt"] | None  # the best image of each prompt alone
-    deduplicate: bool  # fold what looks nearly the same as a better result into that
-    diversity: float  # 0 to 1: prefer what is unlike the results before it
-    via: Literal["images"] | None  # prompts in the order of the images that are found
-    include: Literal["vector"] | None  # also each result's vector
-    explain: bool  # also how long each stage took
-    k: int  # results on a page
+    group_by: Literal["prompt"] | None  # return only the best image of each prompt
+    deduplicate: bool  # leave out results that look nearly the same as a better one
+    diversity: float  # 0 to 1: prefer results that are unlike those before them
+    via: Literal["images"] | None  # rank prompts by their best image
+    include: Literal["vector"] | None  # add the vector of each result
+    explain: bool  # add the milliseconds that each stage took
+    limit: int  # results on a page
+    k: int  # deprecated alias of `limit`
     cursor: str | None  # `next` of a page, instead of a query
 
 
 class BatchQuery(Arguments, total=False):
+    """One query of `batch`: the arguments of a search, what it searches for, and its text."""
+
     target: Required[Literal["images", "prompts"]]
     q: str | None
 
 
-_NAMES = Arguments.__annotations__.keys()
+_DEPRECATED = {"k": "limit"}
+_NAMES = [name for name in Arguments.__annotations__ if name not in _DEPRECATED]
 
 
-def validated(given: Arguments) -> Arguments:
-    """Itself; raises TypeError as a function without an argument of that name would."""
-    if unknown := given.keys() - _NAMES:
-        raise TypeError(f"there is no argument {sorted(unknown)[0]!r}; there are q, {', '.join(_NAMES)}")
-    return given
+def validated(arguments: Arguments) -> Arguments:
+    """Return the arguments under their current names.
+
+    Raises TypeError for an unknown argument, as a function without it would, and for `limit` given twice. Warns of
+    deprecated names.
+    """
+    current = dict(arguments)
+    for old, new in _DEPRECATED.items():
+        if old in current:
+            if new in current:
+                raise TypeError(f"{old!r} is the old name of {new!r}: pass {new!r} only")
+            message = f"the argument {old!r} is now called {new!r}; {old!r} will be removed in the next minor release"
+            warnings.warn(message, DeprecationWarning, stacklevel=_level_outside_package())
+            current[new] = current.pop(old)
+    if unknown := current.keys() - _NAMES:
+        raise TypeError(f"unknown argument {sorted(unknown)[0]!r}: expected q, {', '.join(_NAMES)}")
+    return cast("Arguments", current)
+
+
+def _level_outside_package() -> int:
+    """Return the `stacklevel` at which the caller of this function warns about the code that called the package."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_globals["__name__"].startswith("promptsearch."):
+        level, frame = level + 1, frame.f_back
+    return level
 
 
 def split_batch_query(query: BatchQuery) -> tuple[Kind, str | None, Arguments]:
-    """What is looked for, `q`, and the rest; raises ParameterError."""
+    """Return the kind that a query searches for, its `q` and its other arguments. Raises ParameterError."""
     arguments: dict[str, Any] = {**query}
     kind, q = arguments.pop("target", None), arguments.pop("q", None)
     if kind not in KINDS:
-        raise ParameterError(f"a query's target is {' or '.join(KINDS)}, not {kind!r}")
-    return kind, q, cast("Arguments", arguments)
+        raise ParameterError(f"a query's target must be {' or '.join(KINDS)}, got {kind!r}")
+    return kind, q, validated(cast("Arguments", arguments))
 
 
 def read_picture(picture: object) -> bytes:
-    """The bytes of a picture's file; raises PictureError."""
+    """Return the bytes of a picture's file. Raises PictureError."""
     if isinstance(picture, bytes | bytearray | memoryview):
         return bytes(picture)
     if isinstance(picture, str | os.PathLike):
@@ -75,13 +103,14 @@ def read_picture(picture: object) -> bytes:
         out = io.BytesIO()
         picture.save(out, "PNG")
         return out.getvalue()
-    raise PictureError(f"a picture is the path or the bytes of a file, or a PIL.Image: not a {type(picture).__name__}")
+    raise PictureError(
+        f"a picture must be the path or the bytes of a file, or a PIL.Image, got {type(picture).__name__}"
+    )
 
 
-def request_body(q: str | None, given: Arguments) -> dict[str, Any]:
-    """The JSON of an HTTP request for the same; raises PictureError."""
-    body: dict[str, Any] = {"q": q, **validated(given)}
-    body["limit"] = body.pop("k", None)
+def request_body(q: str | None, arguments: Arguments) -> dict[str, Any]:
+    """Return the JSON body of the HTTP request for a search. Raises PictureError and TypeError."""
+    body: dict[str, Any] = {"q": q, **validated(arguments)}
     if body.get("image") is not None:
         body["image"] = to_base64(read_picture(body["image"]))
     body["terms"] = [_term(term) for term in body.get("terms") or ()] or None
@@ -89,16 +118,16 @@ def request_body(q: str | None, given: Arguments) -> dict[str, Any]:
 
 
 def _term(term: Term) -> dict[str, Any]:
-    said = {
+    values = {
         "text": term.text,
         "image": None if term.picture is None else to_base64(term.picture),
         "id": term.id,
         "vector": term.vector,
         "weight": term.weight,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def to_base64(content: bytes) -> str:
-    """As JSON carries a picture."""
+    """Return bytes as JSON carries them."""
     return base64.b64encode(content).decode()

@@ -1,35 +1,31 @@
-"""How a notebook shows a page: pictures in a grid, each with its prompt and score.
+"""Results as HTML for a notebook: a grid of pictures, each with its prompt and score.
 
-Prompts are other people's text, and so are the pictures: everything is escaped, and nothing is loaded from elsewhere.
+Prompts and pictures are other people's: all text is escaped, and nothing is loaded from elsewhere.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
 
-from promptsearch.client.results import Generation, ImageResult, Page, PromptResult
+from promptsearch.client.results import Generation, ImageResult, PromptResult, ReadThumbnails
 
-if TYPE_CHECKING:
-    from promptsearch.client.results import Result
-
-_SIDE = 128  # pixels of a picture in a grid of images; half as many beside a prompt
-_TEXT = 200  # characters of a prompt
+_SIDE = 128  # pixels of a picture in a grid of images; half of it beside a prompt
+_EXCERPT = 200  # characters of a prompt
 _GRID = "display:flex;flex-wrap:wrap;gap:12px"
 _CARD = f"width:{_SIDE}px;margin:0;font-size:12px;line-height:1.3;overflow-wrap:anywhere"
 
 
-def page_to_html(page: Page[Result]) -> str:
-    """HTML that stands for itself: pictures are data: URLs."""
-    shown: dict[str, None] = {}
-    for result in page:
-        shown.update(dict.fromkeys(one.id for one in _images(result)))
-    thumbnails = page.read_thumbnails(list(shown))
-    cards = [_card(result, thumbnails) for result in page]
-    notes = "".join(f"<p>{escape(note)}</p>" for note in page.notes)
-    return f'<div>{notes}<div style="{_GRID}">{"".join(cards) or "nothing found"}</div></div>'
+def results_to_html(
+    results: Sequence[ImageResult | PromptResult], notes: Sequence[str], read_thumbnails: ReadThumbnails
+) -> str:
+    """Return self-contained HTML: pictures are `data:` URLs."""
+    ids = dict.fromkeys(image.id for result in results for image in _images(result))
+    thumbnails = read_thumbnails(list(ids))
+    cards = "".join(_card(result, thumbnails) for result in results)
+    paragraphs = "".join(f"<p>{escape(note)}</p>" for note in notes)
+    return f'<div>{paragraphs}<div style="{_GRID}">{cards or "nothing found"}</div></div>'
 
 
 def _images(result: ImageResult | PromptResult) -> tuple[Generation, ...]:
@@ -43,8 +39,8 @@ def _card(result: ImageResult | PromptResult, thumbnails: Mapping[str, bytes]) -
         text, side = result.text, _SIDE // 2
     pictures = "".join(_picture(image, thumbnails.get(image.id), side) for image in _images(result))
     score = "" if result.score is None else f"<b>{result.score:.3f}</b> "
-    shown = text if len(text) <= _TEXT else f"{text[:_TEXT]}…"
-    caption = f'<figcaption title="{escape(result.id)}">{score}{escape(shown)}</figcaption>'
+    excerpt = text if len(text) <= _EXCERPT else f"{text[:_EXCERPT]}…"
+    caption = f'<figcaption title="{escape(result.id)}">{score}{escape(excerpt)}</figcaption>'
     return f'<figure style="{_CARD}">{pictures}{caption}</figure>'
 
 

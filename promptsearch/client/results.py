@@ -1,84 +1,85 @@
-"""What is found, the same from `promptsearch.open` and from the HTTP clients.
-
-Pages iterate over their results, are shown as pictures by a notebook, and become tables with `to_pandas`. `next` is the
-cursor of the page after it; whoever gave the page gets that with `next_page`.
-"""
+"""Results of searches, the same from `promptsearch.open` and from the HTTP clients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
-
-from promptsearch.errors import NotInstalled
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from promptsearch.storage.manifest import Kind
-
 DEFAULT_LIMIT = 20  # results on a page
-ReadThumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]  # WebP by the id of the image, of those that have one
-_ASKED_FOR = ("vector", "duplicates", "more", "explain")  # there only where they were asked for
+ReadThumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]  # ids of images -> WebP of those with a thumbnail
 
 
 @dataclass(frozen=True)
 class Picture:
+    """The picture of an image: its size, and where its files are."""
+
     width: int | None  # pixels
     height: int | None
-    source: str  # the file, archive member or link that it came from
-    file: str | None  # the original: its path, or its address at the service; None where it is not given
-    thumbnail: str | None  # its address at the service; `thumbnail(id)` reads it here as there
+    source: str  # the file, archive member or URL that it came from
+    file: str | None  # the original: a path, or its URL at the service; None if it is not available
+    thumbnail: str | None  # its URL at the service; `thumbnail(id)` reads it everywhere
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], base: str = "") -> Picture:
-        """From an answer of the service at `base`."""
-        file, thumbnail = (address and base + address for address in (data["file"], data["thumbnail"]))
+    def from_dict(cls, data: Mapping[str, Any], base: str = "") -> Picture:
+        """Return the picture in an answer of the service at the URL `base`."""
+        file, thumbnail = (path and base + path for path in (data["file"], data["thumbnail"]))
         return cls(data["width"], data["height"], data["source"], file, thumbnail)
 
 
 @dataclass(frozen=True)
 class Generation:
-    """One image, made from a prompt with these settings: those of seed, steps, cfg_scale, sampler, model, created that
-    are known."""
+    """One image and how it was generated.
+
+    `settings` has those of seed, steps, cfg_scale, sampler, model and created that are known.
+    """
 
     id: str
     image: Picture
     settings: Mapping[str, Any]
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], base: str = "") -> Generation:
-        return cls(data["id"], Picture.of(data["image"], base), data["settings"])
+    def from_dict(cls, data: Mapping[str, Any], base: str = "") -> Generation:
+        """Return the generation in an answer of the service at the URL `base`."""
+        return cls(data["id"], Picture.from_dict(data["image"], base), data["settings"])
 
 
 @dataclass(frozen=True)
 class PromptReference:
+    """The prompt of an image."""
+
     id: str
     text: str
 
     @classmethod
-    def of(cls, data: Mapping[str, Any] | None) -> PromptReference | None:
+    def from_dict(cls, data: Mapping[str, Any] | None) -> PromptReference | None:
+        """Return the reference in an answer; None if the image has no prompt."""
         return None if data is None else cls(data["id"], data["text"])
 
 
 @dataclass(frozen=True)
 class ImageResult(Generation):
-    score: float | None  # cosine; None where there was no text or picture to compare with
+    """An image that a search found."""
+
+    score: float | None  # cosine; None without a text or picture to compare with
     prompt: PromptReference | None
     vector: tuple[float, ...] | None = None  # with include="vector": of unit length
-    duplicates: int | None = None  # with deduplicate: how many others are folded into this one
-    more: int | None = None  # with group_by="prompt": how many others of its prompt there are
+    duplicates: int | None = None  # with deduplicate: number of near-duplicates left out
+    more: int | None = None  # with group_by="prompt": number of other images of its prompt
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], base: str = "") -> ImageResult:
+    def from_dict(cls, data: Mapping[str, Any], base: str = "") -> ImageResult:
+        """Return the result in an answer of the service at the URL `base`."""
         return cls(
             data["id"],
-            Picture.of(data["image"], base),
+            Picture.from_dict(data["image"], base),
             data["settings"],
             data["score"],
-            PromptReference.of(data["prompt"]),
+            PromptReference.from_dict(data["prompt"]),
             _vector(data),
             data.get("duplicates"),
             data.get("more"),
@@ -87,17 +88,20 @@ class ImageResult(Generation):
 
 @dataclass(frozen=True)
 class PromptResult:
+    """A prompt that a search found."""
+
     id: str
     text: str
     image_count: int
-    images: tuple[Generation, ...]  # a few of them
-    score: float | None
+    images: tuple[Generation, ...]  # the first few
+    score: float | None  # as of ImageResult, like the following
     vector: tuple[float, ...] | None = None
     duplicates: int | None = None
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], base: str = "") -> PromptResult:
-        images = tuple(Generation.of(image, base) for image in data["images"])
+    def from_dict(cls, data: Mapping[str, Any], base: str = "") -> PromptResult:
+        """Return the result in an answer of the service at the URL `base`."""
+        images = _generations(data, base)
         return cls(
             data["id"], data["text"], data["image_count"], images, data["score"], _vector(data), data.get("duplicates")
         )
@@ -105,20 +109,21 @@ class PromptResult:
 
 @dataclass(frozen=True)
 class ImageItem(Generation):
-    """One image alone, with whatever else its source said."""
+    """One image by itself, with the further metadata of its source."""
 
     prompt: PromptReference | None
     extra: Mapping[str, Any]
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], base: str = "") -> ImageItem:
-        picture = Picture.of(data["image"], base)
-        return cls(data["id"], picture, data["settings"], PromptReference.of(data["prompt"]), data["extra"])
+    def from_dict(cls, data: Mapping[str, Any], base: str = "") -> ImageItem:
+        """Return the image in an answer of the service at the URL `base`."""
+        picture = Picture.from_dict(data["image"], base)
+        return cls(data["id"], picture, data["settings"], PromptReference.from_dict(data["prompt"]), data["extra"])
 
 
 @dataclass(frozen=True)
 class PromptItem:
-    """One prompt alone, with the first of its images."""
+    """One prompt by itself, with the first of its images."""
 
     id: str
     text: str
@@ -126,76 +131,14 @@ class PromptItem:
     images: tuple[Generation, ...]
 
     @classmethod
-    def of(cls, data: Mapping[str, Any], base: str = "") -> PromptItem:
-        images = tuple(Generation.of(image, base) for image in data["images"])
-        return cls(data["id"], data["text"], data["image_count"], images)
-
-
-Result = TypeVar("Result", ImageResult, PromptResult)
-
-
-@dataclass(frozen=True)
-class Page(Sequence[Result], Generic[Result]):
-    """One page of results, best first."""
-
-    kind: Kind
-    collection: str
-    version: str
-    took_ms: float
-    results: tuple[Result, ...]
-    next: str | None  # the cursor of the next page; None at the end
-    notes: tuple[str, ...]  # what should be known of this answer, such as a text that was cut
-    explain: Mapping[str, float] | None = None  # with explain=True: milliseconds of each stage
-    k: int = DEFAULT_LIMIT  # results on each page
-    include: Literal["vector"] | None = None
-    read_thumbnails: ReadThumbnails = field(default=lambda _ids: {}, repr=False, compare=False)
-
-    @overload
-    def __getitem__(self, place: int) -> Result: ...
-    @overload
-    def __getitem__(self, place: slice) -> Sequence[Result]: ...
-    def __getitem__(self, place: int | slice) -> Result | Sequence[Result]:
-        return self.results[place]
-
-    def __len__(self) -> int:
-        return len(self.results)
-
-    def __iter__(self) -> Iterator[Result]:
-        return iter(self.results)
-
-    def to_dict(self) -> dict[str, Any]:
-        """In JSON's types, as the service answers."""
-        frame = {
-            "collection": self.collection,
-            "version": self.version,
-            "took_ms": self.took_ms,
-            "results": [_without_what_was_not_asked_for(asdict(result)) for result in self.results],
-            "next": self.next,
-            "notes": list(self.notes),
-            "explain": self.explain,
-        }
-        return _without_what_was_not_asked_for(frame)
-
-    def to_pandas(self) -> Any:
-        """A pandas.DataFrame: a row a result, a column a setting; raises NotInstalled where there is no pandas."""
-        try:
-            pandas = import_module("pandas")  # by name: nothing else of the library may come to need it
-        except ImportError as error:
-            raise NotInstalled(f"a table takes pandas: pip install pandas ({error})") from error
-        return pandas.DataFrame([_flat(one) for one in self.to_dict()["results"]])
-
-    def _repr_html_(self) -> str:
-        from promptsearch.client.notebook import page_to_html
-
-        return page_to_html(self)
-
-
-AnyPage = Page[ImageResult] | Page[PromptResult]
+    def from_dict(cls, data: Mapping[str, Any], base: str = "") -> PromptItem:
+        """Return the prompt in an answer of the service at the URL `base`."""
+        return cls(data["id"], data["text"], data["image_count"], _generations(data, base))
 
 
 @dataclass(frozen=True)
 class Field:
-    """What the images of a collection can be filtered and sorted by."""
+    """A field that the images of a collection can be filtered and sorted by."""
 
     name: str
     type: str  # boolean, integer, number, string, time, or prompt (its text)
@@ -203,17 +146,18 @@ class Field:
     distinct: int  # different values
     least: Any  # of numbers and times
     greatest: Any
-    values: tuple[tuple[Any, int], ...]  # the most frequent, each with how many images have it
+    values: tuple[tuple[Any, int], ...]  # the most frequent, each with the number of its images
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Field:
+    def from_dict(cls, data: Mapping[str, Any]) -> Field:
+        """Return the field in an answer of the service."""
         values = tuple((value, count) for value, count in data["values"])
         return cls(data["name"], data["type"], data["count"], data["distinct"], data["least"], data["greatest"], values)
 
 
 @dataclass(frozen=True, eq=False)
 class Embeddings:
-    """Unit vectors of a model, float32 [n, embedding_dim], in the order of what was given."""
+    """Unit vectors of a model, float32 [n, embedding_dim], in the order of the texts or pictures."""
 
     vectors: NDArray[np.float32]
     model: str
@@ -221,19 +165,10 @@ class Embeddings:
     notes: tuple[str, ...]
 
 
+def _generations(data: Mapping[str, Any], base: str) -> tuple[Generation, ...]:
+    return tuple(Generation.from_dict(image, base) for image in data["images"])
+
+
 def _vector(data: Mapping[str, Any]) -> tuple[float, ...] | None:
     vector = data.get("vector")
     return None if vector is None else tuple(vector)
-
-
-def _without_what_was_not_asked_for(data: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None or name not in _ASKED_FOR}
-
-
-def _flat(result: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of a table: what is within an image beside what it is in, and of a prompt's images their ids."""
-    row = {name: value for name, value in result.items() if name not in ("image", "images", "settings", "prompt")}
-    if "images" in result:
-        return {**row, "images": [image["id"] for image in result["images"]]}
-    prompt = result["prompt"] or {"id": None, "text": None}
-    return {**row, "prompt": prompt["text"], "prompt_id": prompt["id"], **result["image"], **result["settings"]}

@@ -1,4 +1,4 @@
-"""When a request is sent again. Every request of ours asks and none changes anything, so all of them may be."""
+"""When a client repeats a request. No request changes anything, so all of them are safe to repeat."""
 
 from __future__ import annotations
 
@@ -11,46 +11,48 @@ from http import HTTPStatus
 
 import httpx
 
-_AGAIN = {
+_TEMPORARY = {
     HTTPStatus.TOO_MANY_REQUESTS,
     HTTPStatus.BAD_GATEWAY,
     HTTPStatus.SERVICE_UNAVAILABLE,
     HTTPStatus.GATEWAY_TIMEOUT,
 }
-_FIRST = 0.25  # seconds to wait where the service does not say; twice as long each time
+_FIRST_WAIT = 0.25  # seconds, without a Retry-After; doubled for each further try
 
 
 @dataclass(frozen=True)
 class Retries:
-    """`most`: how often a request is sent again. `longest`: seconds that one wait may take; what says that it takes
-    longer is not waited for."""
+    """How often a request is repeated at `most`, and the `longest` wait before a repetition, in seconds.
+
+    A response whose Retry-After is longer than that is final.
+    """
 
     most: int = 3
     longest: float = 10.0
 
     def wait(self, tries: int, outcome: httpx.Response | httpx.TransportError) -> float | None:
-        """Seconds to wait after so many tries, the last with this outcome; None: it stays with that."""
-        if tries > self.most or not _may_change(outcome):
+        """Return the seconds to wait after this many tries, the last with this outcome; None if it is final."""
+        if tries > self.most or not _is_temporary(outcome):
             return None
-        said = None if isinstance(outcome, httpx.TransportError) else retry_after(outcome)
-        if said is not None:
-            return said if said <= self.longest else None
-        # Not all at once: those that were refused together would be refused together again.
-        return min(_FIRST * 2.0 ** (tries - 1), self.longest) * random.uniform(0.5, 1.0)  # noqa: S311
+        seconds = None if isinstance(outcome, httpx.TransportError) else retry_after(outcome)
+        if seconds is not None:
+            return seconds if seconds <= self.longest else None
+        # Jitter: clients that were rejected together would otherwise return together.
+        return min(_FIRST_WAIT * 2.0 ** (tries - 1), self.longest) * random.uniform(0.5, 1.0)  # noqa: S311
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Seconds that an answer says to wait (RFC 9110, 10.2.3): a number of them, or a date."""
-    said = response.headers.get("retry-after", "").strip()
+    """Return the seconds that Retry-After asks to wait (RFC 9110, 10.2.3), given as a number or a date; else None."""
+    value = response.headers.get("retry-after", "").strip()
     try:
-        seconds = float(said) if said[:1].isdigit() else parsedate_to_datetime(said).timestamp() - time.time()
+        seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - time.time()
     except (ValueError, OverflowError):
         return None
     return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
-def _may_change(outcome: httpx.Response | httpx.TransportError) -> bool:
+def _is_temporary(outcome: httpx.Response | httpx.TransportError) -> bool:
     if isinstance(outcome, httpx.Response):
-        return outcome.status_code in _AGAIN
-    # A service that is being started, or a connection that it closed; one that is too slow would be again.
+        return outcome.status_code in _TEMPORARY
+    # The service is starting, or closed the connection. A timeout is final: the next try would take as long.
     return isinstance(outcome, httpx.NetworkError | httpx.RemoteProtocolError)

@@ -1,4 +1,4 @@
-"""Answers as tables for a terminal."""
+"""Results as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from promptsearch.client.results import AnyPage, Field, Generation, ImageResult, PromptResult
+from promptsearch.client.page import AnyPage
+from promptsearch.client.results import Field, Generation, ImageResult, PromptResult
 
-_VALUES = 5  # of a field
-_SOURCES = 3  # of a prompt's images
+_VALUES = 5  # frequent values shown of a field
+_SOURCES = 3  # images whose source is shown with a prompt
 
 
 def render_page(page: AnyPage) -> RenderableType:
+    """Return a table of the page's results, under its notes."""
     table = _table("score", "id")
     for title in ("prompt", "settings", "source") if page.kind == "images" else ("prompt", "images", "sources"):
         table.add_column(title, overflow="fold", justify="right" if title == "images" else "left")
     for result in page:
         score = "" if result.score is None else f"{result.score:.3f}"
-        table.add_row(*map(_text, (score, result.id, *_described(result))))
+        table.add_row(*map(_text, (score, result.id, *_columns(result))))
     notes = [_text(note, "yellow") for note in page.notes]
     return Group(*notes, table if len(page) else _text("nothing found"))
 
 
 def render_fields(fields: Sequence[Field]) -> RenderableType:
+    """Return a table of the fields, with their ranges and most frequent values."""
     table = _table("field", "type", "images", "different", "from", "to")
     table.add_column("most frequent (images)", overflow="fold")
     for field in fields:
@@ -44,7 +47,7 @@ def _table(*titles: str) -> Table:
     return table
 
 
-def _described(result: ImageResult | PromptResult) -> tuple[str, str, str]:
+def _columns(result: ImageResult | PromptResult) -> tuple[str, str, str]:
     if isinstance(result, PromptResult):
         sources = [image.image.source for image in result.images[:_SOURCES]]
         return result.text, f"{result.image_count:,}", ", ".join(sources)
@@ -52,10 +55,10 @@ def _described(result: ImageResult | PromptResult) -> tuple[str, str, str]:
 
 
 def _settings(image: Generation) -> str:
-    said: Mapping[str, Any] = image.settings
-    return " ".join(f"{name}={value}" for name, value in said.items())
+    settings: Mapping[str, Any] = image.settings
+    return " ".join(f"{name}={value}" for name, value in settings.items())
 
 
 def _text(text: str, style: str = "") -> Text:
-    """Other people's text: neither markup nor anything else that a terminal would obey."""
+    """Return other people's text without markup and without control characters for the terminal."""
     return Text("".join(letter if letter.isprintable() else " " for letter in text), style)

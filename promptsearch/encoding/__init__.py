@@ -1,1 +1,1 @@
-"""Model bundles, and how texts and pictures become vectors."""
+"""Model bundles, and the encoding of texts and pictures as vectors."""

@@ -1,8 +1,8 @@
-"""Model bundles: `models/<name>/`, what the exporter writes and the encoders read.
+"""Model bundles, `models/<name>/`: the exporter writes them, the encoders read them.
 
-`model.json` describes everything that decides a vector, as data: the preprocessing of pictures, the treatment of
-text, the source checkpoint. Two bundles with the same `identity` give interchangeable vectors, whatever their
-precision; a collection names the identity it was built with and is served with no other.
+`model.json` describes everything that determines a vector: the source checkpoint, the preprocessing of pictures and the
+treatment of text. Bundles with the same `identity` have interchangeable vectors, whatever their precision. A collection
+records the identity of its model and is searched with no other.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from promptsearch.errors import BundleError
 from promptsearch.system.files import replace_text, sha256_of, to_json
 
 SCHEMA_VERSION = 1
-DATA = ".data"  # behind the name of an ONNX file: that of the file beside it with the weights which are mapped
+DATA = ".data"  # suffix to the name of an ONNX file: the file of its weights, which is memory-mapped
 
 
 @dataclass(frozen=True)
 class BundleFiles:
-    """The names in a bundle's folder."""
+    """The names of the files in a bundle's folder."""
 
     model: str = "model.json"
     text: str = "text.onnx"
@@ -42,7 +42,7 @@ FILES = BundleFiles()
 
 @dataclass(frozen=True)
 class ImageSpec:
-    """How a picture becomes the image encoder's input; carried out by `promptsearch.encoding.preprocessing`."""
+    """The preprocessing of pictures, which `promptsearch.encoding.preprocessing` performs."""
 
     size: int  # pixels, both sides of the encoder's input
     mean: tuple[float, float, float]  # of RGB in 0..1
@@ -50,25 +50,25 @@ class ImageSpec:
     resize: str = "shorter-side"  # or "squash": both sides, whatever the picture's shape
     resample: str = "bicubic"  # or "bilinear"
     crop: str = "centre"  # after "squash": "none"
-    background: tuple[int, int, int] = (255, 255, 255)  # under transparency
+    background: tuple[int, int, int] = (255, 255, 255)  # RGB, behind transparent pixels
 
 
 @dataclass(frozen=True)
 class TextSpec:
-    """How a text becomes the text encoder's input; carried out by `promptsearch.encoding.tokenizer`."""
+    """The treatment of texts, which `promptsearch.encoding.tokenizer` performs."""
 
-    context_length: int  # tokens, start and end included; longer texts are cut
+    context_length: int  # tokens, start and end included; longer texts are truncated
     vocabulary_size: int
-    start_id: int | None  # None: texts have an end token alone
+    start_id: int | None  # None: texts have only an end token
     end_id: int
     padding_id: int
     cleaning: str = "clip"  # or one of open_clip's: "lower", "whitespace", "canonicalize"
-    # "longest": a batch is padded to its longest text, so a lone text is encoded at its real length. Only where
-    # export has proved that padding does not reach the vector. "context": to `context_length`, always.
+    # "longest": pad a batch to its longest text, so that a single text is encoded at its real length; only if the
+    # export has verified that padding does not change the vector. "context": always pad to `context_length`.
     padding: str = "longest"
     mask: str = "causal"  # "padding": tokens do not attend to the padding; "none": every token attends to all
-    pooling: str = "end-of-text"  # or "mean" (of what is no padding), "first", "last"
-    # "clip": CLIP's pattern finds words, and the tokenizer file divides each; "file": the file does both.
+    pooling: str = "end-of-text"  # or "mean" (without padding), "first", "last"
+    # "clip": CLIP's pattern finds the words that the tokenizer file splits; "file": the file does both.
     splitting: str = field(default="clip", metadata={"added": True})
 
 
@@ -78,12 +78,12 @@ class Source:
 
     name: str
     sha256: str
-    open_clip: str | None = None  # the architecture's name in open_clip; None: OpenAI's CLIP, which weights tell alone
+    open_clip: str | None = None  # the architecture's name in open_clip; None: OpenAI's CLIP
 
 
 @dataclass(frozen=True)
 class Precision:
-    """One pair of encoders and how faithful it is to the checkpoint in PyTorch fp32: cosines, and shares of results."""
+    """A pair of encoder files, and their fidelity to the checkpoint in PyTorch fp32: cosines and shares of results."""
 
     text: str
     image: str
@@ -92,7 +92,7 @@ class Precision:
 
 @dataclass(frozen=True)
 class Bundle:
-    """A parsed `model.json` and the folder it lies in."""
+    """A parsed `model.json` and its folder."""
 
     folder: Path
     name: str
@@ -108,23 +108,24 @@ class Bundle:
 
     @cached_property
     def identity(self) -> str:
-        """SHA-256 over the source checkpoint's hash and all preprocessing: what decides a vector's meaning."""
+        """Return the SHA-256 of the checkpoint's hash and the preprocessing, which determine the meaning of vectors."""
         decisive = {"checkpoint": self.source.sha256, "image": _decisive(self.image), "text": _decisive(self.text)}
-        if self.source.open_clip is not None:  # the same weights mean another thing with another activation
+        if self.source.open_clip is not None:  # the same weights with another activation give other vectors
             decisive["architecture"] = self.source.open_clip
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     def path(self, file: str) -> Path:
+        """Return the path of a file of the bundle."""
         return self.folder / file
 
     @classmethod
     def open(cls, folder: Path) -> Bundle:
-        """Read `folder/model.json`; raises BundleError where it is missing, damaged or of another schema."""
+        """Read `folder/model.json`. Raises BundleError if it is missing, damaged or of another schema."""
         path = folder / FILES.model
         try:
             bundle = cls.parse(folder, path.read_text(encoding="utf-8"))
         except FileNotFoundError:
-            raise BundleError(f"{folder} is no model bundle: it has no {FILES.model}") from None
+            raise BundleError(f"{folder} is not a model bundle: it has no {FILES.model}") from None
         except (OSError, UnicodeDecodeError) as error:
             raise BundleError(f"{path} cannot be read: {error}") from error
         missing = [name for name in bundle.files if not bundle.path(name).is_file()]
@@ -134,17 +135,15 @@ class Bundle:
 
     @classmethod
     def parse(cls, folder: Path, text: str) -> Bundle:
-        """The bundle in `folder` whose `model.json` has this text, whatever else is there; raises BundleError."""
+        """Return the bundle whose `model.json` has this text; `folder` may lack other files. Raises BundleError."""
         path = folder / FILES.model
         try:
             data = json.loads(text)
         except ValueError as error:
             raise BundleError(f"{path} cannot be read: {error}") from error
-        found = data.get("schema_version") if isinstance(data, dict) else None
-        if found != SCHEMA_VERSION:
-            raise BundleError(
-                f"{path} has schema version {found}, this program reads {SCHEMA_VERSION}: export it again"
-            )
+        schema_version = data.get("schema_version") if isinstance(data, dict) else None
+        if schema_version != SCHEMA_VERSION:
+            raise BundleError(f"{path} has schema version {schema_version}, expected {SCHEMA_VERSION}: export it again")
         try:
             return cls._parse(folder, data)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -170,22 +169,22 @@ class Bundle:
         )
 
     def write(self) -> None:
-        """Write `model.json`, the last file of an export: a folder without it is no bundle."""
+        """Write `model.json`, the last file of an export: a folder without it is not a bundle."""
         data = asdict(self)
         del data["folder"]
         replace_text(self.path(FILES.model), to_json({"schema_version": SCHEMA_VERSION, **data}))
 
     def verify(self) -> None:
-        """Compare every file's SHA-256 with the one recorded; raises BundleError that names the first that differs."""
+        """Raise BundleError for the first file whose SHA-256 differs from the recorded one."""
         for name, expected in self.files.items():
             if sha256_of(self.path(name)) != expected:
                 raise BundleError(f"{self.path(name)} is damaged: its SHA-256 is not the recorded one; export it again")
 
 
 def _decisive(spec: ImageSpec | TextSpec) -> dict[str, object]:
-    """All fields but those added later that are at their default: bundles from before them keep their identity."""
+    """Return all fields except later additions with their default, so that older bundles keep their identity."""
     return {
-        one.name: getattr(spec, one.name)
-        for one in fields(spec)
-        if not (one.metadata.get("added") and getattr(spec, one.name) == one.default)
+        field.name: getattr(spec, field.name)
+        for field in fields(spec)
+        if not (field.metadata.get("added") and getattr(spec, field.name) == field.default)
     }

@@ -1,4 +1,4 @@
-"""The model bundles that lie in some folders, and which of them a collection needs."""
+"""Finds model bundles in folders, and the bundle of a collection among them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from promptsearch.storage.manifest import ModelReference
 
 
 def bundles_in(folders: Iterable[Path], damaged: Callable[[Path, ArtefactError], object]) -> list[Bundle]:
-    """Every readable bundle below the folders; `damaged` is told of each that is none."""
-    found = []
+    """Return every readable bundle in the folders; call `damaged` for each that cannot be read."""
+    bundles = []
     for folder in folders:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if (path / FILES.model).is_file():
                 try:
-                    found.append(Bundle.open(path))
+                    bundles.append(Bundle.open(path))
                 except ArtefactError as error:
                     damaged(path, error)
-    return found
+    return bundles
 
 
-def bundle_for(wanted: ModelReference, bundles: Iterable[Bundle]) -> Bundle | None:
-    """The bundle of that identity, or else one of the same name, which explains what is wrong."""
+def bundle_for(model: ModelReference, bundles: Iterable[Bundle]) -> Bundle | None:
+    """Return the bundle with the model's identity, or else one with its name, for the error message."""
     namesake = None
     for bundle in bundles:
-        if bundle.identity == wanted.identity:
+        if bundle.identity == model.identity:
             return bundle
-        if bundle.name == wanted.name:
+        if bundle.name == model.name:
             namesake = bundle
     return namesake

@@ -1,4 +1,4 @@
-"""A bundle's two encoders on ONNX Runtime: texts and pictures to unit vectors."""
+"""The text and image encoder of a bundle on ONNX Runtime: texts and pictures to unit vectors."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from promptsearch.errors import BundleError
 from promptsearch.system.cpus import available_cores
 from promptsearch.system.malloc import trim_heap
 
-onnxruntime.disable_telemetry_events()  # on unless said otherwise: what is searched for here is nobody else's
+onnxruntime.disable_telemetry_events()  # enabled by default; searches are private
 
-# Microseconds that a thread waits awake for its part of the next operation. One that sleeps at once is late for most of
-# them, which is a fifth of a short text's time; one that waits for long takes a core from everything else.
+# Microseconds that an idle thread spins before it sleeps. Without spinning it wakes too late for most operations, which
+# adds a fifth to a short text's time; with long spinning it takes a core from everything else.
 SPIN = "20"
 TEXT_BATCH = 64
 IMAGE_BATCH = 32
 
 
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rows scaled to length 1; float32 [n, d]. A zero row, which no encoder gives, stays zero."""
+    """Return rows scaled to length 1, float32 [n, d]. A zero row, which no encoder returns, stays zero."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
     scaled: NDArray[np.float32] = (vectors / np.maximum(lengths, np.float32(1e-12))).astype(np.float32, copy=False)
     return scaled
@@ -41,12 +41,15 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 3
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's exceptions share no public base
+    except Exception as error:  # ONNX Runtime's exceptions share no public base class
         raise BundleError(f"{path} cannot be loaded: {error}") from error
 
 
 class Encoders:
-    """The text and image encoder of one bundle. Thread-safe: ONNX Runtime sessions may run concurrently."""
+    """The text and image encoder of one bundle; safe to use from several threads.
+
+    `threads`: of each encoder (default: one for each available core). Raises BundleError.
+    """
 
     image_batch = IMAGE_BATCH
 
@@ -61,26 +64,26 @@ class Encoders:
         files = bundle.precisions[precision]
         self._text = _session(bundle.path(files.text), threads or available_cores())
         self._image = _session(bundle.path(files.image), threads or available_cores())
-        trim_heap()  # loading has read each weight twice: half a gigabyte of a ViT-B/32
+        trim_heap()  # loading reads each weight twice: half a gigabyte for ViT-B/32
         self.tokenizer = Tokenizer.load(bundle)
         self.preprocessing = Preprocessing(bundle.image)
 
     def encode_tokens(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """int64 [n, length] -> unit vectors, float32 [n, embedding_dim]."""
+        """Encode tokens, int64 [n, length], as unit vectors, float32 [n, embedding_dim]."""
         return unit(self._text.run(None, {"tokens": tokens})[0])
 
     def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [n, 3, size, size] -> unit vectors, float32 [n, embedding_dim]."""
+        """Encode pixels, float32 [n, 3, size, size], as unit vectors, float32 [n, embedding_dim]."""
         return unit(self._image.run(None, {"pixels": pixels})[0])
 
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What `preprocessing` cropped, uint8 [n, size, size, 3] -> unit vectors, float32 [n, embedding_dim]."""
+        """Encode crops of `preprocessing`, uint8 [n, size, size, 3], as unit vectors, float32 [n, embedding_dim]."""
         return self.encode_pixels(self.preprocessing.normalise(crops))
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, float32 [len(texts), embedding_dim].
+        """Encode texts as unit vectors, float32 [len(texts), embedding_dim].
 
-        Texts are batched with others of about their length: a batch costs its longest text, times its size.
+        Texts of similar length are encoded together, because a batch takes the time of its longest text for each text.
         """
         vectors = np.empty((len(texts), self.bundle.embedding_dim), dtype=np.float32)
         rows = [self.tokenizer.ids(text) for text in texts]
@@ -91,7 +94,7 @@ class Encoders:
         return vectors
 
     def encode_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
-        """RGB pictures -> unit vectors, float32 [len(pictures), embedding_dim]."""
+        """Encode RGB pictures as unit vectors, float32 [len(pictures), embedding_dim]."""
         vectors = np.empty((len(pictures), self.bundle.embedding_dim), dtype=np.float32)
         for start in range(0, len(pictures), IMAGE_BATCH):
             batch = pictures[start : start + IMAGE_BATCH]

@@ -1,7 +1,7 @@
-"""Bytes or a file to an upright RGB picture, with limits that hold before anything is decoded.
+"""Decoding of pictures, with limits that are checked before anything is decoded.
 
-First frame, EXIF orientation applied, transparency over the model's background, 16-bit greys scaled to 8: every
-format that Pillow reads ends as the same kind of picture, in builder and service alike.
+Every picture becomes upright RGB: first frame, EXIF orientation applied, transparency over the model's background,
+16-bit greys scaled to 8 bits.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ def _plugged_in() -> Iterator[str]:
             yield format
 
 
-# By content, never by name. What Pillow could also read (EPS, PDF, FITS, ...) is old, rare or runs other programs.
+# Detected by content, never by name. Pillow's other formats (EPS, PDF, FITS, ...) are rare or run other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", *_plugged_in())
-LEAST_SIDE = 256  # pixels that no JPEG is reduced below: what a small encoder sees is made of sharp edges
+LEAST_SIDE = 256  # pixels; JPEGs are not reduced below, because small encoders depend on sharp edges
 MAX_PIXELS = 64_000_000  # 8000 x 8000: 192 MB decoded
 
 
@@ -46,13 +46,11 @@ def open_picture(
     background: tuple[int, int, int] = (255, 255, 255),
     shorter_side: int | None = None,
 ) -> Image.Image:
-    """Decode to mode RGB, at full size unless fewer pixels will do.
+    """Return a picture in mode RGB.
 
-    `shorter_side`: what the encoder will see. A format that can be decoded at a fraction of its size (JPEG) then is,
-    with LEAST_SIDE and at least twice the pixels a side that are needed: the vector stays what it would have been.
-
-    Raises PictureError for what is no picture of FORMATS or is damaged, PictureTooLarge for more than `max_pixels`
-    (read from the header, before decoding).
+    `shorter_side`: pixels that the encoder needs. JPEGs are then decoded at a fraction of their size, with at least
+    LEAST_SIDE and twice the needed pixels a side, which does not change the vector. Raises PictureError for other
+    formats than FORMATS and for damaged files, and PictureTooLarge for more than `max_pixels`, before decoding.
     """
     content = source if isinstance(source, bytes) else _content(source)
     decode = partial(_decode, max_pixels=max_pixels, background=background, shorter_side=shorter_side)
@@ -91,7 +89,7 @@ def unreadable(head: bytes) -> str:
 def _decode(
     content: bytes, *, max_pixels: int, background: tuple[int, int, int], shorter_side: int | None
 ) -> Image.Image:
-    """Raises PictureError."""
+    """Return a picture in mode RGB, as `open_picture`. Raises PictureError."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > max_pixels:
@@ -101,7 +99,7 @@ def _decode(
                 )
             picture.seek(0)
             if shorter_side is not None:
-                # JPEG alone has this: it leaves out the high frequencies of each block, to 1/2, 1/4 or 1/8 a side.
+                # Only JPEG supports this: it leaves out high frequencies of each block, for 1/2, 1/4 or 1/8 a side.
                 side = max(2 * shorter_side, LEAST_SIDE)
                 picture.draft(None, (side, side))
             picture.load()
@@ -111,17 +109,17 @@ def _decode(
     except PictureError:
         raise
     except MemoryError:
-        raise PictureTooLarge("the picture needs more memory than there is: send a smaller one") from None
-    except (Image.DecompressionBombWarning, Image.DecompressionBombError):  # Pillow's own limit, before ours is asked
+        raise PictureTooLarge("the picture needs more memory than is available: send a smaller one") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):  # Pillow's own limit, checked before ours
         raise PictureTooLarge(f"the picture has far more than {max_pixels:,} pixels: send a smaller one") from None
-    except Exception as error:  # Pillow's decoders raise whatever the damage leads to
+    except Exception as error:  # damaged files raise exceptions of any type in Pillow's decoders
         raise PictureError(f"the picture is damaged: {error}") from error
 
 
 def _upright(picture: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(picture)
-    except Exception:  # damaged EXIF says nothing about the pixels, which were decoded
+    except Exception:  # damaged EXIF does not affect the decoded pixels
         return picture
 
 
@@ -130,14 +128,14 @@ def _to_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Ima
         picture = _to_8_bit(picture)
     if picture.mode in ("LA", "La", "PA", "RGBa", "RGBA") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
-        under = Image.new("RGBA", picture.size, (*background, 255))
-        return Image.alpha_composite(under, picture).convert("RGB")
+        canvas = Image.new("RGBA", picture.size, (*background, 255))
+        return Image.alpha_composite(canvas, picture).convert("RGB")
     return picture.convert("RGB")
 
 
 def _to_8_bit(picture: Image.Image) -> Image.Image:
-    """Greys of 16 bits or more as 8; Pillow's own conversion clips them instead of scaling."""
+    """Scale greys of 16 bits or more to 8 bits; Pillow's own conversion clips them."""
     values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
-    # Integer modes hold 16-bit files; a float picture has no fixed white, so its brightest value is taken as one.
+    # Integer modes come from 16-bit files. Float pictures have no fixed white, so their brightest value is used.
     white = 65535.0 if picture.mode != "F" else max(float(values.max(initial=0.0)), 1e-12)
     return Image.fromarray(np.clip(values * (255.0 / white) + 0.5, 0, 255).astype(np.uint8))

@@ -1,7 +1,7 @@
-"""An RGB picture to the image encoder's input without torch: clip/clip.py `_transform`, open_clip's `image_transform`.
+"""Preprocessing of RGB pictures for the image encoder, without torch.
 
-Resize the shorter side to `size` (Pillow) and crop the centre, or resize both sides; scale to 0..1, normalise each
-channel.
+Source: `_transform` of clip/clip.py and `image_transform` of open_clip. Resize the shorter side to `size` with Pillow
+and crop the centre, or resize both sides; scale to 0..1; normalise each channel.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from PIL import Image
 from promptsearch.encoding.bundle import ImageSpec
 from promptsearch.errors import BundleError
 
-LONGEST_ASPECT = 16  # times the shorter side
+LONGEST_ASPECT = 16  # ratio of the sides, above which the ends are cut off before resizing
 _RESAMPLING = {"bicubic": Image.Resampling.BICUBIC, "bilinear": Image.Resampling.BILINEAR}
 _FRAMING = (("shorter-side", "centre"), ("squash", "none"))
 
 
 class Preprocessing:
-    """What one bundle's `ImageSpec` asks for."""
+    """The preprocessing that a bundle's `ImageSpec` describes. Raises BundleError if it is unknown."""
 
     def __init__(self, spec: ImageSpec) -> None:
         if spec.resample not in _RESAMPLING or (spec.resize, spec.crop) not in _FRAMING:
-            raise BundleError(f"image preprocessing {spec.resize}/{spec.resample}/{spec.crop} is not known")
+            raise BundleError(f"unknown image preprocessing {spec.resize}/{spec.resample}/{spec.crop}")
         self.spec = spec
         self._resample = _RESAMPLING[spec.resample]
         # (x / 255 - mean) / std as one multiplication and one addition, float32 [3] each
@@ -32,7 +32,7 @@ class Preprocessing:
         self.shift = (-np.asarray(spec.mean) / std).astype(np.float32)
 
     def crop(self, picture: Image.Image) -> Image.Image:
-        """What the encoder sees, `size` x `size` RGB pixels."""
+        """Return the part of a picture that the encoder sees, `size` x `size` RGB pixels."""
         size = self.spec.size
         if self.spec.resize == "squash":
             return picture.resize((size, size), self._resample)
@@ -45,13 +45,13 @@ class Preprocessing:
         return picture.resize(scaled, self._resample).crop((left, top, left + size, top + size))
 
     def __call__(self, picture: Image.Image) -> NDArray[np.float32]:
-        """RGB picture -> float32 [3, size, size]."""
+        """Return the encoder's input for an RGB picture, float32 [3, size, size]."""
         return self.normalise(np.asarray(self.crop(picture)))
 
     def normalise(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Cropped pixels, uint8 [..., size, size, 3] -> float32 [..., 3, size, size]."""
+        """Normalise cropped pixels, uint8 [..., size, size, 3] -> float32 [..., 3, size, size]."""
         planes = np.moveaxis(crops, -1, -3)
-        # Straight into its place: copies of a batch cost more than the arithmetic.
+        # Written in place: copies of a batch cost more than the arithmetic.
         pixels = np.empty(planes.shape, dtype=np.float32)
         np.multiply(planes, self.scale[:, np.newaxis, np.newaxis], out=pixels)
         pixels += self.shift[:, np.newaxis, np.newaxis]
@@ -59,10 +59,10 @@ class Preprocessing:
 
 
 def _middle(picture: Image.Image) -> Image.Image:
-    """The middle of a picture longer than LONGEST_ASPECT: the crop keeps less, and resizing it all could take GBs."""
+    """Return the middle of a very long picture: the crop keeps less, and resizing all of it could take gigabytes."""
     width, height = picture.size
     longest = LONGEST_ASPECT * min(width, height)
     if max(width, height) <= longest:
         return picture
     left, top = max(0, width - longest) // 2, max(0, height - longest) // 2
-    return picture.crop((left, top, width - left, height - top))  # as much on either side: its centre stays where it is
+    return picture.crop((left, top, width - left, height - top))  # the same on both sides, so the centre stays

@@ -1,9 +1,8 @@
-"""A text's tokens without torch, equal to `clip.tokenize` or to the tokenizers of open_clip.
+"""Tokenization without torch, equal to `clip.tokenize` and to the tokenizers of open_clip.
 
-Merges, pieces and vocabulary come from the bundle's `tokenizer.json` and are applied by the `tokenizers` library.
-Cleaning happens here, and so does CLIP's splitting into words, with the same libraries as in clip/simple_tokenizer.py
-and open_clip/tokenizer.py (ftfy, regex): the splitter built into `tokenizers` knows an older Unicode and splits 17,000
-letters differently.
+The `tokenizers` library applies the merges and vocabulary of the bundle's `tokenizer.json`. Cleaning and CLIP's
+splitting into words are done here, with the libraries of clip/simple_tokenizer.py and open_clip/tokenizer.py (ftfy,
+regex): the splitter of `tokenizers` uses an older Unicode and splits 17,000 letters differently.
 """
 
 from __future__ import annotations
@@ -26,33 +25,33 @@ from promptsearch.errors import BundleError
 _WORDS = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 _SPACES = regex.compile(r"\s+")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
-KNOWN_WORDS = 8192  # whose ids are kept: prompts are made of few words, and dividing one takes longer than all else
+CACHED_WORDS = 8192  # prompts share few words, and splitting a word into tokens is the slowest step
 
 
 def _basic(text: str) -> str:
     if text.isascii() and text.isprintable() and "&" not in text:
-        return text.strip()  # ftfy mends other letters, control characters and entities
+        return text.strip()  # ftfy repairs only other letters, control characters and entities
     return html.unescape(html.unescape(ftfy.fix_text(text))).strip()
 
 
 def clean(text: str) -> str:
-    """clip/simple_tokenizer.py: basic_clean, whitespace_clean and lower-casing."""
+    """Clean a text as CLIP does: basic_clean, whitespace_clean, lower-casing of clip/simple_tokenizer.py."""
     cleaned: str = _SPACES.sub(" ", _basic(text)).strip().lower()
     return cleaned
 
 
 def whitespace(text: str) -> str:
-    """open_clip/tokenizer.py: _clean_whitespace. `str.split` takes a few more characters for spaces than `regex`."""
+    """Clean a text as _clean_whitespace of open_clip/tokenizer.py; `str.split` knows more spaces than `regex`."""
     return " ".join(_basic(text).split())
 
 
 def lower(text: str) -> str:
-    """open_clip/tokenizer.py: _clean_lower."""
+    """Clean a text as _clean_lower of open_clip/tokenizer.py."""
     return whitespace(text).lower()
 
 
 def canonicalize(text: str) -> str:
-    """open_clip/tokenizer.py: _clean_canonicalize, which takes out ASCII punctuation."""
+    """Clean a text as _clean_canonicalize of open_clip/tokenizer.py, which removes ASCII punctuation."""
     return " ".join(_basic(text).replace("_", " ").translate(_PUNCTUATION).lower().split())
 
 
@@ -65,7 +64,7 @@ CLEANING: Mapping[str, Callable[[str], str]] = {
 
 
 class Tokenizer:
-    """Text to token ids, as one model bundle says."""
+    """Converts texts to token ids as a bundle's `TextSpec` describes. Raises BundleError if that is unknown."""
 
     def __init__(self, file: TokenizerFile, spec: TextSpec) -> None:
         _require("cleaning", spec.cleaning, tuple(CLEANING))
@@ -74,46 +73,47 @@ class Tokenizer:
         self._file = file
         self._clean = CLEANING[spec.cleaning]
         self._words = _pattern(file, spec) if spec.splitting == "clip" else None
-        self._divide_word = lru_cache(KNOWN_WORDS)(partial(_ids_of_word, file))
+        self._word_ids = lru_cache(CACHED_WORDS)(partial(_encode_word, file))
         self._start = [] if spec.start_id is None else [spec.start_id]
         self.spec = spec
 
     @classmethod
     def load(cls, bundle: Bundle) -> Tokenizer:
+        """Read the tokenizer of a bundle. Raises BundleError if it is damaged."""
         path = bundle.path(FILES.tokenizer)
         try:
             file = TokenizerFile.from_file(str(path))
         except Exception as error:  # the library raises plain Exception
-            raise BundleError(f"{path} is no tokenizer: {error}") from error
+            raise BundleError(f"{path} is not a valid tokenizer: {error}") from error
         return cls(file, bundle.text)
 
     def ids(self, text: str) -> list[int]:
-        """The text's ids between start and end token, at most `context_length`: more is cut before the end.
+        """Return the ids of a text between start and end token, truncated to `context_length`.
 
-        Where the encoder reads the whole context whatever the text, they are padded to it.
+        If the encoder always reads the whole context, they are padded to it.
         """
         return self.read(text)[0]
 
     def read(self, text: str) -> tuple[list[int], bool]:
-        """The same, and whether anything was cut."""
-        kept = self.spec.context_length - len(self._start) - 1
-        own = self._divide(self._clean(text))
-        ids = [*self._start, *own[:kept], self.spec.end_id]
+        """Return the ids of a text, as `ids`, and whether it was truncated."""
+        available = self.spec.context_length - len(self._start) - 1
+        tokens = self._encode(self._clean(text))
+        ids = [*self._start, *tokens[:available], self.spec.end_id]
         if self.spec.padding == "context":
             ids += [self.spec.padding_id] * (self.spec.context_length - len(ids))
-        return ids, len(own) > kept
+        return ids, len(tokens) > available
 
-    def _divide(self, text: str) -> list[int]:
+    def _encode(self, text: str) -> list[int]:
         if self._words is None:
             return self._file.encode(text, add_special_tokens=False).ids
-        return [id for word in self._words.findall(text) for id in self._divide_word(word)]
+        return [id for word in self._words.findall(text) for id in self._word_ids(word)]
 
     def batch(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        """int64 [len(texts), longest or context length], padded at the end."""
+        """Return the ids of texts, padded at the end, int64 [len(texts), longest or context length]."""
         return self.pad([self.ids(text) for text in texts])
 
     def pad(self, rows: Sequence[Sequence[int]]) -> NDArray[np.int64]:
-        """Several texts' ids as one int64 array [len(rows), longest or context length]."""
+        """Return lists of ids as one array, padded at the end, int64 [len(rows), longest or context length]."""
         longest = max((len(row) for row in rows), default=0)
         tokens = np.full((len(rows), longest), self.spec.padding_id, dtype=np.int64)
         for target, row in zip(tokens, rows, strict=True):
@@ -121,13 +121,13 @@ class Tokenizer:
         return tokens
 
 
-def _ids_of_word(file: TokenizerFile, word: str) -> list[int]:
+def _encode_word(file: TokenizerFile, word: str) -> list[int]:
     return file.encode([word], is_pretokenized=True, add_special_tokens=False).ids
 
 
-def _require(what: str, found: str, known: Sequence[str]) -> None:
-    if found not in known:
-        raise BundleError(f"text {what} {found!r} is not known; known: {', '.join(map(repr, known))}")
+def _require(name: str, value: str, known: Sequence[str]) -> None:
+    if value not in known:
+        raise BundleError(f"text {name} must be one of {', '.join(map(repr, known))}, got {value!r}")
 
 
 def _pattern(file: TokenizerFile, spec: TextSpec) -> regex.Pattern[str]:

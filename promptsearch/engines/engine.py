@@ -1,8 +1,8 @@
-"""Where the vectors and items of one version are kept and searched: what every engine can be asked.
+"""The interface of engines, which store and search the vectors and items of one version.
 
-Two there are: `promptsearch/engines/file_engine.py`, FAISS and SQLite on files that are mapped into memory, and
-`promptsearch/milvus/`, where they outgrow a machine. What is not said here (the depths of a ranking, what is folded,
-grouped, put into pages) is the same code for both.
+`promptsearch/engines/file_engine.py` uses FAISS and SQLite on memory-mapped files; `promptsearch/engines/milvus/` uses
+Milvus, for collections that outgrow one machine. Everything else, such as ranking, de-duplication, grouping and paging,
+is the same code for both.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from promptsearch.engines.stages import Stage
 from promptsearch.filtering.conditions import FieldCatalog
 from promptsearch.filtering.filters import Filter
-from promptsearch.storage.items import Image, Prompt
+from promptsearch.storage.items import HiddenRows, Image, Prompt
 from promptsearch.storage.manifest import IndexInfo, Kind
 
 Rows = NDArray[np.int64]
@@ -24,93 +24,101 @@ Scores = NDArray[np.float32]
 
 
 class Index(Protocol):
-    """The vectors of one kind of item, as they are stored."""
+    """The stored vectors of one kind of item."""
 
     @property
-    def info(self) -> IndexInfo: ...
+    def info(self) -> IndexInfo:
+        """Return how the index is searched, and its measured recall."""
 
     def __len__(self) -> int: ...
 
     def vector(self, row: int, /) -> NDArray[np.float32]:
-        """float32 [embedding_dim]."""
+        """Return the vector of a row, float32 [embedding_dim]."""
 
     def vectors(self, rows: Rows, /) -> NDArray[np.float32]:
-        """float32 [n, embedding_dim]."""
+        """Return the vectors of rows, float32 [n, embedding_dim]."""
 
     def probe(self, query: NDArray[np.float32], /) -> Rows:
-        """Some row near a unit vector, float32 [embedding_dim]: int64 [1].
+        """Return some row near a unit vector, float32 [embedding_dim], as int64 [1].
 
-        It reads no more than shows that a search works: services ask this of every index again and again.
+        It is called often, to see whether searches work, and reads only as much as that needs.
         """
 
 
 class Items(Protocol):
-    """Prompts and images by their rows and ids; what is taken down is unknown here."""
+    """Prompts and images by rows and ids; hidden items are treated as unknown."""
 
     def hidden(self, kind: Kind, /) -> Set[int]:
-        """The rows of what is taken down."""
+        """Return the rows of hidden items."""
+
+    def find_hidden(self, ids: Set[str], /) -> HiddenRows:
+        """Return the rows of the items with these ids; unknown ids are ignored."""
 
     def prompts(self, rows: Sequence[int], /) -> dict[int, Prompt]:
-        """By row."""
+        """Return the prompts of these rows, by row."""
 
     def images(self, rows: Sequence[int], /) -> dict[int, Image]:
-        """By row."""
+        """Return the images of these rows, by row."""
 
     def prompt(self, id: str, /) -> Prompt:
-        """Raises UnknownItem."""
+        """Return a prompt by id. Raises UnknownItem."""
 
     def image(self, id: str, /) -> Image:
-        """Raises UnknownItem."""
+        """Return an image by id. Raises UnknownItem."""
 
     def rows(self, kind: Kind, ids: Sequence[str], /) -> Sequence[int]:
-        """The rows of those that are known, in ascending order."""
+        """Return the rows of the known ids among these, ascending."""
 
     def images_of(self, prompts: Sequence[int], limit: int, /) -> Mapping[int, Sequence[Image]]:
-        """The first images of each of these prompts, given by their rows; those that have a vector come first."""
+        """Return the first images of each prompt, by the prompts' rows; those that have a vector come first."""
 
 
 class Engine(Protocol):
-    """Safe to use from any thread. Filters raise ParameterError for what the collection's fields do not have.
+    """Searches the vectors and items of one version; safe to use from several threads.
 
-    What an engine cannot do raises Unsupported, and never answers differently.
+    Filters raise ParameterError for unknown fields and values. What an engine cannot do raises Unsupported; the answers
+    of all engines are the same.
     """
 
     @property
     def indices(self) -> Mapping[Kind, Index]:
-        """Of the kinds that have vectors."""
+        """Return the indices of the kinds that have vectors."""
 
     @property
-    def items(self) -> Items: ...
+    def items(self) -> Items:
+        """Return the prompts and images."""
 
     @property
-    def fields(self) -> FieldCatalog: ...
+    def fields(self) -> FieldCatalog:
+        """Return the fields that images can be filtered and sorted by."""
 
     def nearest(
         self, kind: Kind, query: NDArray[np.float32], depth: int, filter: Filter | None, stage: Stage, /
     ) -> tuple[Rows, Scores]:
-        """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim], and their cosines, best first.
+        """Return up to `depth` nearest rows of a unit vector, float32 [embedding_dim], and their cosines, best first.
 
-        Equal scores are ordered by row. Of prompts, a filter leaves those that have an image which meets it.
+        Equal scores are ordered by row. A prompt meets a filter if one of its images does.
         """
 
     def keyword_search(
-        self, kind: Kind, words: str, query: NDArray[np.float32], most: int, filter: Filter | None, stage: Stage, /
+        self, kind: Kind, words: str, query: NDArray[np.float32], limit: int, filter: Filter | None, stage: Stage, /
     ) -> tuple[Rows, Scores]:
-        """Rows whose prompts have these words, by how well they do, best first, and their cosines with the query."""
+        """Return up to `limit` rows whose prompts have all words, best match first, and their cosines with `query`."""
 
-    def list_rows(self, kind: Kind, most: int, filter: Filter | None, sort: str | None, stage: Stage, /) -> Rows:
-        """The first rows that meet the filter, in the order of the field `sort` (from the end with `-`), or by row."""
+    def list_rows(self, kind: Kind, limit: int, filter: Filter | None, sort: str | None, stage: Stage, /) -> Rows:
+        """Return the first `limit` rows that meet the filter, by the field `sort` (`-`: descending) or by row."""
 
     def order(self, kind: Kind, rows: Rows, sort: str, /) -> NDArray[np.int64]:
-        """The places of these rows in the order of a field: those without it last, equal ones by row."""
+        """Return the places of these rows sorted by a field: rows without it last, equal values by row."""
 
     def prompts(self, images: Rows, /) -> NDArray[np.int32]:
-        """The row of each image's prompt, -1 for none."""
+        """Return the row of each image's prompt, -1 for none."""
 
     def sibling_counts(self, images: Sequence[int], filter: Filter | None, /) -> Sequence[int]:
-        """How many more images of each one's prompt meet the filter and can be found."""
+        """Return, for each image, how many other images of its prompt meet the filter and can be found."""
 
-    def hiding(self, ids: Set[str], /) -> Self:
-        """The same engine, on the same open files or connection, in which the items of these ids are unknown."""
+    def with_hidden(self, hidden: HiddenRows, /) -> Self:
+        """Return the same engine, on the same open files or connection, without these rows."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the files or the connection."""

@@ -1,7 +1,7 @@
-"""Nearest neighbours: a memory-mapped FAISS index proposes, the half-precision vectors decide.
+"""Nearest neighbours: a memory-mapped FAISS index proposes candidates, which half-precision vectors score exactly.
 
-Every score is the cosine of the query with the stored vector, whatever the index had to approximate, so scores
-compare between pages, indices and versions. Search parameters travel with each call; a shared index is never changed.
+Every score is the cosine of the query and the stored vector, however approximate the index, so scores are comparable
+between pages, indices and versions. Search parameters are passed with each call; a shared index is never changed.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from numpy.typing import NDArray
 from promptsearch.engines.engine import Rows, Scores
 from promptsearch.engines.row_set import RowSet
 from promptsearch.engines.stages import Stage, untimed
-from promptsearch.errors import CollectionError
+from promptsearch.errors import CollectionError, one_line
 from promptsearch.storage.manifest import FILES, IndexInfo, Kind
 from promptsearch.system.faiss_blas import faiss
 from promptsearch.system.float16 import to_float32
 
-EXACT = 3_000  # rows that a filter leaves: to score them all takes less than to find those that are worth it
-_WIDER = 0.3  # the rarer the rows that a filter leaves, the further apart they lie
-_PROBED = 1024  # rows of an index without lists, to see that it can be searched
-# Numbers that are scored at once: 120 KB stay in a core's cache from step to step, and are less than what malloc takes
-# from the system each time (promptsearch/system/malloc.py).
+EXACT = 3_000  # up to this many allowed rows, scoring all of them is faster than a search of the index
+_WIDER = 0.3  # exponent: the fewer rows are allowed, the further apart they lie, and the more lists are visited
+_PROBED = 1024  # rows of an index without lists that `probe` reads
+# Numbers that are scored at once: their 120 KB stay in a core's cache, and below malloc's threshold for mappings
+# (promptsearch/system/malloc.py).
 _PART = 30_000
 
 
 class VectorIndex:
-    """The index and the vectors of one kind of item. A row number is FAISS id, `.npy` row and SQLite rowid at once."""
+    """The index and vectors of one kind of item. A row number is the FAISS id, the `.npy` row and the SQLite rowid."""
 
     def __init__(self, index: faiss.Index, vectors: NDArray[np.float16], info: IndexInfo) -> None:
         self._index = index
@@ -38,17 +38,18 @@ class VectorIndex:
 
     @classmethod
     def open(cls, folder: Path, kind: Kind, info: IndexInfo, embedding_dim: int) -> VectorIndex:
-        """Map both files; raises CollectionError where they are damaged or do not belong together."""
+        """Map both files into memory. Raises CollectionError if they are damaged or do not belong together."""
         path = folder / FILES.index(kind)
         try:
             index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_READ_ONLY)
             vectors = np.load(folder / FILES.vectors(kind), mmap_mode="r")
         except (RuntimeError, OSError, ValueError, EOFError) as error:
-            raise CollectionError(f"the {kind} index in {folder} cannot be opened: {_first_line(error)}") from error
+            raise CollectionError(f"the {kind} index in {folder} cannot be opened: {one_line(error)}") from error
         for name, shape in ((path.name, (index.ntotal, index.d)), (FILES.vectors(kind), vectors.shape)):
             if shape != (info.vectors, embedding_dim):
                 raise CollectionError(
-                    f"{folder / name} holds {shape}, its manifest says {(info.vectors, embedding_dim)}: build it again"
+                    f"{folder / name} has the shape {shape}, the manifest expects {(info.vectors, embedding_dim)}: "
+                    "build the collection again"
                 )
         return cls(index, vectors, info)
 
@@ -56,45 +57,46 @@ class VectorIndex:
         return self.info.vectors
 
     def vector(self, row: int) -> NDArray[np.float32]:
-        """The stored vector of one row, float32 [embedding_dim]."""
+        """Return the stored vector of one row, float32 [embedding_dim]."""
         return to_float32(self._vectors[row])
 
     def vectors(self, rows: Rows) -> NDArray[np.float32]:
-        """The stored vectors of these rows, float32 [n, embedding_dim]."""
+        """Return the stored vectors of these rows, float32 [n, embedding_dim]."""
         return to_float32(self._vectors[rows])
 
     def propose(
-        self, queries: NDArray[np.float32], count: int, nprobe: int | None, selection: RowSet | None = None
+        self, queries: NDArray[np.float32], count: int, nprobe: int | None, allowed: RowSet | None = None
     ) -> Rows:
-        """The rows that the index takes for the nearest of each unit vector, float32 [n, embedding_dim], best first.
+        """Return the rows that the index considers nearest to unit vectors, float32 [n, embedding_dim], best first.
 
-        int64 [n, count]; -1 fills up where the `nprobe` nearest lists hold no more. None is for an index without lists.
+        int64 [n, count], padded with -1 if the `nprobe` nearest lists have fewer rows. `nprobe` is None for an index
+        without lists.
         """
-        found: Rows = self._index.search(queries, count, params=self._parameters(nprobe, selection))[1]
-        return found
+        rows: Rows = self._index.search(queries, count, params=self._parameters(nprobe, allowed))[1]
+        return rows
 
-    def candidates(self, query: NDArray[np.float32], depth: int, selection: RowSet | None = None) -> Rows:
-        """Rows to score for the `depth` nearest of a unit vector, float32 [embedding_dim]; ascending.
+    def candidates(self, query: NDArray[np.float32], depth: int, allowed: RowSet | None = None) -> Rows:
+        """Return the rows to score for the `depth` nearest of a unit vector, float32 [embedding_dim], ascending.
 
-        More than `depth` where a compressed index needs them, fewer only where there are no more.
+        More than `depth` for a compressed index; fewer only if there are no more rows.
         """
-        if selection is not None and len(selection) <= EXACT:
-            return selection.rows
-        available = len(self) if selection is None else len(selection)
+        if allowed is not None and len(allowed) <= EXACT:
+            return allowed.rows
+        available = len(self) if allowed is None else len(allowed)
         count = min(max(depth, self.info.candidates or 0), available)
-        # As many lists as hold what is asked for on average. Lists are of all sizes, hence the loop.
+        # As many lists as have `count` rows on average. Sizes of lists differ, hence the loop.
         nprobe = self.info.nprobe and min(max(self._nprobe(available), count * self._lists // available), self._lists)
-        [found] = self.propose(query[np.newaxis], count, nprobe, selection)
-        while found[-1] < 0 and nprobe and nprobe < self._lists:
+        [proposed] = self.propose(query[np.newaxis], count, nprobe, allowed)
+        while proposed[-1] < 0 and nprobe and nprobe < self._lists:
             nprobe = min(2 * nprobe, self._lists)
-            [found] = self.propose(query[np.newaxis], count, nprobe, selection)
-        rows: Rows = found[found >= 0]
-        rows.sort()  # reads the vectors' file in order, and a stable sort by score then breaks ties by row
+            [proposed] = self.propose(query[np.newaxis], count, nprobe, allowed)
+        rows: Rows = proposed[proposed >= 0]
+        rows.sort()  # reads the file of vectors in order, and lets a stable sort by score break ties by row
         return rows
 
     def cosines(self, rows: Rows, query: NDArray[np.float32]) -> Scores:
-        """The cosine of each row's vector with a unit vector, float32 [embedding_dim]."""
-        # Row by row: a matrix product adds up in an order that depends on where in the matrix a row stands, so that
+        """Return the cosine of each row's vector and a unit vector, float32 [embedding_dim]."""
+        # Row by row: the order of additions in a matrix product depends on a row's place in the matrix, so that
         # equal vectors would differ in the last bit.
         together = max(1, _PART // len(query))
         parts = [
@@ -102,27 +104,27 @@ class VectorIndex:
             for start in range(0, len(rows), together)
         ]
         scores: Scores = np.concatenate(parts) if parts else np.empty(0, dtype=np.float32)
-        return np.minimum(scores, 1.0, out=scores)  # in half precision a unit vector may be a little longer
+        return np.minimum(scores, 1.0, out=scores)  # rounding to half precision may lengthen a unit vector
 
     def search(
-        self, query: NDArray[np.float32], depth: int, selection: RowSet | None = None, stage: Stage = untimed
+        self, query: NDArray[np.float32], depth: int, allowed: RowSet | None = None, stage: Stage = untimed
     ) -> tuple[Rows, Scores]:
-        """Up to `depth` nearest rows of a unit vector, float32 [embedding_dim]: rows and cosines, best first.
+        """Return up to `depth` nearest rows of a unit vector, float32 [embedding_dim], and their cosines, best first.
 
-        Of those of `selection`, where one is given. Equal scores are ordered by row, so the same question always has
-        the same answer.
+        `allowed`: the rows to choose from (default: all). Equal scores are ordered by row, so the same query always has
+        the same results.
         """
         with stage("search"):
-            found = self.candidates(query, depth, selection)
+            rows = self.candidates(query, depth, allowed)
         with stage("re-score"):
-            scores = self.cosines(found, query)
+            scores = self.cosines(rows, query)
             order = np.argsort(-scores, kind="stable")[:depth]
-            return found[order], scores[order]
+            return rows[order], scores[order]
 
     def probe(self, query: NDArray[np.float32]) -> Rows:
-        """Some row near a unit vector, float32 [embedding_dim]: int64 [1]; -1 where the lists it looks into are empty.
+        """Return some row near a unit vector, float32 [embedding_dim], as int64 [1]; -1 if the visited lists are empty.
 
-        Where a search reads every vector (an index without lists), this one reads the first few alone.
+        Of an index without lists, of which a search reads every vector, only the first few are read.
         """
         parameters = self._parameters(self.info.nprobe, None)
         if parameters is None:
@@ -132,22 +134,18 @@ class VectorIndex:
         return rows
 
     def _nprobe(self, available: int) -> int:
-        """The lists to visit where a filter leaves so many rows."""
+        """Return how many lists to visit if so many rows are available."""
         assert self.info.nprobe is not None
         return int(self.info.nprobe * (len(self) / available) ** _WIDER)
 
-    def _parameters(self, nprobe: int | None, selection: RowSet | None) -> faiss.SearchParameters | None:
+    def _parameters(self, nprobe: int | None, allowed: RowSet | None) -> faiss.SearchParameters | None:
         if nprobe is None:
-            return None if selection is None else faiss.SearchParameters(sel=selection.selector)
+            return None if allowed is None else faiss.SearchParameters(sel=allowed.selector)
         parameters = (
             faiss.SearchParametersIVF(nprobe=nprobe)
-            if selection is None
-            else faiss.SearchParametersIVF(nprobe=nprobe, sel=selection.selector)
+            if allowed is None
+            else faiss.SearchParametersIVF(nprobe=nprobe, sel=allowed.selector)
         )
         if isinstance(self._index, faiss.IndexPreTransform):
             return faiss.SearchParametersPreTransform(index_params=parameters)
         return parameters
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else repr(error)

@@ -1,4 +1,4 @@
-"""The rows of an index that a filter leaves."""
+"""A set of rows of an index, such as those that meet a filter."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from promptsearch.system.faiss_blas import faiss
 
 
 class RowSet:
-    """Some of an index's rows; one bit each, and more when it is asked for."""
+    """Some rows of an index, stored as one bit each."""
 
     def __init__(self, mask: NDArray[np.bool_]) -> None:
-        """`mask`: bool [rows of the index]."""
+        """Store the rows that are True in `mask`, bool [rows of the index]."""
         self._bits = np.packbits(mask, bitorder="little")
         self._size = len(mask)
         self._count = int(np.count_nonzero(mask))
@@ -24,14 +24,15 @@ class RowSet:
 
     @property
     def mask(self) -> NDArray[np.bool_]:
-        """bool [rows of the index]."""
+        """Return the set as bool [rows of the index]."""
         return np.unpackbits(self._bits, count=self._size, bitorder="little").view(np.bool_)
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """In ascending order."""
+        """Return the rows in ascending order, int64 [n]."""
         return np.flatnonzero(self.mask)
 
     @cached_property
     def selector(self) -> faiss.IDSelector:
+        """Return the set as FAISS takes it."""
         return faiss.IDSelectorBitmap(self._bits)

@@ -1,4 +1,4 @@
-"""The parts of a search, for whoever measures them."""
+"""The stages of a search, for measuring their times."""
 
 from __future__ import annotations
 
@@ -12,26 +12,29 @@ STAGES: tuple[StageName, ...] = get_args(StageName)
 
 
 class Stage(Protocol):
-    """Told when a part begins and ends."""
+    """Opens a context for the time of a stage."""
 
-    def __call__(self, name: StageName, /) -> AbstractContextManager[object]: ...
+    def __call__(self, name: StageName, /) -> AbstractContextManager[object]:
+        """Return a context for the time of a stage."""
 
 
 def untimed(_name: StageName) -> AbstractContextManager[object]:
+    """Return a context that measures nothing."""
     return nullcontext()
 
 
 class Stopwatch:
-    """A `Stage` that knows how many milliseconds each took, in all."""
+    """A `Stage` that adds up the milliseconds of each stage."""
 
     def __init__(self) -> None:
         self.milliseconds: dict[StageName, float] = {}
 
     @contextmanager
     def __call__(self, name: StageName, /) -> Iterator[None]:
+        """Add the time of the block to a stage."""
         started = time.perf_counter()
         try:
             yield
         finally:
-            spent = 1000 * (time.perf_counter() - started)
-            self.milliseconds[name] = round(self.milliseconds.get(name, 0.0) + spent, 3)
+            elapsed = 1000 * (time.perf_counter() - started)
+            self.milliseconds[name] = round(self.milliseconds.get(name, 0.0) + elapsed, 3)

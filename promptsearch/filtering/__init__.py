@@ -1,1 +1,1 @@
-"""Filters on fields: their syntax, their conditions, the rows they leave."""
+"""Filters on fields: their syntax, their conditions, and the rows that they match."""

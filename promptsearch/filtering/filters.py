@@ -1,16 +1,16 @@
-"""Filters: which images a search is about, by their fields.
+"""Filters: conditions on the fields of images, as JSON.
 
-As JSON, conditions of one object are all to be met:
+All conditions of one object must hold:
 
     {"sampler": "k_lms"}                          equal
     {"sampler": ["k_lms", "ddim"]}                one of these
     {"steps": {"gte": 20, "lt": 50}}              in a range: gt, gte, lt, lte
-    {"seed": {"exists": true}}                    there at all
-    {"source": {"prefix": "2023/"}}               text that begins so
+    {"seed": {"exists": true}}                    has any value
+    {"source": {"prefix": "2023/"}}               starts with this text
     {"or": [{...}, {...}], "not": {...}}          and, or, not
 
-An image without the field meets none of the conditions on it but `{"exists": false}`. A `time` is met by whatever
-begins with it: `{"created": "2023-05"}` is all of that May, and `{"created": {"lte": "2023-05-01"}}` includes that day.
+An image without the field meets none of the conditions on it except `{"exists": false}`. A `time` equals each of its
+prefixes: `{"created": "2023-05"}` is all of May, and `{"created": {"lte": "2023-05-01"}}` includes that day.
 """
 
 from __future__ import annotations
@@ -26,39 +26,39 @@ OPERATORS = ("eq", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
 ID = "id"
 _DEPTH = 16
 _CONDITIONS = 100
-_VALUES = 1000  # in one set
+_VALUES = 1000  # of one `in`
 
 
 @dataclass(frozen=True)
 class Filter:
-    """A filter whose form is right; whether its fields are there is seen when it meets a collection."""
+    """A filter of valid form. Its fields and values are checked by `promptsearch.filtering.conditions.resolve`."""
 
     json: str  # canonical: equal filters have equal texts
-    tree: Mapping[str, Any] = field(compare=False, repr=False)  # `json`, parsed once
+    data: Mapping[str, Any] = field(compare=False, repr=False)  # the same, parsed
 
     @classmethod
     def parse(cls, data: object) -> Filter:
-        """From JSON that was read; raises ParameterError."""
+        """Return the filter that parsed JSON describes. Raises ParameterError."""
         if _count(data, _DEPTH) > _CONDITIONS:
-            raise ParameterError(f"a filter has at most {_CONDITIONS} conditions")
+            raise ParameterError(f"a filter must have at most {_CONDITIONS} conditions")
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         try:
             text.encode()
         except UnicodeEncodeError:
-            raise ParameterError("a filter holds half a surrogate pair, which is no text") from None
+            raise ParameterError("a filter must be valid Unicode, got half a surrogate pair") from None
         return cls(text, json.loads(text))
 
     @classmethod
     def read(cls, text: str) -> Filter:
-        """From JSON as text; raises ParameterError."""
+        """Return the filter that JSON text describes. Raises ParameterError."""
         try:
             return cls.parse(json.loads(text))
         except (ValueError, RecursionError) as error:
-            raise ParameterError(f"filter is no JSON: {error}") from None
+            raise ParameterError(f"filter must be JSON: {error}") from None
 
 
 def condition(name: str, value: str) -> dict[str, Any]:
-    """The filter that `steps.gte` and a value in text mean; a field's name may have dots of its own."""
+    """Return the filter for a condition as in URLs, such as `steps.gte` and `20`. Field names may contain dots."""
     field, _, operator = name.rpartition(".")
     if field and operator in OPERATORS:
         return {field: {operator: value.split(",") if operator == "in" else value}}
@@ -66,17 +66,17 @@ def condition(name: str, value: str) -> dict[str, Any]:
 
 
 def _count(data: object, depth: int) -> int:
-    """How many conditions there are; raises ParameterError where the form is wrong."""
+    """Return the number of conditions. Raises ParameterError for an invalid form."""
     if not isinstance(data, dict):
-        raise ParameterError('a filter is a JSON object, such as {"steps": {"gte": 20}}')
+        raise ParameterError('a filter must be a JSON object, such as {"steps": {"gte": 20}}')
     if not depth:
-        raise ParameterError(f"a filter is nested at most {_DEPTH} deep")
+        raise ParameterError(f"a filter must be nested at most {_DEPTH} deep")
     count = 0
     for name, value in data.items():
         if name in ("and", "or"):
             if not isinstance(value, list) or not value:
-                raise ParameterError(f"`{name}` in a filter takes a list of filters")
-            count += sum(_count(one, depth - 1) for one in value)
+                raise ParameterError(f"`{name}` in a filter must be a list of filters")
+            count += sum(_count(part, depth - 1) for part in value)
         elif name == "not":
             count += _count(value, depth - 1)
         elif isinstance(value, dict):
@@ -84,7 +84,7 @@ def _count(data: object, depth: int) -> int:
             for operator, operand in value.items():
                 _check(name, operator, operand)
             if not value:
-                raise ParameterError(f"the condition on {name} is empty: it takes {', '.join(OPERATORS)}")
+                raise ParameterError(f"the condition on {name} is empty: expected one of {', '.join(OPERATORS)}")
         else:
             count += 1
             _check(name, "in" if isinstance(value, list) else "eq", value)
@@ -93,14 +93,15 @@ def _count(data: object, depth: int) -> int:
 
 def _check(name: str, operator: str, operand: object) -> None:
     if operator not in OPERATORS:
-        raise ParameterError(f"{operator!r} is no condition on {name}: there are {', '.join(OPERATORS)}")
+        raise ParameterError(f"unknown condition {operator!r} on {name}: expected one of {', '.join(OPERATORS)}")
     if operator == "in":
         if not isinstance(operand, list) or len(operand) > _VALUES:
-            raise ParameterError(f"`in` on {name} takes a list of at most {_VALUES} values")
+            raise ParameterError(f"`in` on {name} must be a list of at most {_VALUES} values")
         values = operand
     else:
         values = [operand]
     if not all(isinstance(value, str | int | float | bool) for value in values):
-        raise ParameterError(f"`{operator}` on {name} takes {'texts and numbers' if operator == 'in' else 'a value'}")
+        expected = "texts, numbers and booleans" if operator == "in" else "a text, number or boolean"
+        raise ParameterError(f"`{operator}` on {name} must be {expected}")
     if operator == "prefix" and not isinstance(operand, str):
-        raise ParameterError(f"`prefix` on {name} takes a text")
+        raise ParameterError(f"`prefix` on {name} must be a text")

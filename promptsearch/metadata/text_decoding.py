@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from codecs import getincrementaldecoder
 from collections.abc import Sequence
 
 _MARKS = (
@@ -18,6 +19,7 @@ _WESTERN = re.compile(r"[ŠŒŽšœžŸ‚„…†‡‰‹›‘’“”•�
 # Three letters outside ASCII in a row are a double-byte encoding that is read as a single-byte one.
 _RUN = re.compile(r"[^\0-\x7f‘’“”–—…•«»°€\xa0]{3}")
 _GUESSED_FROM = 4096  # characters that tell the byte order
+_ASCII = re.compile("[\t\n\r\x20-\x7e]")
 # Common scripts: Latin, Greek, Cyrillic, general punctuation, kana, CJK, Hangul, full-width forms, half surrogate pairs
 # (which make emoji).
 _COMMON = re.compile(
@@ -75,12 +77,21 @@ def _either(content: bytes, big_endian: bool) -> str:
 
 
 def _guess(content: bytes, encodings: Sequence[str]) -> str:
-    """The encoding that makes the greatest share of common characters; of equal ones the first."""
+    """The encoding that makes the greatest share of common characters; of equal ones the first.
+
+    ASCII counts twice: in the wrong order of bytes its letters are common Chinese ones.
+    """
     start = content[: 2 * _GUESSED_FROM]
 
     def share(encoding: str) -> float:
-        decoded = start.decode(encoding, "replace").rstrip("\0")
-        return len(_COMMON.findall(decoded)) / len(decoded) if decoded else 0.0
+        try:
+            # A letter may be cut at the end.
+            decoded = getincrementaldecoder(encoding)("strict" if encoding == "utf-8" else "replace").decode(start)
+        except UnicodeDecodeError:
+            return 0.0
+        decoded = decoded.rstrip("\0")
+        common = len(_COMMON.findall(decoded)) + len(_ASCII.findall(decoded))
+        return common / len(decoded) if decoded else 0.0
 
     return max(encodings, key=share)
 
@@ -103,9 +114,10 @@ def _western(content: bytes) -> str:
         decoded = content.decode("cp1252")
     except UnicodeDecodeError:
         decoded = ""
-    letters = sum(character.isalpha() for character in decoded)
+    letters = [character for character in decoded if character.isalpha()]
     outside = [character for character in decoded if character > "\x7f"]
     odd = any(not _WESTERN.match(character) for character in outside) or _RUN.search(decoded)
-    if not decoded or odd or _CONTROL.search(decoded) or 2 * len(outside) > max(letters, 4):
+    dense = 2 * sum(map(str.isalpha, outside)) > max(len(letters), 4) or 2 * len(outside) > max(len(decoded), 4)
+    if not decoded or odd or dense or _CONTROL.search(decoded):
         raise ValueError("the text's encoding is unknown: expected UTF-8, UTF-16 or Windows-1252; save it as UTF-8")
     return decoded

@@ -1,1 +1,1 @@
-"""Collections and models in object stores, mirrored to this disk."""
+"""Collections and models in object stores, and their local copies."""

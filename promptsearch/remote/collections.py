@@ -1,74 +1,53 @@
-"""The collections of an object store on this disk, in the layout that they have there: what `Collection.open` opens.
+"""Local copies of the collections of an object store, in the same layout, for `Collection.open`.
 
-A version is brought into a place of its own, file by file, and becomes `current` here only when all of it was checked.
-So a crash, or another process that does the same, finds either the old version or the new one, and files that were
-brought once are not brought again. The version before stays; older ones are removed.
+A version is downloaded into a staging folder, file by file, and becomes `current` only when all files were checked. So
+a crash, or another process that does the same, leaves the old version or the new one, and no file is downloaded twice.
+The previous version is kept; older ones are removed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
 import logging
 import os
-import re
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from promptsearch.errors import CollectionError, StoreError, UnknownCollection
+from promptsearch.remote.cache import cache_folder, lock_entry
 from promptsearch.remote.store import Entry, Store
 from promptsearch.remote.verified_download import all_verified, download_verified, is_plain_name
-from promptsearch.storage.manifest import FILES, Manifest
+from promptsearch.storage.manifest import FILES, Manifest, latest
 from promptsearch.system.files import replace_bytes, replace_text, sync_folder
 
 log = logging.getLogger(__name__)
 
-CACHE = Path("~/.cache/prompt-search")
-
-
-def cache_folder(cache: Path, url: str) -> Path:
-    """Where, in a cache, what lies at `url` is kept: the same for every process, legible, and no other URL's."""
-    legible = re.sub(r"[^A-Za-z0-9.]+", "-", url).strip("-.")
-    return cache.expanduser().absolute() / f"{legible}-{hashlib.sha256(url.encode()).hexdigest()[:8]}"
-
-
-@contextlib.contextmanager
-def exclusive_lock(folder: Path, name: str) -> Iterator[None]:
-    """Held until the block ends, or its process does; others wait."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f".{name}.lock").open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
 
 def fetch_collection(url: str, cache: Path) -> Path:
-    """The folder, in a cache, of one collection at a URL, as it is there now; raises as `Mirror` does."""
+    """Copy the current version of the collection at a URL, and return its local folder. Raises as `Mirror` does."""
     parent, _, name = url.rstrip("/").rpartition("/")
     mirror = Mirror(parent, cache)
     while not mirror.switch(name, mirror.fetch(name).version):
-        pass  # a newer one was published meanwhile
+        pass  # another version was published meanwhile
     return mirror.folder / name
 
 
 class Mirror:
-    """The collections at one URL. `folder` is an indices folder.
+    """The collections at one URL, copied to the indices folder `folder`.
 
-    Methods raise StoreError where the store cannot be reached, CollectionError where what it holds is damaged, and
-    UnknownCollection where it is not there. Safe for several processes on one cache.
+    Methods raise StoreError if the store cannot be reached, CollectionError if the collection is damaged, and
+    UnknownCollection if it does not exist. Several processes may share a cache.
     """
 
     def __init__(self, url: str, cache: Path) -> None:
         self.store = Store(url)
         self.folder = cache_folder(cache, self.store.url)
-        self._hidden: dict[str, object] = {}  # the state of each `hidden` that was brought last
+        self._hidden: dict[str, object] = {}  # by collection: the stamp of the `hidden` copied last
 
     def look(self) -> dict[str, object]:
-        """Bring what is taken down, and remove collections that the store no longer has.
+        """Copy the lists of hidden items, and remove collections that the store no longer has.
 
-        Returns what changes whenever a collection's `current` is written, by the collection's name.
+        Returns the stamp of each collection's `current`, which changes with every publication.
         """
         stamps = {}
         for name in self._names():
@@ -76,47 +55,46 @@ class Mirror:
             if FILES.current in entries:
                 stamps[name] = entries[FILES.current].stamp
                 if (self.folder / name).is_dir():
-                    self._bring_hidden(name, entries.get(FILES.hidden))
+                    self._copy_hidden(name, entries.get(FILES.hidden))
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
             if is_plain_name(path.name) and path.name not in stamps:
                 shutil.rmtree(path)
         return stamps
 
     def fetch(self, name: str) -> Manifest:
-        """What the store's `current` names, with every file brought and checked; it is not current here yet."""
-        with exclusive_lock(self.folder, name):
+        """Copy and check the files of the store's current version, without making it current here."""
+        with lock_entry(self.folder, name):
             return self._fetch(name, self._current(name))
 
     def switch(self, name: str, version: str) -> bool:
-        """Make a version that was fetched the current one here, if it still is that in the store."""
-        with exclusive_lock(self.folder, name):
+        """Make a fetched version the current one here, and return False if the store has another one by now."""
+        with lock_entry(self.folder, name):
             if self._current(name) != version:
                 return False
             collection, entries = self.folder / name, self.store.entries(name)
             self._place(name, version)
-            self._bring_hidden(name, entries.get(FILES.hidden))
+            self._copy_hidden(name, entries.get(FILES.hidden))
             before = _text(collection / FILES.current)
             if before != version:
                 replace_text(collection / FILES.current, version + "\n")
                 _remove_others(collection, {version, before})
-                log.info("collection %s: version %s was brought from %s", name, version, self.store.url)
-            # How long ago it was replaced there decides how long the version before is asked for.
+                log.info("collection %s: version %s was copied from %s", name, version, self.store.url)
+            # The time of publication decides how long cursors of the previous version are answered.
             if (modified := entries[FILES.current].modified) is not None:
                 os.utime(collection / FILES.current, (modified, modified))
             return True
 
     def fetch_previous(self, name: str, within: float) -> None:
-        """The version before the current one, too, where it was replaced in the last `within` seconds."""
-        with exclusive_lock(self.folder, name):
+        """Copy the previous version as well, if it was replaced in the last `within` seconds."""
+        with lock_entry(self.folder, name):
             collection = self.folder / name
             if len([*(collection / FILES.versions).iterdir()]) > 1:
                 return
             if time.time() - (collection / FILES.current).stat().st_mtime > within:
                 return
-            there = self.store.entries(f"{name}/{FILES.versions}")
-            others = {version for version in there if is_plain_name(version)} - {_text(collection / FILES.current)}
-            if others:
-                previous = max(others)  # their names are times
+            versions = self.store.entries(f"{name}/{FILES.versions}")
+            others = {version for version in versions if is_plain_name(version)} - {_text(collection / FILES.current)}
+            if (previous := latest(others)) is not None:
                 self._fetch(name, previous)
                 self._place(name, previous)
 
@@ -126,7 +104,7 @@ class Mirror:
                 name for name, entry in self.store.entries().items() if entry.stamp is None and is_plain_name(name)
             )
         except FileNotFoundError:
-            raise StoreError(f"there is nothing at {self.store.url}") from None
+            raise StoreError(f"{self.store.url} does not exist or is empty") from None
 
     def _current(self, name: str) -> str:
         place = f"{self.store.url}/{name}/{FILES.current}"
@@ -134,12 +112,12 @@ class Mirror:
             version = self.store.read(f"{name}/{FILES.current}").decode().strip()
         except FileNotFoundError:
             raise UnknownCollection(
-                f"{self.store.url}/{name} is no published collection: it has no file `{FILES.current}`"
+                f"{self.store.url}/{name} is not a published collection: it has no file `{FILES.current}`"
             ) from None
         except UnicodeDecodeError as error:
             raise CollectionError(f"{place} cannot be read: {error}") from None
         if not is_plain_name(version):
-            raise CollectionError(f"{place} names the version {version!r}, which cannot be one")
+            raise CollectionError(f"{place} names the version {version!r}, which is not a valid name")
         return version
 
     def _fetch(self, name: str, version: str) -> Manifest:
@@ -154,7 +132,7 @@ class Mirror:
                 return manifest
             shutil.rmtree(staging, ignore_errors=True)
             staging.parent.mkdir(exist_ok=True)
-            final.rename(staging)  # something has changed it: what is still right is taken over
+            final.rename(staging)  # a changed copy: files that are still right are reused
         staging.mkdir(parents=True, exist_ok=True)
         replace_bytes(staging / FILES.manifest, text)
         manifest = Manifest.read(staging)
@@ -163,18 +141,18 @@ class Mirror:
         return manifest
 
     def _place(self, name: str, version: str) -> None:
-        """Give a version that was fetched the place where it is looked for."""
+        """Move a fetched version from staging to its final place."""
         staging, versions = self._staging(name) / version, self.folder / name / FILES.versions
         if staging.is_dir():
             versions.mkdir(parents=True, exist_ok=True)
             staging.rename(versions / version)
             sync_folder(versions)
-            shutil.rmtree(staging.parent)  # and what was begun of others
+            shutil.rmtree(staging.parent)  # with downloads of other versions that were never completed
 
     def _staging(self, name: str) -> Path:
         return self.folder / f".{name}.staging"
 
-    def _bring_hidden(self, name: str, entry: Entry | None) -> None:
+    def _copy_hidden(self, name: str, entry: Entry | None) -> None:
         path, stamp = self.folder / name / FILES.hidden, entry and entry.stamp
         if name in self._hidden and self._hidden[name] == stamp:
             return

@@ -1,4 +1,4 @@
-"""The model bundles of an object store on this disk: of all that lie there, those that a collection needs."""
+"""Local copies of the model bundles of an object store: those that collections need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from promptsearch.encoding.bundle import FILES, Bundle
 from promptsearch.errors import BundleError
-from promptsearch.remote.collections import cache_folder, exclusive_lock
+from promptsearch.remote.cache import cache_folder, lock_entry
 from promptsearch.remote.store import Store
 from promptsearch.remote.verified_download import all_verified, download_verified, is_plain_name
 from promptsearch.storage.manifest import ModelReference
@@ -19,52 +19,54 @@ log = logging.getLogger(__name__)
 
 
 class ModelMirror:
-    """The bundles at one URL. `folder` is a models folder; each bundle in it has a name of its own for each content, so
-    that none is changed while it is read."""
+    """The bundles at one URL, copied to the models folder `folder`.
+
+    A copy's name depends on its content, so that no bundle is changed while it is read.
+    """
 
     def __init__(self, url: str, cache: Path) -> None:
         self.store = Store(url)
         self.folder = cache_folder(cache, self.store.url)
 
     def fetch(self, wanted: ModelReference) -> bool:
-        """Bring the bundle whose vectors a collection holds; False where the store has none.
+        """Copy the bundle of a collection's model, and return whether the store has it.
 
-        Raises BundleError where it is damaged, and StoreError.
+        Raises BundleError if it is damaged, and StoreError.
         """
-        wrong = None
+        damaged = None
         for name, text in self._descriptions():
             try:
                 bundle = Bundle.parse(Path(name), text.decode(errors="replace"))
             except BundleError as error:
-                wrong = BundleError(f"{self.store.url}/{error}")
+                damaged = BundleError(f"{self.store.url}/{error}")
                 continue
             if bundle.identity == wanted.identity:
                 self._fetch(bundle, name, text)
                 return True
-        if wrong is not None:
-            raise wrong
+        if damaged is not None:
+            raise damaged
         return False
 
     def _descriptions(self) -> list[tuple[str, bytes]]:
-        """Each bundle's name and its `model.json`."""
-        found = []
+        """Return the name and the `model.json` of each bundle."""
+        descriptions = []
         try:
             names = [
                 name for name, entry in self.store.entries().items() if entry.stamp is None and is_plain_name(name)
             ]
-        except FileNotFoundError:  # no model was uploaded yet
+        except FileNotFoundError:  # no model has been uploaded yet
             names = []
         for name in sorted(names):
             try:
-                found.append((name, self.store.read(f"{name}/{FILES.model}")))
+                descriptions.append((name, self.store.read(f"{name}/{FILES.model}")))
             except FileNotFoundError:
                 continue
-        return found
+        return descriptions
 
     def _fetch(self, bundle: Bundle, name: str, text: bytes) -> None:
         place = f"{name}-{hashlib.sha256(text).hexdigest()[:12]}"
         final, staging = self.folder / place, self.folder / f".{place}.staging"
-        with exclusive_lock(self.folder, place):
+        with lock_entry(self.folder, place):
             if final.is_dir():
                 if all_verified(final, bundle.files):
                     return
@@ -73,7 +75,7 @@ class ModelMirror:
             staging.mkdir(exist_ok=True)
             fetched = download_verified(self.store, name, bundle.files, staging, BundleError)
             replace_bytes(staging / FILES.model, text)
-            for other in self.folder.iterdir():  # of what the bundle was before it was exported again
+            for other in self.folder.iterdir():  # copies of earlier exports of the same model
                 if is_plain_name(other.name) and Bundle.open(other).identity == bundle.identity:
                     shutil.rmtree(other)
             staging.rename(final)

@@ -1,7 +1,7 @@
-"""Object stores: `s3://…`, or any URL that fsspec knows, where collections and models lie as they do on a disk.
+"""Object stores, `s3://…` or any URL that fsspec supports, with collections and models in the layout of a disk.
 
-fsspec comes with the extra `stores`, and is imported when the first store is opened. Credentials and endpoints are the
-environment's: AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL and their like.
+fsspec belongs to the extra `stores`, and is imported when the first store is opened. It reads credentials and endpoints
+from the environment, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.
 """
 
 from __future__ import annotations
@@ -13,67 +13,74 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from promptsearch.errors import NotInstalled, StoreError
+from promptsearch.errors import NotInstalled, StoreError, one_line
 
-_SHA256 = "sha256"  # the user metadata in which `upload` says what it sent
-_STAMP = ("ETag", "LastModified", "mtime", "ino", "size")  # what tells one state of an object from the next
+_SHA256 = "sha256"  # user metadata, in which `upload` records the SHA-256
+_STAMP = ("ETag", "LastModified", "mtime", "ino", "size")  # attributes that change with an object
 
 
 def is_url(place: object) -> bool:
-    """Whether it is the address of a store, and not a path."""
+    """Return whether a place is the URL of a store and not a path."""
     return "://" in str(place)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What lies directly below a key. `stamp` changes with an object's content; `modified` in seconds since 1970. Both
-    are None for what only has other keys below it."""
+    """An object, or a folder of objects, directly below a key.
+
+    `stamp` changes with an object's content; `modified`: seconds since 1970. Both are None for a folder.
+    """
 
     stamp: object | None
     modified: float | None
 
 
 class Store:
-    """The objects below one URL. Keys are relative to it; all methods raise StoreError where it cannot be reached or
-    does not allow it, and FileNotFoundError where there is no such object. Safe to use from any thread."""
+    """The objects below one URL. Keys are relative to it. Safe to use from several threads.
+
+    Methods raise StoreError if the store cannot be reached or denies access, and FileNotFoundError for a missing
+    object.
+    """
 
     def __init__(self, url: str) -> None:
-        """Raises NotInstalled, which names the extra, and StoreError for a URL of no kind that is known."""
+        """Open a store. Raises NotInstalled, which names the extra, and StoreError for an unsupported URL."""
         self.url = url.rstrip("/")
-        self._files, self._root = _opened(self.url)
+        self._files, self._root = _open(self.url)
 
     def entries(self, key: str = "") -> dict[str, Entry]:
-        """What lies directly below `key`, by name."""
-        with self._asking(key):
-            found = self._files.ls(self._path(key), detail=True)
-        return {one["name"].rstrip("/").rpartition("/")[2]: _entry(one) for one in found}
+        """Return the entries directly below `key`, by name."""
+        with self._errors(key):
+            infos = self._files.ls(self._path(key), detail=True)
+        return {info["name"].rstrip("/").rpartition("/")[2]: _entry(info) for info in infos}
 
     def read(self, key: str) -> bytes:
-        with self._asking(key):
+        """Return the content of an object."""
+        with self._errors(key):
             data: bytes = self._files.cat_file(self._path(key))
         return data
 
     def download(self, key: str, path: Path) -> None:
-        """An object's bytes as they come, into a file."""
-        with self._asking(key):
+        """Copy an object into a file, without checking it."""
+        with self._errors(key):
             self._files.get_file(self._path(key), str(path))
 
     def write(self, key: str, data: bytes) -> None:
-        with self._asking(key):
+        """Write an object."""
+        with self._errors(key):
             self._make_folder(key)
             self._files.pipe_file(self._path(key), data)
 
     def upload(self, path: Path, key: str, sha256: str) -> None:
-        """Send a file whose SHA-256 is known, which the store remembers where it has a place for that."""
-        with self._asking(key):
+        """Copy a file to the store, and its SHA-256 into the object's metadata if the store has any."""
+        with self._errors(key):
             self._make_folder(key)
             self._files.put_file(str(path), self._path(key), **self._metadata(sha256))
 
     def has(self, key: str, size: int, sha256: str) -> bool:
-        """Whether `upload` sent just this before; False where that cannot be known."""
+        """Return whether `upload` has copied this very content before; False if the store has no metadata."""
         if not self._metadata(sha256):
             return False
-        with self._asking(key):
+        with self._errors(key):
             try:
                 info = self._files.info(self._path(key))
                 return bool(info["size"] == size and self._files.metadata(self._path(key)).get(_SHA256) == sha256)
@@ -84,7 +91,7 @@ class Store:
         return {"Metadata": {_SHA256: sha256}} if hasattr(self._files, "metadata") else {}
 
     def _make_folder(self, key: str) -> None:
-        """Where the store has folders; an object store's keys need none."""
+        """Create the folder of a key, which file systems need and object stores do not."""
         if not hasattr(self._files, "metadata"):
             self._files.makedirs(self._path(key).rpartition("/")[0], exist_ok=True)
 
@@ -92,27 +99,27 @@ class Store:
         return f"{self._root}/{key}".rstrip("/")
 
     @contextlib.contextmanager
-    def _asking(self, key: str) -> Iterator[None]:
+    def _errors(self, key: str) -> Iterator[None]:
         try:
             yield
         except FileNotFoundError:
             raise
-        except Exception as error:  # those of every store's own library, which share no base
-            raise StoreError(f"{self.url}/{key}".rstrip("/") + f" cannot be reached: {_one_line(error)}") from error
+        except Exception as error:  # the exceptions of the stores' libraries share no base class
+            raise StoreError(f"{self.url}/{key}".rstrip("/") + f" cannot be reached: {one_line(error)}") from error
 
 
-def _opened(url: str) -> tuple[Any, str]:
+def _open(url: str) -> tuple[Any, str]:
     try:
         from fsspec.core import url_to_fs
 
-        # Listings are asked for anew each time, and a store that was closed is not taken up again.
+        # Without caches: listings must be current, and a closed store must not be reused.
         files, root = url_to_fs(url, skip_instance_cache=True, use_listings_cache=False)
     except ImportError as error:
         raise NotInstalled(
-            f"{url}: object stores take the extra `stores`: pip install 'prompt-search[stores]' ({error})"
+            f"{url}: object stores need the extra `stores`: pip install 'prompt-search[stores]' ({error})"
         ) from None
     except ValueError as error:
-        raise StoreError(f"{url} is no address of an object store: {error}") from None
+        raise StoreError(f"{url} is not the URL of an object store: {error}") from None
     return files, root.rstrip("/")
 
 
@@ -122,7 +129,3 @@ def _entry(info: dict[str, Any]) -> Entry:
     modified = info.get("LastModified", info.get("mtime"))
     seconds = modified.timestamp() if isinstance(modified, datetime) else modified
     return Entry(tuple(info.get(name) for name in _STAMP), seconds)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join((str(error) or type(error).__name__).split())

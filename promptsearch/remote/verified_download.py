@@ -1,7 +1,7 @@
-"""Files brought from a store: each has its name only after its SHA-256 was the one that is recorded for it.
+"""Downloads from a store that get their final name only after their SHA-256 was checked.
 
-What was checked is remembered with size and time of change, so that nothing is read again, let alone fetched again, at
-the next start; a file that was changed since is.
+Size and modification time of checked files are recorded, so that the next start reads, or downloads, only files that
+have changed since.
 """
 
 from __future__ import annotations
@@ -15,42 +15,42 @@ from promptsearch.errors import ArtefactError
 from promptsearch.remote.store import Store
 from promptsearch.system.files import replace_text, sha256_of
 
-_RECORD = ".checked.json"  # name -> size and time of change of the file that was checked
+_RECORD = ".checked.json"  # name -> size and modification time (ns) of the checked file
 
 
 def is_plain_name(name: str) -> bool:
-    """Whether it is a name and no more: what a store says must not lead out of the cache."""
+    """Return whether a name from a store is a plain file name, which cannot lead out of the cache."""
     return bool(name) and not name.startswith(".") and Path(name).name == name
 
 
 def all_verified(folder: Path, files: Mapping[str, str]) -> bool:
-    """Whether all of these (name -> SHA-256) are in the folder, and as they were checked."""
+    """Return whether the folder has all of these files (name -> SHA-256), unchanged since they were checked."""
     record = _read(folder)
-    return all(_is_whole(folder / name, sha256, record) for name, sha256 in files.items())
+    return all(_is_verified(folder / name, sha256, record) for name, sha256 in files.items())
 
 
 def download_verified(
-    store: Store, key: str, files: Mapping[str, str], folder: Path, wrong: type[ArtefactError]
+    store: Store, key: str, files: Mapping[str, str], folder: Path, error_class: type[ArtefactError]
 ) -> int:
-    """Fetch what the folder lacks of these files (name -> SHA-256), which lie below `key`; returns the bytes fetched.
+    """Download the files (name -> SHA-256) below `key` that the folder lacks, and return the number of bytes.
 
-    Raises `wrong` for an object that is missing or damaged, and StoreError. One process at a time.
+    Raises `error_class` for a missing or damaged object, and StoreError. Only one process at a time may do so.
     """
     fetched, record = 0, _read(folder)
     for name, sha256 in files.items():
         path, place = folder / name, f"{store.url}/{key}/{name}"
         if not is_plain_name(name):
-            raise wrong(f"{store.url}/{key} names a file {name!r}, which is no file's name")
-        if not _is_whole(path, sha256, record):
+            raise error_class(f"{store.url}/{key} names a file {name!r}, which is not a plain file name")
+        if not _is_verified(path, sha256, record):
             partial = folder / f".{name}.partial"
             try:
                 store.download(f"{key}/{name}", partial)
             except FileNotFoundError:
-                raise wrong(f"{place} is missing: upload it again") from None
-            found = sha256_of(partial)
-            if found != sha256:
+                raise error_class(f"{place} is missing: upload it again") from None
+            actual = sha256_of(partial)
+            if actual != sha256:
                 partial.unlink()
-                raise wrong(f"{place} is damaged: its SHA-256 is {found}, recorded is {sha256}: upload it again")
+                raise error_class(f"{place} is damaged: expected SHA-256 {sha256}, found {actual}: upload it again")
             with partial.open("rb") as file:
                 os.fsync(file.fileno())
             partial.replace(path)
@@ -61,7 +61,7 @@ def download_verified(
     return fetched
 
 
-def _is_whole(path: Path, sha256: str, record: Mapping[str, list[int]]) -> bool:
+def _is_verified(path: Path, sha256: str, record: Mapping[str, list[int]]) -> bool:
     return path.is_file() and (record.get(path.name) == _state(path) or sha256_of(path) == sha256)
 
 
@@ -73,6 +73,6 @@ def _state(path: Path) -> list[int]:
 def _read(folder: Path) -> dict[str, list[int]]:
     try:
         record = json.loads((folder / _RECORD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # there is none, or none that can be believed: files are read instead
+    except (OSError, ValueError):  # missing or damaged: the files are hashed again
         return {}
     return record if isinstance(record, dict) else {}

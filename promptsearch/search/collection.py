@@ -1,4 +1,4 @@
-"""One version of a collection, opened: the search itself."""
+"""One version of a collection, opened for searching."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _DEFAULT = Options()
 
 @dataclass(frozen=True)
 class Page:
-    """One page of rows, best first, and where the next begins (None: there is none).
+    """One page of rows, best first, and the cursor of the next page (None at the end).
 
-    Scores are cosines, None where there was no query. `more`, for images grouped by prompt: how many others of the
-    prompt meet the filter. `duplicates`: how many were folded into each row.
+    `scores`: cosines, or None without a query. `more`, for images grouped by prompt: how many other images of the
+    prompt meet the filter. `duplicates`: how many near-duplicates of each row were left out.
     """
 
     rows: Sequence[int]
@@ -46,10 +46,10 @@ class Page:
 
 
 class Collection:
-    """Read-only and safe to use from any thread."""
+    """One version of a collection: read-only, and safe to use from several threads."""
 
     def __init__(self, folder: Path) -> None:
-        """Open one version's folder; raises CollectionError where it is damaged."""
+        """Open the folder of one version. Raises CollectionError if it is damaged."""
         self.folder = folder
         self.manifest = Manifest.read(folder)
         self.name = self.manifest.collection
@@ -64,16 +64,17 @@ class Collection:
 
     @classmethod
     def open(cls, path: Path) -> Collection:
-        """The current version of the collection in `path`, without what is taken down."""
+        """Open the current version of the collection in `path`, without its hidden items."""
         return cls(current_version(path)).hiding(read_hidden(path))
 
     def hiding(self, hidden: Set[Takedown | str]) -> Collection:
-        """Return the same collection, on the same open files, without what is taken down: no answer holds it.
+        """Return the same collection, on the same open files, whose answers leave out hidden items.
 
-        A text is an id.
+        A takedown that is a text is an id.
         """
         collection = copy.copy(self)
-        collection._use(self._engine.hiding(self.pictures.hidden(hidden)))
+        ids = self.pictures.hidden(hidden)
+        collection._use(self._engine.with_hidden(self.items.find_hidden(ids)))
         return collection
 
     def _use(self, engine: Engine) -> None:
@@ -83,31 +84,31 @@ class Collection:
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """What can be searched: those of "images" and "prompts" that have vectors."""
+        """Return the kinds that can be searched: those of "images" and "prompts" that have vectors."""
         return tuple(self._engine.indices)
 
     def require_model(self, bundle: Bundle | None) -> Bundle:
-        """`bundle` if its vectors are this collection's; raises ModelMismatch, which says what to do, if not."""
-        wanted = self.manifest.model
+        """Return `bundle` if it is the model of this collection. Raises ModelMismatch, also for None."""
+        model = self.manifest.model
         if bundle is None:
             raise ModelMismatch(
-                f"collection {self.name} was built with the model {wanted.name}, which is not there: "
-                f"export it to a models folder, or build the collection with another"
+                f"collection {self.name} was built with the model {model.name}, which is not there: "
+                f"export it to a models folder, or build the collection with another model"
             )
-        if bundle.identity != wanted.identity:
+        if bundle.identity != model.identity:
             raise ModelMismatch(
-                f"collection {self.name} was built with another model called {wanted.name} "
-                f"(identity {wanted.identity[:12]}, found {bundle.identity[:12]}): build the collection again"
+                f"collection {self.name} was built with another model called {model.name} "
+                f"(expected identity {model.identity[:12]}, found {bundle.identity[:12]}): build the collection again"
             )
         return bundle
 
     def index(self, kind: Kind) -> Index:
-        """Raises NoVectors where the collection was built without this kind."""
+        """Return the index of this kind. Raises NoVectors if the collection was built without it."""
         if kind not in self._engine.indices:
             other = KINDS[1 - KINDS.index(kind)]
             raise NoVectors(
                 kind,
-                f"collection {self.name} has no vectors of {kind}; /search/{other} answers texts and pictures alike",
+                f"collection {self.name} has no vectors of {kind}: search its {other} instead, by text or picture",
             )
         return self._engine.indices[kind]
 
@@ -122,10 +123,10 @@ class Collection:
         exclude: Sequence[int] = (),
         stage: Stage = untimed,
     ) -> Page:
-        """The first page for a query vector, float32 [embedding_dim], of any length but zero.
+        """Return the first page for a query vector, float32 [embedding_dim], of any length except zero.
 
-        None asks for whatever meets the filter. `words` are those of modes keyword and hybrid; rows in `exclude` are
-        never answers. Raises the errors of queries, and NoVectors.
+        None lists everything that meets the filter. `words` are for modes keyword and hybrid; rows in `exclude` are
+        never results. Raises QueryError and NoVectors.
         """
         search = Search(kind, None if query is None else unit(query), options, words, tuple(exclude))
         return self.page(Cursor(self.version, search, offset=0), limit, stage)
@@ -138,58 +139,59 @@ class Collection:
         options: Options = _DEFAULT,
         words: str | None = None,
     ) -> Cursor:
-        """Where the first page of a query begins.
+        """Return the cursor of the first page of a query.
 
-        `encoded` has a unit vector, float32 [embedding_dim], for each term that is a text or picture, None for the
-        others. Items that are terms are no answers themselves. Raises the errors of queries, UnknownItem and NoVectors.
+        `encoded` has a unit vector, float32 [embedding_dim], for each term that is a text or picture, and None for the
+        others. Query items are excluded from the results. Raises QueryError, UnknownItem and NoVectors.
         """
-        answers: Kind = "images" if options.via else kind
+        searched: Kind = "images" if options.via else kind
         vectors: list[NDArray[np.float32]] = []
         exclude = []
         for term, vector in zip(terms, encoded, strict=True):
             if term.id is not None:
-                found, row = self.find(term.id)
-                vector = unit(self.vector(found, row))
-                exclude += [row] if found == answers else []
+                item_kind, row = self.find(term.id)
+                vector = unit(self.vector(item_kind, row))
+                exclude += [row] if item_kind == searched else []
             elif term.vector is not None:
-                vector = self._given(term.vector)
+                vector = self._normalize(term.vector)
             assert vector is not None
             vectors.append(vector)
         query = combine(vectors, [term.weight for term in terms]) if terms else None
-        asked = None if options.mode == "semantic" else words
-        return Cursor(self.version, Search(kind, query, options, asked, tuple(exclude)), offset=0)
+        if options.mode == "semantic":
+            words = None
+        return Cursor(self.version, Search(kind, query, options, words, tuple(exclude)), offset=0)
 
-    def _given(self, vector: Sequence[float]) -> NDArray[np.float32]:
+    def _normalize(self, vector: Sequence[float]) -> NDArray[np.float32]:
         dim = self.manifest.model.embedding_dim
         if len(vector) != dim:
-            raise ParameterError(f"a vector of this collection's model has {dim} numbers, this one has {len(vector)}")
-        given = np.asarray(vector, dtype=np.float64)
-        return (given / np.linalg.norm(given)).astype(np.float32)
+            raise ParameterError(f"a vector of this collection's model must have {dim} numbers, got {len(vector)}")
+        numbers = np.asarray(vector, dtype=np.float64)
+        return (numbers / np.linalg.norm(numbers)).astype(np.float32)
 
     def find(self, id: str) -> tuple[Kind, int]:
-        """The kind and row of an item; raises UnknownItem."""
+        """Return the kind and row of an item. Raises UnknownItem."""
         for kind in KINDS:
             if rows := self.items.rows(kind, [id]):
                 return kind, rows[0]
         raise UnknownItem(f"there is no image or prompt with the id {id!r}")
 
     def vector(self, kind: Kind, row: int) -> NDArray[np.float32]:
-        """The stored vector of one item, float32 [embedding_dim]; raises NoVectors where it has none."""
+        """Return the stored vector of one item, float32 [embedding_dim]. Raises NoVectors if it has none."""
         index = self.index(kind)
         if row >= len(index):
-            raise NoVectors(kind, "this item has no vector: its picture was not there when the collection was built")
+            raise NoVectors(kind, "this item has no vector: its picture was missing when the collection was built")
         return index.vector(row)
 
     def page(self, cursor: Cursor, limit: int, stage: Stage = untimed) -> Page:
-        """The page that a cursor of this version begins."""
+        """Return the page at a cursor of this version. Raises CursorGone, QueryError and NoVectors."""
         if cursor.version != self.version:
-            raise CursorGone(f"this cursor belongs to version {cursor.version}, served is {self.version}: ask again")
+            raise CursorGone(f"this cursor belongs to version {cursor.version}, this is {self.version}: search again")
         search = cursor.search
         dim = self.manifest.model.embedding_dim
         if search.vector is not None and (
             search.vector.shape != (dim,) or not 0.99 < np.linalg.norm(search.vector.astype(np.float64)) < 1.01
         ):
-            raise CursorError("this cursor's vector is not of this collection's model; pass `next` unchanged")
+            raise CursorError("this cursor's vector is not one of this collection's model: pass `next` unchanged")
         kind: Kind = "images" if search.options.via else search.kind
         self.index(kind)
         cut = self._pages.cut(search, cursor.offset, limit, stage)
@@ -202,7 +204,10 @@ class Collection:
         )
 
     def probe(self, vector: NDArray[np.float32]) -> None:
-        """Find and read an item of each kind for a unit vector, float32 [embedding_dim]; raises what a query would."""
+        """Search for and read one item of each kind, to see whether the files can still be read.
+
+        `vector`: a unit vector, float32 [embedding_dim]. Raises the errors of searches.
+        """
         for kind in self.kinds:
             rows = self.index(kind).probe(vector).tolist()
             if kind == "images":
@@ -211,10 +216,11 @@ class Collection:
                 self.items.prompts(rows)
 
     def prompts_of(self, images: Sequence[Image]) -> dict[int, Prompt]:
-        """The prompts of these images, by row; without those that are hidden."""
+        """Return the prompts of these images by row, without hidden ones."""
         return self.items.prompts(sorted({image.prompt for image in images if image.prompt is not None}))
 
     def close(self) -> None:
+        """Close the files or connections."""
         self._engine.close()
         if self.thumbnails:
             self.thumbnails.close()

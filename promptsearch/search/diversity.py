@@ -1,40 +1,42 @@
-"""Less of the same among the best results: near-duplicates folded, and an order that prefers what is new."""
+"""Near-duplicates among results, and an order that prefers results unlike those before them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-ALIKE = 0.94  # cosine above which two vectors are taken for the same picture or prompt
-_BLOCK = 512  # rows that are compared with all others at once
+ALIKE = 0.94  # cosine above which two vectors count as the same picture or prompt; clip-retrieval's threshold
+_BLOCK = 512  # rows compared with all others in one matrix product
 
 
 def deduplicate(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.int64]:
-    """For each unit vector, best first, float32 [n, d], the place of the first one that it is folded into.
+    """Return, for each unit vector, the place of the vector that represents it, int64 [n].
 
-    A place of its own means that it stays: no two that stay are more than `alike`.
+    `vectors`: best first, float32 [n, d]. A vector that represents itself is kept; no two kept vectors have a cosine
+    above `alike`.
     """
     near = vectors @ vectors.T > alike
-    into = np.full(len(vectors), -1, dtype=np.int64)
+    representative = np.full(len(vectors), -1, dtype=np.int64)
     for place in range(len(vectors)):
-        if into[place] < 0:
-            into[place] = place
-            into[near[place] & (into < 0)] = place  # all that are left stand behind it
-    return into
+        if representative[place] < 0:
+            representative[place] = place
+            representative[near[place] & (representative < 0)] = place  # the rest comes behind this place
+    return representative
 
 
 def first_of_components(vectors: NDArray[np.float32], alike: float = ALIKE) -> NDArray[np.bool_]:
-    """Of unit vectors, best first, float32 [n, d], which are the first of their group, bool [n].
+    """Return which unit vectors are the first of their connected component, bool [n].
 
-    Unlike `folded`, a group also holds what is alike to any of its members (clip-retrieval's de-duplication).
+    `vectors`: best first, float32 [n, d]. Unlike `deduplicate`, a component also contains vectors that are alike to any
+    of its members only, as in clip-retrieval's de-duplication.
     """
     count = len(vectors)
     first = np.ones(count, dtype=bool)
-    near = np.zeros((count, (count + 7) // 8), dtype=np.uint8)  # a bit for each pair
+    near = np.zeros((count, (count + 7) // 8), dtype=np.uint8)  # one bit a pair
     for start in range(0, count, _BLOCK):
         block = vectors[start : start + _BLOCK] @ vectors.T > alike
         near[start : start + _BLOCK] = np.packbits(block, axis=1)
-        first[start : start + _BLOCK] = np.count_nonzero(block, axis=1) <= 1  # alike to itself alone
+        first[start : start + _BLOCK] = np.count_nonzero(block, axis=1) <= 1  # alike to itself only
     left = np.packbits(np.ones(count, dtype=bool))
     for place in np.flatnonzero(~first):
         if left[place // 8] >> (7 - place % 8) & 1:
@@ -49,26 +51,26 @@ def first_of_components(vectors: NDArray[np.float32], alike: float = ALIKE) -> N
 
 
 def mmr(vectors: NDArray[np.float32], scores: NDArray[np.float32], diversity: float) -> NDArray[np.int64]:
-    """The order of maximal marginal relevance (Carbonell and Goldstein 1998) of unit vectors, float32 [n, d].
+    """Return the order of unit vectors by maximal marginal relevance (Carbonell and Goldstein 1998), int64 [n].
 
-    `scores`, best first, are cosines with the query. Texts have far lower ones with pictures than pictures among
-    themselves, so both kinds are measured on a scale of their own: from the worst to the best that is given here.
+    `vectors`: float32 [n, d]; `scores`: cosines with the query, best first; `diversity`: 0..1. Cosines between texts
+    and pictures are far lower than those between pictures, so both are scaled to 0..1 before they are compared.
     """
-    relevance = _scaled(scores)
-    alike = _scaled(vectors @ vectors.T)
+    relevance = _rescale(scores)
+    alike = _rescale(vectors @ vectors.T)
     order = np.empty(len(vectors), dtype=np.int64)
-    nearest = np.zeros(len(vectors), dtype=np.float32)  # to any that has been taken
+    nearest = np.zeros(len(vectors), dtype=np.float32)  # similarity to the nearest vector taken before
     left = np.ones(len(vectors), dtype=bool)
     for place in range(len(vectors)):
         gain = np.where(left, (1 - diversity) * relevance - diversity * nearest, -np.inf)
-        order[place] = taken = int(np.argmax(gain))
-        left[taken] = False
-        nearest = np.maximum(nearest, alike[taken])
+        order[place] = best = int(np.argmax(gain))
+        left[best] = False
+        nearest = np.maximum(nearest, alike[best])
     return order
 
 
-def _scaled(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """To 0..1."""
+def _rescale(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the values scaled to 0..1."""
     least = values.min(initial=np.inf)
     scaled: NDArray[np.float32] = (values - least) / max(values.max(initial=-np.inf) - least, np.float32(1e-6))
     return scaled

@@ -1,4 +1,4 @@
-"""One page cut out of a ranking: what is left out, folded, grouped, and put into another order."""
+"""Pages of a ranking, after filtering by score, de-duplication, grouping and sorting."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from promptsearch.search.options import SCORE, Search
 from promptsearch.search.ranking import Ranked, Rankings
 from promptsearch.storage.manifest import Kind
 
-POOL = 1_000  # best places that are sorted by a field, or among which near-duplicates are folded; a search ends there
-DIVERSIFIED = 200  # best places that are put into a more diverse order; the others follow in theirs
+POOL = 1_000  # best places that are sorted by a field or de-duplicated; such a search ends there
+DIVERSIFIED = 200  # best places that `diversity` reorders; the others follow unchanged
 
 Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Cut:
-    """Rows of a page and their cosines (NaN without a query), and the place that the next page begins at, if any.
+    """The rows of a page and their cosines (NaN without a query), and the place of the next page (None at the end).
 
-    `duplicates`: how many were folded into each.
+    `duplicates`: how many near-duplicates of each row were left out.
     """
 
     rows: Sequence[int]
@@ -35,10 +35,10 @@ class Cut:
 
 
 class Pages:
-    """Those of one version of a collection.
+    """Cuts pages from the rankings of one version of a collection.
 
-    Places are counted with everything in the ranking, shown or not. What is taken down between two pages then moves
-    nothing from one to the other.
+    Places count everything in the ranking, also rows that are not shown. So an item that is hidden between two pages
+    does not move others from one page to the next.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -46,25 +46,25 @@ class Pages:
         self._rankings = Rankings(engine)
 
     def cut(self, search: Search, offset: int, limit: int, stage: Stage) -> Cut:
-        """The page of `limit` results whose first place is `offset`."""
+        """Return the page of `limit` results that begins at place `offset`."""
         options = search.options
         by_image = options.via is not None
         kind: Kind = "images" if by_image else search.kind
         pool = POOL if options.deduplicate or (options.sort and search.vector is not None) else None
-        least = pool or (DIVERSIFIED if options.diversity else 0)
+        needed = pool or (DIVERSIFIED if options.diversity else 0)
         ranked = Ranked(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
-        into: Places | None = None
+        representatives: Places | None = None
         kept = np.empty(0, dtype=bool)
         for tier in self._rankings.of(search, kind, stage):
             ranked = ranked.then(tier)
-            if len(ranked) < least:
+            if len(ranked) < needed:
                 continue
             ranked = ranked.first(pool)
-            kept, into = self._kept(search, kind, ranked)
+            kept, representatives = self._kept(search, kind, ranked)
             if np.count_nonzero(kept[offset:]) > limit or (pool and len(ranked) == pool):
                 break
         else:
-            kept, into = self._kept(search, kind, ranked)
+            kept, representatives = self._kept(search, kind, ranked)
         order = self._order(search, kind, ranked)
         places = np.flatnonzero(kept[order][offset:]) + offset
         here = order[places[:limit]]
@@ -73,41 +73,41 @@ class Pages:
             (self._engine.prompts(rows) if by_image else rows).tolist(),
             ranked.scores[here].tolist(),
             int(places[limit]) if len(places) > limit else None,
-            None if into is None else (np.bincount(into[into >= 0], minlength=len(ranked))[here] - 1).tolist(),
+            None if representatives is None else _count_duplicates(representatives)[here].tolist(),
         )
 
     def _kept(self, search: Search, kind: Kind, ranked: Ranked) -> tuple[NDArray[np.bool_], Places | None]:
-        """Which places are shown, and which one each is folded into (-1: it is not shown for other reasons)."""
+        """Return which places are shown, and with `deduplicate` which place represents each (-1: left out)."""
         options = search.options
         kept = np.ones(len(ranked), dtype=bool)
-        if left_out := [*search.exclude, *self._engine.items.hidden(kind)]:
-            kept &= ~np.isin(ranked.rows, left_out)
+        if excluded := [*search.exclude, *self._engine.items.hidden(kind)]:
+            kept &= ~np.isin(ranked.rows, excluded)
         if options.min_score is not None:
             kept &= ranked.scores >= options.min_score
-        into: Places | None = None
+        representatives: Places | None = None
         if options.deduplicate:
             shown = np.flatnonzero(kept)
-            into = np.full(len(ranked), -1, dtype=np.int64)
-            into[shown] = shown[deduplicate(self._engine.indices[kind].vectors(ranked.rows[shown]))]
-            kept &= into == np.arange(len(ranked))
+            representatives = np.full(len(ranked), -1, dtype=np.int64)
+            representatives[shown] = shown[deduplicate(self._engine.indices[kind].vectors(ranked.rows[shown]))]
+            kept &= representatives == np.arange(len(ranked))
         if options.group_by or options.via:
-            kept &= self._first_of_prompts(ranked.rows, kept, without=options.via is None)
-        return kept, into
+            kept &= self._first_of_prompts(ranked.rows, kept, keep_promptless=options.via is None)
+        return kept, representatives
 
-    def _first_of_prompts(self, rows: Places, kept: NDArray[np.bool_], *, without: bool) -> NDArray[np.bool_]:
-        """Of the rows of images that are kept, the first of each prompt; those `without` a prompt, too, or not."""
+    def _first_of_prompts(self, rows: Places, kept: NDArray[np.bool_], *, keep_promptless: bool) -> NDArray[np.bool_]:
+        """Return which images are the first kept image of their prompt, and whether to keep those without a prompt."""
         prompts = self._engine.prompts(rows)
         shown = np.flatnonzero(kept & (prompts >= 0))
         first = np.zeros(len(rows), dtype=bool)
         first[shown[np.unique(prompts[shown], return_index=True)[1]]] = True
-        if without:
+        if keep_promptless:
             first |= prompts < 0
         elif hidden := self._engine.items.hidden("prompts"):
             first &= ~np.isin(prompts, list(hidden))
         return first
 
     def _order(self, search: Search, kind: Kind, ranked: Ranked) -> Places:
-        """The order in which the ranking is shown."""
+        """Return the order in which the ranking is shown, as places."""
         order = np.arange(len(ranked))
         if search.options.sort == SCORE:
             return np.argsort(-ranked.scores, kind="stable")
@@ -118,3 +118,8 @@ class Pages:
             vectors = self._engine.indices[kind].vectors(best.rows)
             order[: len(best)] = mmr(vectors, best.scores, search.options.diversity)
         return order
+
+
+def _count_duplicates(representatives: Places) -> Places:
+    """Return how many other places each place represents."""
+    return np.bincount(representatives[representatives >= 0], minlength=len(representatives)) - 1

@@ -1,4 +1,4 @@
-"""What is asked, over HTTP, from Python or in a terminal: terms, options or a cursor."""
+"""A query as a client sends it: terms and options, or a cursor."""
 
 from __future__ import annotations
 
@@ -8,81 +8,72 @@ from typing import Any
 
 from promptsearch.errors import EmptyQuery, ParameterError
 from promptsearch.filtering.filters import Filter
-from promptsearch.search.options import SCORE, Options
+from promptsearch.search.options import Options
 from promptsearch.search.terms import MAX_TERMS, NEGATIVE, Term
 
 
 @dataclass(frozen=True)
 class Query:
-    """A question: terms or a filter or both, or else a cursor, which stands for itself alone."""
+    """Terms, a filter or both; or else a cursor, which contains its query and options."""
 
     terms: tuple[Term, ...]
     options: Options
-    words: str | None  # of modes keyword and hybrid
+    words: str | None  # in modes keyword and hybrid
     cursor: str | None
-    collection: str | None
+    collection: str | None  # None: the default collection
     limit: int
     with_vectors: bool = False
     explain: bool = False
 
     def __post_init__(self) -> None:
-        """Raises ParameterError."""
+        """Raise ParameterError for a cursor with a query, and for too many terms."""
         if self.cursor is not None and (self.terms or self.options != Options()):
-            raise ParameterError("a cursor carries its query and options: send it without them")
+            raise ParameterError("a cursor contains its query and options: send it without them")
         if len(self.terms) > MAX_TERMS:
-            raise ParameterError(f"a query has at most {MAX_TERMS} terms")
+            raise ParameterError(f"a query must have at most {MAX_TERMS} terms, got {len(self.terms)}")
 
     def require_terms(self) -> Query:
-        """Itself; raises EmptyQuery where nothing is asked."""
+        """Return self. Raises EmptyQuery if there are no terms, filter, sort or cursor."""
         if not self.terms and self.cursor is None and self.options.filter is None and self.options.sort is None:
             raise EmptyQuery(
-                "nothing is asked: send a text as `q`, a picture as `image`, a filter, or several of these"
+                "the query is empty: send a text as `q`, a picture as `image`, a filter, or several of these"
             )
         return self
 
     def with_item(self, id: str) -> Query:
-        """The same, asked about one item too."""
+        """Return the query with an item as its first term; a cursor as it is."""
         return self if self.cursor is not None else replace(self, terms=(Term(id=id), *self.terms))
 
     def with_condition(self, condition: Mapping[str, Any]) -> Query:
-        """The same, of what meets this condition too."""
+        """Return the query with one more condition in its filter; a cursor as it is."""
         return self if self.cursor is not None else replace(self, options=add_conditions(self.options, [condition]))
 
 
-def blank_to_none(given: str | None) -> str | None:
-    """None for what has nothing to search for."""
-    return given if given and given.strip() else None
+def blank_to_none(text: str | None) -> str | None:
+    """Return the text; None if it is empty or blank."""
+    return text if text and text.strip() else None
 
 
 def build_terms(
     q: str | None, pictures: Iterable[bytes], terms: Iterable[Term], negative: str | None
 ) -> tuple[Term, ...]:
-    """All terms of a query, in the order in which every way of asking has them."""
-    every = [] if blank_to_none(q) is None else [Term(text=q)]
-    every += [Term(picture=picture) for picture in pictures]
-    every += terms
-    return (*every, *([] if blank_to_none(negative) is None else [Term(text=negative, weight=NEGATIVE)]))
-
-
-def normalize_sort(given: str | None, mode: str) -> str | None:
-    """What to sort by; None for the order that results have anyway, which in mode semantic is by score."""
-    if given in (SCORE, f"-{SCORE}"):  # the best first, however it is said
-        return None if mode == "semantic" else SCORE
-    return given or None
+    """Return all terms of a query, in the same order for every kind of request."""
+    first = [] if blank_to_none(q) is None else [Term(text=q)]
+    last = [] if blank_to_none(negative) is None else [Term(text=negative, weight=NEGATIVE)]
+    return (*first, *(Term(picture=picture) for picture in pictures), *terms, *last)
 
 
 def has_condition(options: Options, condition: Mapping[str, Any]) -> bool:
-    """Whether `Query.with_condition` has added this condition to them."""
+    """Return whether `Query.with_condition` has added this condition to the options."""
     if options.filter is None:
         return False
-    filter = options.filter.tree
-    return bool(filter == condition or condition in filter.get("and", ()))
+    present, wanted = options.filter.data, Filter.parse(condition).data
+    return bool(present == wanted or wanted in present.get("and", ()))
 
 
 def add_conditions(options: Options, conditions: Sequence[Mapping[str, Any]]) -> Options:
-    """The same options, of what meets these filters too; raises ParameterError."""
+    """Return the options with further conditions in their filter. Raises ParameterError."""
     if not conditions:
         return options
-    given = [] if options.filter is None else [options.filter.tree]
-    every = [*given, *conditions]
-    return replace(options, filter=Filter.parse(every[0] if len(every) == 1 else {"and": every}))
+    parts = [*([] if options.filter is None else [options.filter.data]), *conditions]
+    return replace(options, filter=Filter.parse(parts[0] if len(parts) == 1 else {"and": parts}))

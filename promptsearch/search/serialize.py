@@ -1,5 +1,7 @@
-"""Rows of a collection as what answers show of them, in JSON's types: plain dictionaries, because putting together
-lists of results is what a search spends its time on beside the search itself."""
+"""Rows of a collection as answers show them, in JSON's types.
+
+Plain dictionaries: beside the search itself, a request spends most of its time on building lists of results.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +15,21 @@ from promptsearch.search.collection import Collection, Page
 from promptsearch.storage.items import Image, Prompt
 from promptsearch.storage.manifest import Kind
 
-IMAGES_OF_PROMPT = 4  # shown with a prompt in a list
+IMAGES_OF_PROMPT = 4  # shown of each prompt in a list
 IMAGES_OF_PROMPT_ALONE = 50
 
-Places = Callable[[Image], tuple[str | None, str | None]]  # of an image's file and thumbnail, where it has them
+Locations = Callable[[Image], tuple[str | None, str | None]]  # image -> path or URL of its file and thumbnail
 
 
 class Serializer:
-    """What is shown of one collection; `places` are what a reader can use: addresses, or paths."""
+    """Serializes items of one collection; `locations` returns paths for this machine, or URLs for clients."""
 
-    def __init__(self, collection: Collection, places: Places) -> None:
+    def __init__(self, collection: Collection, locations: Locations) -> None:
         self._collection = collection
-        self._places = places
+        self._locations = locations
 
     def page(self, kind: Kind, page: Page, *, with_vectors: bool = False) -> list[dict[str, Any]]:
-        """The results of a page, best first."""
+        """Return the results of a page, best first."""
         results = self._images(page) if kind == "images" else self._prompts(page)
         if page.duplicates is not None:
             for result, duplicates in zip(results, page.duplicates, strict=True):
@@ -42,7 +44,7 @@ class Serializer:
         return results
 
     def image(self, image: Image) -> dict[str, Any]:
-        """One image alone, with whatever else its source said."""
+        """Return one image by itself, with the further metadata of its source."""
         return {
             **self._generation(image),
             "prompt": _reference(image, self._collection.prompts_of([image])),
@@ -50,23 +52,23 @@ class Serializer:
         }
 
     def prompt(self, prompt: Prompt) -> dict[str, Any]:
-        """One prompt alone, with the first of its images."""
+        """Return one prompt by itself, with the first of its images."""
         images = self._collection.items.images_of([prompt.row], IMAGES_OF_PROMPT_ALONE)
         return self._prompt(prompt, images[prompt.row])
 
     def _images(self, page: Page) -> list[dict[str, Any]]:
-        found = self._collection.items.images(page.rows)
-        prompts = self._collection.prompts_of(list(found.values()))
+        images = self._collection.items.images(page.rows)
+        prompts = self._collection.prompts_of(list(images.values()))
         return [
-            {**self._generation(found[row]), "score": _rounded(score), "prompt": _reference(found[row], prompts)}
+            {**self._generation(images[row]), "score": _rounded(score), "prompt": _reference(images[row], prompts)}
             for row, score in zip(page.rows, page.scores, strict=True)
         ]
 
     def _prompts(self, page: Page) -> list[dict[str, Any]]:
-        found = self._collection.items.prompts(page.rows)
+        prompts = self._collection.items.prompts(page.rows)
         images = self._collection.items.images_of(page.rows, IMAGES_OF_PROMPT)
         return [
-            {**self._prompt(found[row], images[row]), "score": _rounded(score)}
+            {**self._prompt(prompts[row], images[row]), "score": _rounded(score)}
             for row, score in zip(page.rows, page.scores, strict=True)
         ]
 
@@ -79,7 +81,7 @@ class Serializer:
         }
 
     def _generation(self, image: Image) -> dict[str, Any]:
-        file, thumbnail = self._places(image)
+        file, thumbnail = self._locations(image)
         return {
             "id": image.id,
             "image": {

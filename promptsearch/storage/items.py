@@ -1,7 +1,7 @@
-"""The items of one version: prompts, images and their metadata in `items.sqlite`.
+"""The items of one version, prompts, images and their metadata, in `items.sqlite`.
 
-A *prompt* is a unique text. An *image* is one generation: its prompt (or none), where it came from, how it was made.
-What is taken down (`promptsearch/storage/hidden.py`) is unknown here, whatever way one asks for it.
+A *prompt* is a unique text. An *image* is one generation: its prompt (or none), its source and its settings. Hidden
+items (`promptsearch/storage/hidden.py`) are treated as unknown.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,19 +56,21 @@ _IMAGES_OF = f"""SELECT {IMAGE_COLUMNS} FROM images WHERE row IN (
 ) ORDER BY row"""
 _ROWS_OF = """SELECT images.row FROM json_each(?) AS wanted CROSS JOIN images ON images.prompt = wanted.value
     WHERE images.row < ? ORDER BY wanted.key, images.row"""
-_BATCH = 500  # values a statement; SQLite allows 32,766
+_BATCH = 500  # values of one statement; SQLite allows 32,766
 
 
 def item_id(kind: str, key: str) -> str:
-    """The id of an item: 20 hex digits of the SHA-256 of its key, the same in every build.
+    """Return the id of an item, the same in every build: 20 hex digits of the SHA-256 of its key.
 
-    An image's key is its place below the source's root; a prompt's is its exact text.
+    The key of an image is its path relative to the source's root, that of a prompt its exact text.
     """
     return hashlib.sha256(f"{kind}\0{key}".encode("utf-8", "surrogatepass")).hexdigest()[:20]
 
 
-# Named tuples: a search makes dozens, which takes a fraction of what frozen dataclasses take.
+# Named tuples are created in a fraction of the time of frozen dataclasses, and each search creates dozens.
 class Prompt(NamedTuple):
+    """A prompt, as stored."""
+
     row: int
     id: str
     text: str
@@ -75,6 +78,8 @@ class Prompt(NamedTuple):
 
 
 class Image(NamedTuple):
+    """An image, as stored."""
+
     row: int
     id: str
     prompt: int | None  # the prompt's row
@@ -87,85 +92,114 @@ class Image(NamedTuple):
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """Whatever else the source said; parsed when asked for, which lists of results never do."""
-        found: Mapping[str, Any] = json.loads(self.extra_json) if self.extra_json else {}
-        return found
+        """Return the further metadata of the source; parsed here, because lists of results never need it."""
+        extra: Mapping[str, Any] = json.loads(self.extra_json) if self.extra_json else {}
+        return extra
+
+
+@dataclass(frozen=True)
+class HiddenRows:
+    """The rows of hidden items of one version, and the number of hidden images of each prompt's row."""
+
+    images: frozenset[int] = frozenset()
+    prompts: frozenset[int] = frozenset()
+    images_of_prompt: Mapping[int | None, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, images: Mapping[int, int | None], prompts: Iterable[int]) -> HiddenRows:
+        """Return the hidden rows for `images` (row -> row of the prompt) and `prompts` (rows)."""
+        return cls(frozenset(images), frozenset(prompts), Counter(images.values()))
+
+    def of_kind(self, kind: Kind) -> Set[int]:
+        """Return the hidden rows of a kind."""
+        return self.images if kind == "images" else self.prompts
+
+    def depth(self, prompts: Iterable[int], limit: int) -> int:
+        """Return how many images of each prompt to read so that `limit` of them are not hidden."""
+        return limit + max((self.images_of_prompt.get(prompt, 0) for prompt in prompts), default=0)
+
+    def first_images(self, images: Iterable[Image], prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
+        """Return the first `limit` images of each prompt that are not hidden, in the order of `images`."""
+        first: dict[int, list[Image]] = {prompt: [] for prompt in prompts}
+        for image in images:
+            assert image.prompt is not None
+            if image.row not in self.images and len(first[image.prompt]) < limit:
+                first[image.prompt].append(image)
+        return first
 
 
 class ItemStore:
-    """Read access, from any thread."""
+    """Reads the items of one version; safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
-        """Raises CollectionError."""
+        """Open the file. Raises CollectionError if it is damaged."""
         self._database = Database(path, "SELECT (SELECT count(*) FROM prompts), (SELECT count(*) FROM images)")
-        self._hidden: dict[Kind, Set[int]] = {"images": frozenset(), "prompts": frozenset()}
-        self._hidden_of: Mapping[int, int] = {}
+        self._hidden = HiddenRows()
 
-    def hiding(self, ids: Set[str]) -> ItemStore:
-        """The same store, on the same connection, in which the items of these ids are unknown."""
+    def find_hidden(self, ids: Set[str]) -> HiddenRows:
+        """Return the rows of the items with these ids, for `with_hidden`; unknown ids are ignored."""
         images = dict(self._in("SELECT row, prompt FROM images WHERE id", sorted(ids)))
         prompts = dict(self._in("SELECT row, id FROM prompts WHERE id", sorted(ids)))
+        return HiddenRows.of(images, prompts)
+
+    def with_hidden(self, hidden: HiddenRows) -> ItemStore:
+        """Return the same store, on the same connection, without these rows."""
         store = copy.copy(self)
-        store._hidden = {"images": frozenset(images), "prompts": frozenset(prompts)}
-        store._hidden_of = Counter(images.values())
+        store._hidden = hidden
         return store
 
     def hidden(self, kind: Kind) -> Set[int]:
-        """The rows of what is taken down."""
-        return self._hidden[kind]
+        """Return the rows of hidden items."""
+        return self._hidden.of_kind(kind)
 
     def prompts(self, rows: Sequence[int]) -> dict[int, Prompt]:
-        """The prompts of these rows, by row; without those that are hidden."""
-        found = self._in("SELECT row, id, text, image_count FROM prompts WHERE row", rows)
-        return {one[0]: self._prompt(one) for one in found if one[0] not in self._hidden["prompts"]}
+        """Return the prompts of these rows, by row, without hidden ones."""
+        records = self._in("SELECT row, id, text, image_count FROM prompts WHERE row", rows)
+        return {record[0]: self._prompt(record) for record in records if record[0] not in self._hidden.prompts}
 
     def images(self, rows: Sequence[int]) -> dict[int, Image]:
-        """The images of these rows, by row; without those that are hidden."""
-        found = self._in(f"SELECT {IMAGE_COLUMNS} FROM images WHERE row", rows)
-        return {one[0]: _image(one) for one in found if one[0] not in self._hidden["images"]}
+        """Return the images of these rows, by row, without hidden ones."""
+        records = self._in(f"SELECT {IMAGE_COLUMNS} FROM images WHERE row", rows)
+        return {record[0]: _image(record) for record in records if record[0] not in self._hidden.images}
 
     def prompt(self, id: str) -> Prompt:
-        """Raises UnknownItem."""
-        for found in self._with_id("SELECT row, id, text, image_count FROM prompts", id):
-            if found[0] not in self._hidden["prompts"]:
-                return self._prompt(found)
+        """Return a prompt by id. Raises UnknownItem."""
+        for record in self._with_id("SELECT row, id, text, image_count FROM prompts", id):
+            if record[0] not in self._hidden.prompts:
+                return self._prompt(record)
         raise UnknownItem(f"there is no prompt with the id {id!r}")
 
     def image(self, id: str) -> Image:
-        """Raises UnknownItem."""
-        for found in self._with_id(f"SELECT {IMAGE_COLUMNS} FROM images", id):
-            if found[0] not in self._hidden["images"]:
-                return _image(found)
+        """Return an image by id. Raises UnknownItem."""
+        for record in self._with_id(f"SELECT {IMAGE_COLUMNS} FROM images", id):
+            if record[0] not in self._hidden.images:
+                return _image(record)
         raise UnknownItem(f"there is no image with the id {id!r}")
 
     def rows(self, kind: Kind, ids: Sequence[str]) -> list[int]:
-        """The rows of those of these ids that are known, in ascending order."""
-        known = [id for id in ids if id.isascii()]
-        found = {row for (row,) in self._in(f"SELECT row FROM {kind} WHERE id", known)}
-        return sorted(found - self._hidden[kind])
+        """Return the rows of the known ids among these, ascending."""
+        ascii_ids = [id for id in ids if id.isascii()]
+        rows = {row for (row,) in self._in(f"SELECT row FROM {kind} WHERE id", ascii_ids)}
+        return sorted(rows - self._hidden.of_kind(kind))
 
     def images_by_prompt(self, prompts: Sequence[int], below: int) -> NDArray[np.int64]:
-        """The rows, less than `below`, of the images of these prompts, in the order of the prompts."""
-        found = self._database.rows(_ROWS_OF, (json.dumps(prompts), below))
-        return np.fromiter((row for (row,) in found), dtype=np.int64, count=len(found))
+        """Return the rows, below `below`, of the images of these prompts, in the order of the prompts: int64 [n]."""
+        rows = self._database.rows(_ROWS_OF, (json.dumps(prompts), below))
+        return np.fromiter((row for (row,) in rows), dtype=np.int64, count=len(rows))
 
     def images_of(self, prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
-        """The first images of each of these prompts, given by their rows; those that have a vector come first."""
-        images: dict[int, list[Image]] = {prompt: [] for prompt in prompts}
-        deepest = limit + max((self._hidden_of.get(prompt, 0) for prompt in images), default=0)
-        for found in self._database.rows(_IMAGES_OF, (json.dumps(list(images)), deepest)):
-            image = _image(found)
-            assert image.prompt is not None
-            if image.row not in self._hidden["images"] and len(images[image.prompt]) < limit:
-                images[image.prompt].append(image)
-        return images
+        """Return the first images of each prompt, by the prompts' rows; those that have a vector come first."""
+        depth = self._hidden.depth(prompts, limit)
+        records = self._database.rows(_IMAGES_OF, (json.dumps([*dict.fromkeys(prompts)]), depth))
+        return self._hidden.first_images(map(_image, records), prompts, limit)
 
     def close(self) -> None:
+        """Close the file."""
         self._database.close()
 
-    def _prompt(self, found: tuple[Any, ...]) -> Prompt:
-        row, id, text, image_count = found
-        return Prompt(row, id, text, image_count - self._hidden_of.get(row, 0))
+    def _prompt(self, record: tuple[Any, ...]) -> Prompt:
+        row, id, text, image_count = record
+        return Prompt(row, id, text, image_count - self._hidden.images_of_prompt.get(row, 0))
 
     def _in(self, select: str, values: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
         for start in range(0, len(values), _BATCH):
@@ -173,11 +207,11 @@ class ItemStore:
             yield from self._database.rows(f"{select} IN ({','.join('?' * len(batch))})", batch)
 
     def _with_id(self, select: str, id: str) -> list[tuple[Any, ...]]:
-        # SQLite takes valid Unicode alone, but JSON can carry half a surrogate pair, which is no id of ours.
+        # Ids are ASCII. Other text may contain half a surrogate pair, which SQLite does not accept.
         return self._database.rows(f"{select} WHERE id = ?", (id,)) if id.isascii() else []
 
 
-def _image(found: tuple[Any, ...]) -> Image:
-    row, id, prompt, file, source, width, height, *settings, extra = found
+def _image(record: tuple[Any, ...]) -> Image:
+    row, id, prompt, file, source, width, height, *settings, extra = record
     known = {name: value for name, value in zip(SETTINGS, settings, strict=True) if value is not None}
     return Image(row, id, prompt, file, source, width, height, known, extra)

@@ -1,16 +1,16 @@
-"""Collections on disk: `indices/<collection>/`, what the builder writes and the service reads.
+"""Collections on disk, `indices/<collection>/`: the builder writes them, the library and the service read them.
 
-current                 the name of the version that is served, replaced atomically
-hidden                  ids that are taken down; see promptsearch/storage/hidden.py
-versions/<version>/     one build; nothing in it ever changes
-    manifest.json       what it is: model, counts, indices with their measured recall, checksums
+current                 the name of the current version, replaced atomically
+hidden                  ids of hidden items; see promptsearch/storage/hidden.py
+versions/<version>/     one build, which never changes; its name is the time of the build, so names sort by age
+    manifest.json       model, counts, indices with their measured recall, checksums
     images.faiss …      see CollectionFiles
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -26,7 +26,7 @@ KINDS: tuple[Kind, Kind] = ("images", "prompts")
 
 @dataclass(frozen=True)
 class CollectionFiles:
-    """The names in a collection's folder and in each version's."""
+    """The names of the files in the folders of a collection and of its versions."""
 
     current: str = "current"
     hidden: str = "hidden"
@@ -38,15 +38,18 @@ class CollectionFiles:
     thumbnails: str = "thumbnails.sqlite"
     quarantine: str = "quarantine.csv"
     digests: str = "pictures.digest.npy"  # see promptsearch/storage/digests.py
-    field_list: str = "fields.json"  # what `fields` says of them, where Milvus holds their values
+    field_list: str = "fields.json"  # the catalogue of `fields`, if Milvus has their values
 
     def index(self, kind: Kind) -> str:
+        """Return the name of a kind's FAISS index."""
         return f"{kind}.faiss"
 
     def vectors(self, kind: Kind) -> str:
+        """Return the name of a kind's vectors, float16 [rows, embedding_dim]."""
         return f"{kind}.f16.npy"
 
     def field(self, number: int | str) -> str:
+        """Return the name of a field's column."""
         return f"field-{number}.npy"
 
 
@@ -55,7 +58,7 @@ FILES = CollectionFiles()
 
 @dataclass(frozen=True)
 class ModelReference:
-    """The model whose vectors a collection holds; `identity` as in `promptsearch.encoding.bundle.Bundle`."""
+    """The model of a collection's vectors; `identity` is that of `promptsearch.encoding.bundle.Bundle`."""
 
     name: str
     identity: str
@@ -64,31 +67,32 @@ class ModelReference:
 
 @dataclass(frozen=True)
 class IndexInfo:
-    """One FAISS index: its factory key, how it is searched, and what that was measured to find."""
+    """One FAISS index: its factory key, its search parameters and its measured recall."""
 
     key: str
     vectors: int
     exact: bool
-    nprobe: int | None  # inverted lists visited per query; None where there are none
-    recall_at_10: Mapping[str, float]  # of "images" and "texts" as queries, against an exact scan
-    candidates: int | None = None  # scored exactly per query, at the least; None: no more than are asked for
-    recall_target: float | None = None  # what the search was tuned to; None in collections of before
+    nprobe: int | None  # inverted lists visited per query; None for an index without lists
+    recall_at_10: Mapping[str, float]  # with "images" and "texts" as queries, against an exact scan
+    candidates: int | None = None  # least number scored exactly per query; None: as many as are requested
+    recall_target: float | None = None  # of the tuning; None in collections of earlier releases
 
     @property
     def reached(self) -> bool:
-        """Whether every kind of query finds as much as was aimed for."""
+        """Return whether the recall of every kind of query reaches the target."""
         return min(self.recall_at_10.values(), default=1.0) >= (self.recall_target or 0.0)
 
 
 @dataclass(frozen=True)
 class MilvusReference:
-    """Where Milvus holds a version: its address (a URL, or a path of Milvus Lite's) and the two collections there."""
+    """A version in Milvus: the address (a URL, or a path for Milvus Lite) and the names of its two collections."""
 
     address: str
     images: str
     prompts: str
 
     def collection(self, kind: Kind) -> str:
+        """Return the name of the Milvus collection of a kind."""
         return self.images if kind == "images" else self.prompts
 
 
@@ -100,21 +104,22 @@ class Manifest:
     version: str
     created: str  # ISO 8601, UTC
     model: ModelReference
-    source: Mapping[str, str]  # kind, and the named root that file references are relative to
+    source: Mapping[str, str]  # kind, and the named root of file references
     counts: Mapping[str, int]
     images: IndexInfo | None
     prompts: IndexInfo | None
-    build: Mapping[str, Any]  # how it was built: engine, seconds a stage
+    build: Mapping[str, Any]  # engine, seconds of each stage
     files: Mapping[str, str]  # name -> SHA-256
     metric: str = "cosine"
-    milvus: MilvusReference | None = None  # None: vectors and items are in this version's own files
+    milvus: MilvusReference | None = None  # None: vectors and items are in files of the version
 
     def index(self, kind: Kind) -> IndexInfo | None:
+        """Return the index of a kind; None if it has no vectors."""
         return self.images if kind == "images" else self.prompts
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Raises CollectionError where `folder/manifest.json` is missing, damaged or of another schema."""
+        """Read `folder/manifest.json`. Raises CollectionError if it is missing, damaged or of another schema."""
         path = folder / FILES.manifest
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
@@ -122,10 +127,10 @@ class Manifest:
             raise CollectionError(f"{folder} has no {FILES.manifest}: build the collection again") from None
         except (OSError, ValueError) as error:
             raise CollectionError(f"{path} cannot be read: {error}") from error
-        found = data.pop("schema_version", None) if isinstance(data, dict) else None
-        if found != SCHEMA_VERSION:
+        schema_version = data.pop("schema_version", None) if isinstance(data, dict) else None
+        if schema_version != SCHEMA_VERSION:
             raise CollectionError(
-                f"{path} has schema version {found}, this program reads {SCHEMA_VERSION}: build the collection again"
+                f"{path} has schema version {schema_version}, expected {SCHEMA_VERSION}: build the collection again"
             )
         try:
             for kind in KINDS:
@@ -137,15 +142,16 @@ class Manifest:
             raise CollectionError(f"{path} is not a valid manifest: {error!r}") from error
 
     def write(self, folder: Path) -> None:
+        """Write `folder/manifest.json` atomically."""
         replace_text(folder / FILES.manifest, to_json({"schema_version": SCHEMA_VERSION, **asdict(self)}))
 
     def with_checksums(self, folder: Path) -> Manifest:
-        """The same with the SHA-256 of every file in `folder` but the manifest itself."""
+        """Return the manifest with the SHA-256 of every file in `folder` except the manifest."""
         names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != FILES.manifest)
         return replace(self, files={name: sha256_of(folder / name) for name in names})
 
     def verify(self, folder: Path) -> None:
-        """Raises CollectionError that names the first file that is missing or whose SHA-256 differs."""
+        """Raise CollectionError for the first file that is missing or whose SHA-256 differs."""
         for name, expected in self.files.items():
             if not (folder / name).is_file():
                 raise CollectionError(f"{folder / name} is missing: build the collection again")
@@ -154,14 +160,21 @@ class Manifest:
 
 
 def current_version(collection: Path) -> Path:
-    """The folder of the version that `collection/current` names."""
+    """Return the folder of the current version. Raises UnknownCollection and CollectionError."""
     try:
         name = (collection / FILES.current).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
-        raise UnknownCollection(f"{collection} is no published collection: it has no file `{FILES.current}`") from None
+        raise UnknownCollection(
+            f"{collection} is not a published collection: it has no file `{FILES.current}`"
+        ) from None
     except (OSError, ValueError) as error:
         raise CollectionError(f"{collection / FILES.current} cannot be read: {error}") from error
     folder = collection / FILES.versions / name
     if not name or Path(name).name != name or not folder.is_dir():
         raise CollectionError(f"{collection / FILES.current} names the version {name!r}, which is not there")
     return folder
+
+
+def latest(versions: Iterable[str]) -> str | None:
+    """Return the newest of these versions, whose names are times; None if there are none."""
+    return max(versions, default=None)

@@ -1,4 +1,4 @@
-"""An SQLite file of a version: read-only and immutable, which frees SQLite from every lock."""
+"""SQLite files of a version, opened as immutable, so that SQLite needs no locks."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from promptsearch.errors import CollectionError
 
 
 class Database:
-    """One connection for all threads, opened at once: the file may be deleted while it is still read.
+    """One connection for all threads, opened at once, so that the file may be deleted while it is in use.
 
-    It is closed with `close`, or else when nobody refers to it any more.
+    It is closed by `close`, or when the object is garbage-collected.
     """
 
     def __init__(self, path: Path, probe: str) -> None:
-        """Raises CollectionError where `path` cannot be read or the query `probe` fails."""
+        """Open `path` and run the query `probe`. Raises CollectionError if either fails."""
         uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
-        self._lock = threading.Lock()  # statements take microseconds; a connection a thread would cost memory for each
+        self._lock = threading.Lock()  # statements take microseconds; one connection for each thread would cost memory
         try:
             connection = sqlite3.connect(uri, uri=True, check_same_thread=False)
             self._connection = connection
@@ -35,8 +35,10 @@ class Database:
             raise CollectionError(f"{path} cannot be read: {error}") from error
 
     def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
         with self._lock:
             return self._connection.execute(sql, parameters).fetchall()
 
     def close(self) -> None:
+        """Close the connection."""
         self._close()

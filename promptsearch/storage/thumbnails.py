@@ -1,4 +1,4 @@
-"""Thumbnails of one version: WebP, at most 256 pixels a side, in `thumbnails.sqlite` by image row."""
+"""Thumbnails of one version, by image row, in `thumbnails.sqlite`: WebP, at most 256 pixels a side."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ _QUALITY = 80
 
 
 def make_thumbnail(picture: Image.Image) -> bytes:
-    """RGB picture -> WebP bytes; smaller pictures keep their size."""
+    """Return an RGB picture as WebP; smaller pictures keep their size."""
     small = picture.copy()
-    # Averaged by whole numbers of pixels first, which is all that sizes such as 512 and 1024 need.
+    # Averaging whole blocks of pixels first is faster, and enough for sizes such as 512 and 1024.
     small.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS, reducing_gap=1.0)
-    out = io.BytesIO()
-    small.save(out, "WEBP", quality=_QUALITY, method=2)
-    return out.getvalue()
+    file = io.BytesIO()
+    small.save(file, "WEBP", quality=_QUALITY, method=2)
+    return file.getvalue()
 
 
 class Thumbnails:
-    """Read access, from any thread."""
+    """Reads thumbnails; safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
-        """Raises CollectionError."""
+        """Open the file. Raises CollectionError if it is damaged."""
         self._database = Database(path, f"{_SELECT} LIMIT 1")
         self.empty = not self._database.rows(f"{_SELECT} LIMIT 1")
 
     def get(self, row: int) -> bytes | None:
-        found = self._database.rows(f"{_SELECT} WHERE row = ?", (row,))
-        return bytes(found[0][0]) if found else None
+        """Return the thumbnail of an image; None if it has none."""
+        rows = self._database.rows(f"{_SELECT} WHERE row = ?", (row,))
+        return bytes(rows[0][0]) if rows else None
 
     def close(self) -> None:
+        """Close the file."""
         self._database.close()

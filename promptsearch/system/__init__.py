@@ -1,1 +1,1 @@
-"""What the machine and the file system need."""
+"""The machine and the file system: files, locks, CPUs, memory, number formats."""

@@ -1,4 +1,4 @@
-"""Small file operations that both on-disk formats rest on: checksums and all-or-nothing writes."""
+"""File operations of both on-disk formats: checksums, atomic writes, JSON."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 
 
 def sha256_of(path: Path) -> str:
-    """The file's SHA-256 as 64 lower-case hex digits."""
+    """Return the file's SHA-256 as 64 lower-case hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write `text` so that a reader, or a crash at any moment, sees the old file or the new one, never a part."""
+    """Write a file atomically: a reader, or a crash at any moment, leaves the old file or the new one."""
     replace_bytes(path, text.encode())
 
 
 def replace_bytes(path: Path, data: bytes) -> None:
-    """The same with bytes."""
+    """Write a file atomically, as `replace_text`."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     with partial.open("wb") as file:
         file.write(data)
@@ -32,7 +32,7 @@ def replace_bytes(path: Path, data: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside `folder` durable; without this a power cut may undo them."""
+    """Make renames inside `folder` durable; otherwise a power failure may undo them."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -41,5 +41,5 @@ def sync_folder(folder: Path) -> None:
 
 
 def to_json(value: Any) -> str:
-    """The JSON of our manifests: indented, in the order of the fields, in the letters that people wrote."""
+    """Return JSON as in manifests: indented, in the order of the fields, without escaping Unicode."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"

@@ -1,4 +1,4 @@
-"""What glibc does with memory: much that was freed stays with the process unless it is told otherwise."""
+"""Settings of glibc's malloc, which by default keeps much of what a process frees."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import ctypes
 import sys
 
 _MMAP_THRESHOLD, _ARENA_MAX = -3, -8  # malloc.h: M_MMAP_THRESHOLD, M_ARENA_MAX
-_LARGE = 128 << 10  # bytes: where glibc begins, before it has seen large blocks freed
-_ARENAS = 2  # heaps that threads share; glibc's default is eight a core, each with what its threads have freed
+_LARGE = 128 << 10  # bytes: glibc's initial threshold, which it raises when large blocks are freed
+_ARENAS = 2  # heaps shared by all threads; glibc's default is eight a core
 
 
 def trim_heap() -> None:
-    """To be called after what allocated and freed much; without glibc it does nothing."""
+    """Return freed memory to the system. Call it after much was allocated and freed. Without glibc it does nothing."""
     _call("malloc_trim", 0)
 
 
 def limit_arenas() -> None:
-    """For a process that loads much and then serves for long: to be called before it does either.
+    """Keep the process small that loads much and then serves for long. Call it first.
 
-    Large blocks lie in mappings of their own, which end when they are freed, so that what is loaded leaves no holes;
-    and few heaps are kept. Without glibc it does nothing.
+    Large blocks get mappings of their own, which end when they are freed and leave no holes, and threads share few
+    heaps. Without glibc it does nothing.
     """
     _call("mallopt", _MMAP_THRESHOLD, _LARGE)
     _call("mallopt", _ARENA_MAX, _ARENAS)

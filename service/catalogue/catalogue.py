@@ -19,7 +19,7 @@ from promptsearch.encoding.bundle import FILES as BUNDLE_FILES
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.bundles import bundle_for, bundles_in
 from promptsearch.encoding.encoders import Encoders
-from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection
+from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection, one_line
 from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.manifest import FILES, current_version
@@ -27,7 +27,7 @@ from promptsearch.storage.manifest import FILES, current_version
 from ..inference.batching import Vector
 from ..inference.search_threads import threads_per_process
 from ..settings import Settings
-from .mirrors import KEEP_PREVIOUS, Mirrors, one_line
+from .mirrors import KEEP_PREVIOUS, Mirrors
 
 log = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from promptsearch.encoding.bundles import bundles_in
-from promptsearch.errors import ArtefactError, PromptSearchError, StartError, StoreError, UnknownCollection
+from promptsearch.errors import ArtefactError, PromptSearchError, StartError, StoreError, UnknownCollection, one_line
 from promptsearch.remote.collections import Mirror
 from promptsearch.remote.models import ModelMirror
 from promptsearch.storage.manifest import FILES, Manifest, ModelReference, current_version
@@ -186,8 +186,3 @@ class Mirrors:
                 work()
             except Exception:  # what is here is served on, and the next attempt may succeed
                 log.exception("cannot update from the object stores")
-
-
-def one_line(error: Exception) -> str:
-    """Return an error's message, which may contain lines of other libraries, on one line."""
-    return " ".join(str(error).split())

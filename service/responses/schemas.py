@@ -9,8 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from promptsearch.client.results import DEFAULT_LIMIT
 from promptsearch.filtering.filters import Filter
-from promptsearch.search.options import Mode, Options
-from promptsearch.search.query import normalize_sort
+from promptsearch.search.options import Mode, Options, normalize_sort
 from promptsearch.search.terms import MAX_TERMS
 
 from ..http.problems import Problem

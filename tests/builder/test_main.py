@@ -84,7 +84,7 @@ def test_what_is_wrong_is_said_in_one_line(
 ) -> None:
     model = ["--model", vit_bundle.folder]
     where = ["--collection", "c", "--indices", tmp_path]
-    assert "is no model bundle" in fails(capsys, "build", "manifest", source_folder, "--model", tmp_path, *where)
+    assert "is not a model bundle" in fails(capsys, "build", "manifest", source_folder, "--model", tmp_path, *where)
     assert "there is no" in fails(capsys, "build", "manifest", tmp_path / "missing", *model, *where)
     assert "has no manifest.csv" in fails(capsys, "build", "manifest", tmp_path, *model, *where)
     assert "is no folder" in fails(
@@ -93,7 +93,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert "has no column raw_data" in fails(
         capsys, "build", "open-prompts", source_folder / "manifest.csv", *model, *where
     )
-    assert "is no published collection" in fails(capsys, "verify", "c", "--indices", tmp_path)
+    assert "is not a published collection" in fails(capsys, "verify", "c", "--indices", tmp_path)
     (tmp_path / "file").touch()
     under_a_file = ["--collection", "c", "--indices", tmp_path / "file"]
     assert "is no folder" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
@@ -194,7 +194,7 @@ def test_as_a_process_it_builds_and_fails_without_traceback(
     failed = run("build", *arguments, tmp_path)
     assert failed.returncode == 1
     assert failed.stdout == ""
-    assert failed.stderr == f"error: {tmp_path} is no model bundle: it has no model.json\n"
+    assert failed.stderr == f"error: {tmp_path} is not a model bundle: it has no model.json\n"
     assert run("build").returncode == 2
     assert run("--help").returncode == 0
 

@@ -31,6 +31,13 @@ def test_where_nobody_knows_how_many_there_are_nothing_is_said_of_the_time_left(
     assert caplog.messages == ["items: 60 (2.0 a second)"]
 
 
+def test_nothing_done_yet_leaves_no_estimate(caplog: pytest.LogCaptureFixture) -> None:
+    times = iter((0.0, EVERY))
+    with caplog.at_level(logging.INFO), Progress("links", 7, times.__next__) as counted:
+        counted.add(0)
+    assert caplog.messages == ["links: 0 of 7 (0.0 a second)"]
+
+
 def test_a_terminal_has_a_bar_with_rate_and_time_left() -> None:
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 100))

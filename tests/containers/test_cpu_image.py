@@ -63,7 +63,8 @@ def test_a_text_and_an_upload_find_the_demo(container: Container) -> None:
 
 
 def test_originals_are_served(container: Container) -> None:
-    container.engine.output(f"{CURL} {container.address}/images/63301c87dd7301ec4537/file | cmp - {DOG}")
+    differences = f"{CURL} {container.address}/images/63301c87dd7301ec4537/file | cmp - {DOG}"
+    assert container.engine.output(differences) == ""
 
 
 def test_the_health_check_passes(container: Container) -> None:

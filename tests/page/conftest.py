@@ -1,4 +1,4 @@
-"""A real Chromium, and real services for it to visit; started once for all tests of the page."""
+"""A real Chromium and real services for it to visit, started once for all tests of the page."""
 
 from __future__ import annotations
 
@@ -10,40 +10,36 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from bench.support.browser import FLAGS
 from promptsearch.encoding.encoders import Encoders
 from tests.page import gallery
 from tests.page.visit import Visit, visiting
 from tests.service.support.serving import ROOT, Service, serving
 
-# Root (a container) has no sandbox; the rest keeps Chromium from calling home, which is no part of the page.
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, BROWSERS)), None)
 AXE = ROOT / "tools" / "page" / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def needed(reason: str) -> None:
-    """Skip what cannot be tested here; CI has it, or fails."""
+def require(reason: str) -> None:
+    """Skip what cannot be tested here; in CI, fail."""
     if os.environ.get("CI"):
         pytest.fail(reason)
     pytest.skip(reason)
 
 
 def pytest_runtest_setup(item: pytest.Function) -> None:
-    """Here and not in the fixtures: pytest then says it once for all tests, and not once for each."""
+    """Check here and not in the fixtures, so that pytest reports it once and not for each test."""
     if "browser" in item.fixturenames and CHROMIUM is None:
         missing = f"none of {', '.join(BROWSERS)} is on the PATH"
-        needed(f"the page's tests need a browser: apt-get install chromium ({missing})")
+        require(f"the page's tests need a browser: apt-get install chromium ({missing})")
     if "axe" in item.fixturenames and not AXE.is_file():
-        needed("axe-core is not there: install Node 18 or newer (apt-get install nodejs npm), then `make setup-page`")
+        require("axe-core is missing: install Node 18 or newer (apt-get install nodejs npm), then `make setup-page`")
 
 
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Ended with this package: while it runs, no other test could have an event loop of its own."""
+    """Run a browser for this package only: while it runs, no other test can have an event loop."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield browser
@@ -52,13 +48,13 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="package")
 def axe() -> str:
-    """The script that looks for what keeps people out."""
+    """Return the script of axe, the accessibility checker."""
     return AXE.read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="package")
 def folder(encoders: Encoders, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the small collections lie; see tests/page/gallery.py."""
+    """Write the small collections; see tests/page/gallery.py."""
     folder = tmp_path_factory.mktemp("page")
     gallery.write(folder, encoders)
     return folder
@@ -66,7 +62,7 @@ def folder(encoders: Encoders, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="package")
 def flags(folder: Path, encoders: Encoders) -> tuple[str, ...]:
-    """What a service over the small collections is started with."""
+    """Return the flags of a service over the small collections."""
     models = encoders.bundle.folder.parent
     files = f"gallery={folder / 'gallery'}"
     return ("--indices", str(folder / "indices"), "--models", str(models), "--collection", "gallery", "--files", files)
@@ -74,7 +70,7 @@ def flags(folder: Path, encoders: Encoders) -> tuple[str, ...]:
 
 @pytest.fixture(scope="package")
 def small(folder: Path, flags: tuple[str, ...]) -> Iterator[Service]:
-    """A service of the small collections."""
+    """Run a service over the small collections."""
     with serving(folder, flags) as service:
         yield service
         assert service.end() == 0
@@ -95,7 +91,7 @@ def demo(emoji_indices: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 @pytest.fixture
 def visit(browser: Browser, small: Service) -> Iterator[Visit]:
-    """The page of the small collections, just opened."""
+    """Open the page of the small collections."""
     with visiting(browser, small) as visit:
         visit.open()
         yield visit
@@ -103,7 +99,7 @@ def visit(browser: Browser, small: Service) -> Iterator[Visit]:
 
 @pytest.fixture
 def emoji(browser: Browser, demo: Service) -> Iterator[Visit]:
-    """The page of the demo, just opened."""
+    """Open the page of the demo."""
     with visiting(browser, demo) as visit:
         visit.open()
         yield visit

@@ -1,4 +1,4 @@
-"""Small real collections with all that the page has to cope with, embedded by a small real model."""
+"""Small real collections with the hard cases for the page, embedded by a small real model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from promptsearch.encoding.encoders import Encoders
 from tests.support.drawing import as_bytes, picture
 
 PICTURES = 90
-SHARED = 6  # the last ones, all of one prompt
+SHARED = 6  # the last ones, which share one prompt
 SIZES = ((96, 64), (64, 96), (96, 96), (160, 64), (48, 120))
 SAMPLERS = ("k_lms", "k_lms", "ddim")
 MARKUP = "<img src=x onerror=\"document.title='broken in'\"> & <b>bold</b>"
@@ -29,7 +29,7 @@ def size(number: int) -> tuple[int, int]:
 
 
 def drawn(number: int) -> bytes:
-    """The picture of this number, as PNG."""
+    """Return the PNG file of the picture with this number."""
     return as_bytes(picture(number, *size(number)))
 
 
@@ -40,7 +40,7 @@ def prompt(number: int) -> str:
 
 
 class Pictures:
-    """A source of pictures, with every setting (or with nothing but themselves)."""
+    """A source of pictures, with prompts and every setting, or with neither."""
 
     kind = "manifest"
 
@@ -74,7 +74,7 @@ class Pictures:
 
 
 class Words:
-    """A source of prompts alone."""
+    """A source of prompts without pictures."""
 
     kind = "manifest"
 
@@ -90,7 +90,7 @@ class Words:
 
 
 def write(folder: Path, encoders: Encoders) -> Path:
-    """An indices folder with `gallery`, `words` (no pictures) and `silent` (no prompts); the originals beside it."""
+    """Write an indices folder with `gallery`, `words` (no pictures) and `silent` (no prompts), and the originals."""
     indices = folder / "indices"
     indices.mkdir()
     sources: dict[str, Source] = {

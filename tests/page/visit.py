@@ -1,4 +1,4 @@
-"""A page that someone has open, and what may not happen on it."""
+"""Drive the page in a browser, and record what must not happen on it."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from promptsearch.errors import PROBLEM
 from tests.service.support.serving import Service
 
 PATIENCE = 30_000  # ms, on a busy machine
-_CARRIED = """([bytes, name, type]) => {
-  const carried = new DataTransfer();
-  carried.items.add(new File([new Uint8Array(bytes)], name, { type }));
-  return carried;
+_TRANSFER = """([bytes, name, type]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([new Uint8Array(bytes)], name, { type }));
+  return transfer;
 }"""
 
 
@@ -25,7 +25,7 @@ _CARRIED = """([bytes, name, type]) => {
 class Visit:
     page: Page
     service: Service
-    provoked: str | None = None  # what Chromium logs of an error that the test means to happen
+    provoked: str | None = None  # pattern of the console errors that the test provokes
     complaints: list[str] = field(default_factory=list)
 
     @property
@@ -57,23 +57,23 @@ class Visit:
         self.settled()
 
     def settled(self) -> None:
-        """Wait until there is what was asked last, or why not."""
+        """Wait until the last query's results or a notice are shown."""
         expect(self.page.locator("main[aria-busy=false]")).to_be_attached()
         there = self.page.locator("#results > li, #welcome, #notice")
         expect(there.filter(visible=True).first).to_be_visible()
 
     def stop_clock(self) -> None:
-        """Stop the page's timers and frames, which from now on run as far as `page.clock.run_for` lets them."""
+        """Stop the page's timers and frames; `page.clock.run_for` advances them."""
         self.page.clock.install(time=0)
         self.page.clock.pause_at(3600)  # later than the clock can have run to meanwhile
 
     def drawn(self) -> None:
-        """Wait until all that is near has been loaded and drawn: for ten frames, nothing new."""
+        """Wait until everything near the window is loaded and rendered: nothing new for ten frames."""
         self.page.evaluate(
             """() => new Promise(done => {
                 let before = "", still = 0;
                 const results = document.querySelector("#results"), status = document.querySelector("#status");
-                // More is on its way while less than one and a half windows (results.js) are left of what may go on.
+                // More results are loading while less than one and a half windows (results.js) of them are left.
                 const loaded = () => !status.textContent.startsWith("The first") ||
                     results.getBoundingClientRect().bottom >= 2.5 * innerHeight;
                 const look = () => {
@@ -87,7 +87,7 @@ class Visit:
         )
 
     def scroll_until(self, status: str) -> str:
-        """Scroll on to the end of what is loaded until the status matches; return it."""
+        """Scroll to the end of the loaded results until the status matches; return it."""
         self.page.wait_for_function(
             """(pattern) => {
               scrollTo(0, document.documentElement.scrollHeight);
@@ -105,12 +105,12 @@ class Visit:
         self.settled()
 
     def kind(self, name: str) -> None:
-        """Images or Prompts."""
+        """Choose Images or Prompts."""
         self.page.locator("#kinds").get_by_text(name, exact=True).click()
         self.settled()
 
     def filters(self) -> Locator:
-        """The panel of filters, opened."""
+        """Open the filter panel and return it."""
         button = self.page.get_by_role("button", name="Filters")
         if button.get_attribute("aria-expanded") == "false":
             button.click()
@@ -122,78 +122,79 @@ class Visit:
         return self.page.locator("#chips .label").all_text_contents()
 
     def shown(self) -> list[str]:
-        """The texts of the results that are drawn, in their order."""
+        """Return the texts of the rendered results, in order."""
         return self.page.locator("#results .caption, #results .prompt .text").all_text_contents()
 
-    def expected(self, kind: str, limit: int = 200, **asked: str | int) -> list[str]:
-        """What the API says to the same."""
-        answer = self.service.get(f"/search/{kind}", limit=limit, **asked)
+    def expected(self, kind: str, limit: int = 200, **parameters: str | int) -> list[str]:
+        """Return the texts of the API's results."""
+        answer = self.service.get(f"/search/{kind}", limit=limit, **parameters)
         assert answer.status_code == 200, answer.text
         return texts(answer.json())
 
     def shows(self, expected: list[str]) -> None:
-        """Wait until the results begin with these."""
+        """Wait until the rendered results are the first of these."""
         self.page.wait_for_function(
             """([selector, expected]) => {
-              const shown = [...document.querySelectorAll(selector)].map((one) => one.textContent);
+              const shown = [...document.querySelectorAll(selector)].map((element) => element.textContent);
               return shown.length > 0 && expected.length > 0 && shown.every((text, at) => text === expected[at]);
             }""",
             arg=["#results .caption, #results .prompt .text", expected],
         )
 
-    def carried(self, content: bytes, name: str, type: str) -> JSHandle:
-        """A DataTransfer with one file."""
-        return self.page.evaluate_handle(_CARRIED, [list(content), name, type])
+    def transfer(self, content: bytes, name: str, type: str) -> JSHandle:
+        """Return a DataTransfer with one file."""
+        return self.page.evaluate_handle(_TRANSFER, [list(content), name, type])
 
     def drop(self, content: bytes, name: str = "picture.png", type: str = "image/png") -> None:
-        carried = self.carried(content, name, type)
-        self.page.dispatch_event("body", "dragover", {"dataTransfer": carried})
+        transfer = self.transfer(content, name, type)
+        self.page.dispatch_event("body", "dragover", {"dataTransfer": transfer})
         expect(self.page.get_by_text("Drop the image")).to_be_visible()
-        self.page.dispatch_event("body", "drop", {"dataTransfer": carried})
+        self.page.dispatch_event("body", "drop", {"dataTransfer": transfer})
         expect(self.page.get_by_text("Drop the image")).to_be_hidden()
         expect(self.page.locator("#chips")).to_contain_text(name[:60])
         self.settled()
 
     def refuse(self, addresses: str, status: int, type: str, detail: str) -> None:
-        """Have what is asked there answered with a problem, until they are unrouted."""
+        """Answer requests to these addresses with a problem, until they are unrouted."""
         problem = {"type": PROBLEM + type, "status": status, "detail": detail}
         headers = {"Retry-After": "30"}
         self.page.route(addresses, lambda route: route.fulfill(status=status, json=problem, headers=headers))
 
     def parameters(self) -> dict[str, str]:
-        """What the address holds."""
-        found: dict[str, str] = self.page.evaluate("Object.fromEntries(new URLSearchParams(location.search))")
-        return found
+        """Return the URL's parameters."""
+        parameters: dict[str, str] = self.page.evaluate("Object.fromEntries(new URLSearchParams(location.search))")
+        return parameters
 
-    def heard(self, message: ConsoleMessage) -> None:
-        meant = self.provoked is not None and re.search(self.provoked, message.text)
-        if "net::ERR_NETWORK_CHANGED" in message.text:  # the machine's: a container that starts adds an interface
+    def on_console(self, message: ConsoleMessage) -> None:
+        provoked = self.provoked is not None and re.search(self.provoked, message.text)
+        if "net::ERR_NETWORK_CHANGED" in message.text:  # a container that starts adds a network interface
             return
-        if message.type in ("error", "warning") and not meant:
+        if message.type in ("error", "warning") and not provoked:
             self.complaints.append(f"{message.type}: {message.text}")
 
-    def asked(self, request: Request) -> None:
+    def on_request(self, request: Request) -> None:
         if not request.url.startswith((self.service.url + "/", "blob:", "data:")):
             self.complaints.append(f"a request to another host: {request.url}")
 
 
 def texts(answer: dict[str, Any]) -> list[str]:
-    """The prompts of an answer, "" where a picture has none."""
-    return [one["text"] if "text" in one else (one["prompt"] or {"text": ""})["text"] for one in answer["results"]]
+    """Return the prompts of an answer's results; "" for an image without a prompt."""
+    results = answer["results"]
+    return [result["text"] if "text" in result else (result["prompt"] or {"text": ""})["text"] for result in results]
 
 
 @contextmanager
 def visiting(browser: Browser, service: Service, **context: Any) -> Iterator[Visit]:
-    """A page in a window of its own; nothing may have gone wrong unseen by the time it closes."""
-    own = browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **context})
-    own.set_default_timeout(PATIENCE)
+    """Yield a page in a window of its own; fail if there were console errors or requests to other hosts."""
+    window = browser.new_context(**{"viewport": {"width": 1200, "height": 800}, **context})
+    window.set_default_timeout(PATIENCE)
     expect.set_options(timeout=PATIENCE)
-    visit = Visit(own.new_page(), service)
-    visit.page.on("console", visit.heard)
+    visit = Visit(window.new_page(), service)
+    visit.page.on("console", visit.on_console)
     visit.page.on("pageerror", lambda error: visit.complaints.append(f"uncaught: {error}"))
-    visit.page.on("request", visit.asked)
+    visit.page.on("request", visit.on_request)
     try:
         yield visit
     finally:
-        own.close()
+        window.close()
     assert not visit.complaints, visit.complaints

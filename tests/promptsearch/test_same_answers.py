@@ -8,12 +8,13 @@ from typing import Any, cast
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 import promptsearch
 from promptsearch import Client, PromptSearchError, Searcher, Term
-from promptsearch.client.results import AnyPage
+from promptsearch.client.page import AnyPage
+from promptsearch.encoding.encoders import Encoders
 from tests.service.support.serving import Service
+from tests.support.calls import watched
 from tests.support.drawing import as_bytes, picture
 
 UPLOAD = as_bytes(picture(7, 120, 80))
@@ -30,11 +31,11 @@ class Blocking:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def ask(*given: Any, **named: Any) -> Any:
-            async def asked() -> Any:
+            async def call() -> Any:
                 async with promptsearch.AsyncClient(self._url) as client:
                     return await getattr(client, name)(*given, **named)
 
-            return asyncio.run(asked())
+            return asyncio.run(call())
 
         return ask
 
@@ -59,67 +60,67 @@ def prompt(searcher: Searcher) -> str:
 Ask = Callable[[Searcher | Client], AnyPage]
 
 SEARCHES: dict[str, Ask] = {
-    "text": lambda c: c.search_images("fox", k=7),
-    "prompts": lambda c: c.search_prompts("fox", k=7),
-    "everything there is": lambda c: c.search_images("fox", k=200),
-    "negative": lambda c: c.search_images("castle", negative="night", k=7),
-    "picture": lambda c: c.search_images(image=UPLOAD, k=7),
-    "prompts of a picture": lambda c: c.search_prompts(image=UPLOAD, k=7),
-    "PIL": lambda c: c.search_images(image=picture(3), k=7),
-    "picture and text": lambda c: c.search_images("fox", image=UPLOAD, k=7),
+    "text": lambda c: c.search_images("fox", limit=7),
+    "prompts": lambda c: c.search_prompts("fox", limit=7),
+    "everything there is": lambda c: c.search_images("fox", limit=200),
+    "negative": lambda c: c.search_images("castle", negative="night", limit=7),
+    "picture": lambda c: c.search_images(image=UPLOAD, limit=7),
+    "prompts of a picture": lambda c: c.search_prompts(image=UPLOAD, limit=7),
+    "PIL": lambda c: c.search_images(image=picture(3), limit=7),
+    "picture and text": lambda c: c.search_images("fox", image=UPLOAD, limit=7),
     "terms": lambda c: c.search_images(
-        terms=[Term(text="castle"), Term(picture=UPLOAD, weight=0.5), Term(text="night", weight=-0.25)], k=7
+        terms=[Term(text="castle"), Term(picture=UPLOAD, weight=0.5), Term(text="night", weight=-0.25)], limit=7
     ),
-    "vector": lambda c: c.search_images(terms=[Term(vector=tuple(float(n) for n in range(-16, 16)))], k=7),
-    "equal": lambda c: c.search_images("fox", filter={"sampler": "k_lms"}, k=7),
-    "one of": lambda c: c.search_images("fox", filter={"sampler": ["k_lms", "ddim"]}, k=7),
-    "range": lambda c: c.search_images("fox", filter={"steps": {"gte": 30, "lt": 50}}, k=7),
+    "vector": lambda c: c.search_images(terms=[Term(vector=tuple(float(n) for n in range(-16, 16)))], limit=7),
+    "equal": lambda c: c.search_images("fox", filter={"sampler": "k_lms"}, limit=7),
+    "one of": lambda c: c.search_images("fox", filter={"sampler": ["k_lms", "ddim"]}, limit=7),
+    "range": lambda c: c.search_images("fox", filter={"steps": {"gte": 30, "lt": 50}}, limit=7),
     "or and not": lambda c: c.search_images(
-        "fox", filter={"or": [{"seed": 1003}, {"style": "oil"}], "not": {"steps": 20}}, k=7
+        "fox", filter={"or": [{"seed": 1003}, {"style": "oil"}], "not": {"steps": 20}}, limit=7
     ),
-    "exists": lambda c: c.search_prompts("fox", filter={"cfg_scale": {"exists": False}}, k=7),
-    "time": lambda c: c.search_images("fox", filter={"created": {"lte": "2023-03"}}, k=7),
+    "exists": lambda c: c.search_prompts("fox", filter={"cfg_scale": {"exists": False}}, limit=7),
+    "time": lambda c: c.search_images("fox", filter={"created": {"lte": "2023-03"}}, limit=7),
     "nothing meets it": lambda c: c.search_images("fox", filter={"steps": {"gt": 1000}}),
-    "filter alone": lambda c: c.search_images(filter={"style": "ink"}, k=7),
-    "filtered prompts": lambda c: c.search_prompts(filter={"sampler": "ddim"}, k=7),
-    "keyword": lambda c: c.search_images("red fox", mode="keyword", k=2),
-    "keyword prompts": lambda c: c.search_prompts("castle", mode="keyword", k=2),
-    "keyword by score": lambda c: c.search_images("fox", mode="keyword", sort="score", k=2),
-    "keyword, grouped": lambda c: c.search_images("fox", mode="keyword", group_by="prompt", k=7),
-    "hybrid by score": lambda c: c.search_images("castle", mode="hybrid", sort="-score", k=7),
-    "hybrid": lambda c: c.search_images("castle", mode="hybrid", k=7),
-    "hybrid prompts": lambda c: c.search_prompts("castle", mode="hybrid", k=7),
-    "sort": lambda c: c.search_images("fox", sort="-seed", k=7),
-    "sort without a query": lambda c: c.search_prompts(sort="steps", k=7),
-    "sort by score": lambda c: c.search_images("fox", sort="score", k=7),
-    "min_score": lambda c: c.search_images(FOX, min_score=0.1, k=7),
-    "group_by": lambda c: c.search_images("fox", group_by="prompt", k=7),
-    "deduplicate": lambda c: c.search_images("fox", deduplicate=True, k=7),
-    "deduplicated prompts": lambda c: c.search_prompts("fox", deduplicate=True, k=7),
-    "diversity": lambda c: c.search_images("fox", diversity=0.5, k=7),
-    "via": lambda c: c.search_prompts(image=UPLOAD, via="images", k=7),
-    "include": lambda c: c.search_images("fox", include="vector", k=3),
-    "include in prompts": lambda c: c.search_prompts("fox", include="vector", k=3),
-    "explain": lambda c: c.search_images("fox", image=UPLOAD, explain=True, k=7),
-    "cut": lambda c: c.search_images(LONG, negative=f"{LONG} and more", k=7),
-    "no letters": lambda c: c.search_images("夜 🙂", k=7),
+    "filter alone": lambda c: c.search_images(filter={"style": "ink"}, limit=7),
+    "filtered prompts": lambda c: c.search_prompts(filter={"sampler": "ddim"}, limit=7),
+    "keyword": lambda c: c.search_images("red fox", mode="keyword", limit=2),
+    "keyword prompts": lambda c: c.search_prompts("castle", mode="keyword", limit=2),
+    "keyword by score": lambda c: c.search_images("fox", mode="keyword", sort="score", limit=2),
+    "keyword, grouped": lambda c: c.search_images("fox", mode="keyword", group_by="prompt", limit=7),
+    "hybrid by score": lambda c: c.search_images("castle", mode="hybrid", sort="-score", limit=7),
+    "hybrid": lambda c: c.search_images("castle", mode="hybrid", limit=7),
+    "hybrid prompts": lambda c: c.search_prompts("castle", mode="hybrid", limit=7),
+    "sort": lambda c: c.search_images("fox", sort="-seed", limit=7),
+    "sort without a query": lambda c: c.search_prompts(sort="steps", limit=7),
+    "sort by score": lambda c: c.search_images("fox", sort="score", limit=7),
+    "min_score": lambda c: c.search_images(FOX, min_score=0.1, limit=7),
+    "group_by": lambda c: c.search_images("fox", group_by="prompt", limit=7),
+    "deduplicate": lambda c: c.search_images("fox", deduplicate=True, limit=7),
+    "deduplicated prompts": lambda c: c.search_prompts("fox", deduplicate=True, limit=7),
+    "diversity": lambda c: c.search_images("fox", diversity=0.5, limit=7),
+    "via": lambda c: c.search_prompts(image=UPLOAD, via="images", limit=7),
+    "include": lambda c: c.search_images("fox", include="vector", limit=3),
+    "include in prompts": lambda c: c.search_prompts("fox", include="vector", limit=3),
+    "explain": lambda c: c.search_images("fox", image=UPLOAD, explain=True, limit=7),
+    "cut": lambda c: c.search_images(LONG, negative=f"{LONG} and more", limit=7),
+    "no letters": lambda c: c.search_images("夜 🙂", limit=7),
     "a lot together": lambda c: c.search_images(
         "castle", negative="night", image=UPLOAD, filter={"steps": {"gte": 30}}, mode="hybrid", group_by="prompt",
-        include="vector", k=3,
+        include="vector", limit=3,
     ),
 }  # fmt: skip
 
 ABOUT: dict[str, Callable[[Searcher | Client, str, str], AnyPage]] = {
-    "similar images": lambda c, image, _: c.similar_images(image, k=7),
-    "similar images with a text": lambda c, image, _: c.similar_images(image, "castle", negative="night", k=7),
+    "similar images": lambda c, image, _: c.similar_images(image, limit=7),
+    "similar images with a text": lambda c, image, _: c.similar_images(image, "castle", negative="night", limit=7),
     "similar images with options": lambda c, image, _: c.similar_images(
-        image, terms=[Term(text="castle", weight=0.5)], filter={"style": "ink"}, include="vector", k=3
+        image, terms=[Term(text="castle", weight=0.5)], filter={"style": "ink"}, include="vector", limit=3
     ),
-    "similar prompts": lambda c, _, prompt: c.similar_prompts(prompt, k=7),
-    "images of a prompt": lambda c, _, prompt: c.images_of_prompt(prompt, k=2),
-    "images of a prompt, best first": lambda c, _, prompt: c.images_of_prompt(prompt, "castle", sort="seed", k=2),
+    "similar prompts": lambda c, _, prompt: c.similar_prompts(prompt, limit=7),
+    "images of a prompt": lambda c, _, prompt: c.images_of_prompt(prompt, limit=2),
+    "images of a prompt, best first": lambda c, _, prompt: c.images_of_prompt(prompt, "castle", sort="seed", limit=2),
     "an id as a term": lambda c, image, prompt: c.search_images(
-        terms=[Term(id=image), Term(id=prompt, weight=0.5)], k=7
+        terms=[Term(id=image), Term(id=prompt, weight=0.5)], limit=7
     ),
 }
 
@@ -143,18 +144,18 @@ WRONG: dict[str, Ask] = {
     "no picture": lambda c: c.search_images(image=b"no picture"),
     "cursor": lambda c: c.search_images(cursor="nonsense"),
     "cursor and query": lambda c: c.search_images("fox", cursor="nonsense"),
-    "cursor of another kind": lambda c: c.search_images(cursor=c.search_prompts("fox", k=1).next),
+    "cursor of another kind": lambda c: c.search_images(cursor=c.search_prompts("fox", limit=1).next),
     "cursor of another item": lambda c: c.similar_images(c.search_images(FOX)[0].id, cursor=c.search_images(FOX).next),
     "cursor of another prompt": lambda c: c.images_of_prompt(
-        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", filter={"style": "ink"}, k=1).next
+        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", filter={"style": "ink"}, limit=1).next
     ),
     "cursor of no prompt": lambda c: c.images_of_prompt(
-        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", k=1).next
+        c.search_prompts(FOX)[0].id, cursor=c.search_images("castle", limit=1).next
     ),
 }  # fmt: skip
 
 OUT_OF_RANGE: dict[str, Ask] = {  # what the service's schema says in its own words
-    "k": lambda c: c.search_images("fox", k=0),
+    "limit": lambda c: c.search_images("fox", limit=0),
     "min_score": lambda c: c.search_images("fox", min_score=2.0),
     "diversity": lambda c: c.search_images("fox", diversity=-1.0),
     "mode": lambda c: c.search_images("fox", mode=cast("Any", "magic")),
@@ -178,46 +179,46 @@ def check_same(one: Any, other: Any) -> None:
         assert one == other
 
 
-def told(page: AnyPage) -> dict[str, Any]:
+def comparable(page: AnyPage) -> dict[str, Any]:
     """What must be the same: all but how long it took, where files are read, and the bits of a cursor's vector."""
-    said = page.to_dict()
-    del said["took_ms"]
-    said["next"] = said["next"] is not None
-    if "explain" in said:
-        said["explain"] = sorted(said["explain"])
-    for result in said["results"]:
+    answer = page.to_dict()
+    del answer["took_ms"]
+    answer["next"] = answer["next"] is not None
+    if "explain" in answer:
+        answer["explain"] = sorted(answer["explain"])
+    for result in answer["results"]:
         for image in [result, *result.get("images", ())]:
             if "image" in image:
                 del image["image"]["file"], image["image"]["thumbnail"]
-    return said
+    return answer
 
 
 def check_pages(here: Searcher, there: Client, ask: Ask) -> None:
     """The first page and the next are the same."""
     one, other = ask(here), ask(there)
-    check_same(told(one), told(other))
+    check_same(comparable(one), comparable(other))
     if one.next is not None:
         following, remote = here.next_page(cast("Any", one)), there.next_page(cast("Any", other))
         assert following is not None
         assert remote is not None
-        check_same(told(following), told(remote))
+        check_same(comparable(following), comparable(remote))
         assert {result.id for result in one}.isdisjoint(result.id for result in following)
 
 
 @pytest.mark.parametrize("ask", SEARCHES.values(), ids=SEARCHES)
-def test_searches(ask: Ask, searcher: Searcher, remote: Client) -> None:
+def test_searches_return_the_same(ask: Ask, searcher: Searcher, remote: Client) -> None:
     check_pages(searcher, remote, ask)
 
 
 @pytest.mark.parametrize("ask", ABOUT.values(), ids=ABOUT)
-def test_searches_about_an_item(
+def test_searches_of_an_item_return_the_same(
     ask: Callable[[Searcher | Client, str, str], AnyPage], searcher: Searcher, remote: Client, image: str, prompt: str
 ) -> None:
     check_pages(searcher, remote, lambda c: ask(c, image, prompt))
 
 
 @pytest.mark.parametrize("ask", WRONG.values(), ids=WRONG)
-def test_errors(ask: Ask, searcher: Searcher, remote: Client) -> None:
+def test_errors_are_the_same(ask: Ask, searcher: Searcher, remote: Client) -> None:
     with pytest.raises(PromptSearchError) as here:
         ask(searcher)
     with pytest.raises(type(here.value)) as there:
@@ -228,21 +229,21 @@ def test_errors(ask: Ask, searcher: Searcher, remote: Client) -> None:
 
 
 @pytest.mark.parametrize("ask", OUT_OF_RANGE.values(), ids=OUT_OF_RANGE)
-def test_out_of_range(ask: Ask, searcher: Searcher, remote: Client) -> None:
+def test_values_out_of_range_are_errors(ask: Ask, searcher: Searcher, remote: Client) -> None:
     for collection in (searcher, remote):
         with pytest.raises(promptsearch.errors.ParameterError):
             ask(collection)
 
 
-def test_a_batch(searcher: Searcher, remote: Client) -> None:
+def test_batch_has_the_answers_of_single_searches(searcher: Searcher, remote: Client) -> None:
     queries: list[Any] = [
-        {"target": "images", "q": "fox", "k": 3},
-        {"target": "prompts", "image": UPLOAD, "k": 2, "include": "vector"},
+        {"target": "images", "q": "fox", "limit": 3},
+        {"target": "prompts", "image": UPLOAD, "limit": 2, "include": "vector"},
         {"target": "images", "q": "fox", "filter": {"stepz": 1}},
         {"target": "images"},
         {"target": "images", "image": b"no picture"},
         {"target": "images", "image": UPLOAD, "negative": "fox"},
-        {"target": "images", "q": LONG, "negative": "fox", "k": 1},
+        {"target": "images", "q": LONG, "negative": "fox", "limit": 1},
     ]
     here, there = searcher.batch(queries), remote.batch(queries)
     for one, other in zip(here, there, strict=True):
@@ -251,7 +252,7 @@ def test_a_batch(searcher: Searcher, remote: Client) -> None:
             assert str(other) == str(one)
         else:
             assert not isinstance(other, PromptSearchError)
-            check_same(told(one), told(other))
+            check_same(comparable(one), comparable(other))
     wrong = [isinstance(one, PromptSearchError) for one in here]
     assert wrong == [False, False, True, True, True, False, False]
     nothing: list[Any] = [{"q": "fox"}, {"target": "pictures", "q": "fox"}]
@@ -261,25 +262,18 @@ def test_a_batch(searcher: Searcher, remote: Client) -> None:
                 collection.batch([queries[0], query])
 
 
-def test_a_batch_is_encoded_together(searcher: Searcher, monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = []
-
-    def encode(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        sizes.append(len(pixels))
-        return of_encoders(pixels)
-
-    of_encoders = searcher.encoders.encode_pixels
-    monkeypatch.setattr(searcher.encoders, "encode_pixels", encode)
+def test_a_batch_is_encoded_together(searcher: Searcher) -> None:
     pictures = [as_bytes(picture(number)) for number in range(5)]
-    searcher.batch([{"target": "images", "image": picture} for picture in [*pictures, pictures[0]]])
-    searcher.embed_images(pictures)
-    assert sizes == [5, 5]
+    with watched(Encoders.encode_pixels) as calls:
+        searcher.batch([{"target": "images", "image": picture} for picture in [*pictures, pictures[0]]])
+        searcher.embed_images(pictures)
+    assert [len(call["pixels"]) for call in calls] == [5, 5]
 
 
-def test_all_pages(searcher: Searcher, client: Client) -> None:
+def test_pages_together_are_the_whole_ranking(searcher: Searcher, client: Client) -> None:
     for collection in (searcher, client):
-        whole = collection.search_images("fox", k=200)
-        pages = list(collection.pages(collection.search_images("fox", k=7)))
+        whole = collection.search_images("fox", limit=200)
+        pages = list(collection.pages(collection.search_images("fox", limit=7)))
         assert [len(page) for page in pages] == [7] * 8 + [4]
         assert [result.id for page in pages for result in page] == [result.id for result in whole]
 
@@ -295,11 +289,11 @@ def test_items_and_their_files(searcher: Searcher, remote: Client, image: str, p
     assert searcher.original(image) == remote.original(image)
 
 
-def test_fields(searcher: Searcher, remote: Client) -> None:
+def test_fields_are_the_same(searcher: Searcher, remote: Client) -> None:
     assert searcher.fields() == remote.fields()
 
 
-def test_embeddings(searcher: Searcher, remote: Client) -> None:
+def test_embeddings_are_the_same(searcher: Searcher, remote: Client) -> None:
     texts, images = ["fox", LONG, "fox"], [UPLOAD, picture(3)]
     for one, other in (
         (searcher.embed_texts(texts), remote.embed_texts(texts)),

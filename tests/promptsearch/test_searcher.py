@@ -33,15 +33,18 @@ def python(code: str, *arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
-def test_importing_it_loads_nothing() -> None:
+def test_import_loads_no_submodules() -> None:
     loaded = python("import sys; before = {*sys.modules}; import promptsearch; print(*{*sys.modules} - before)").split()
-    assert {name for name in loaded if name.partition(".")[0] not in sys.stdlib_module_names} == {"promptsearch"}
+    assert {name for name in loaded if name.partition(".")[0] not in sys.stdlib_module_names} == {
+        "promptsearch",
+        "promptsearch.version",
+    }
 
 
 def test_searching_loads_no_torch_and_no_web_framework(pictures: Gallery) -> None:
     code = (
         "import sys, promptsearch; c = promptsearch.open(sys.argv[1], models=sys.argv[2]); "
-        "print(c.search_images('fox', k=5)[0].id in c.search_images('fox')._repr_html_()); print(*sys.modules)"
+        "print(c.search_images('fox', limit=5)[0].id in c.search_images('fox')._repr_html_()); print(*sys.modules)"
     )
     found, loaded = python(code, str(pictures.collection), str(pictures.models)).splitlines()
     assert found == "True"
@@ -51,13 +54,14 @@ def test_searching_loads_no_torch_and_no_web_framework(pictures: Gallery) -> Non
 
 def test_names_are_those_that_are_there() -> None:
     assert {*promptsearch.__all__} <= {*dir(promptsearch)}
-    for name in promptsearch.__all__:
+    assert promptsearch.__version__ == promptsearch.version.__version__
+    for name in {*promptsearch.__all__} - {"__version__"}:
         assert getattr(promptsearch, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'close'"):
         _ = promptsearch.close
 
 
-def test_the_model_is_found_beside_the_indices_or_here(
+def test_model_is_found_beside_the_indices_or_in_the_working_directory(
     pictures: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "indices").mkdir()
@@ -73,15 +77,15 @@ def test_the_model_is_found_beside_the_indices_or_here(
     (here / "models").symlink_to(pictures.models)
     with promptsearch.open(collection) as opened:
         assert opened.bundle.folder.is_relative_to("models")
-        assert opened.search_images(FOX, k=1).collection == "copy"  # its folder's name, as in the service
+        assert opened.search_images(FOX, limit=1).collection == "copy"  # its folder's name, as in the service
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "under-another-name").symlink_to(pictures.models / "tiny")
     with promptsearch.open(Path("../indices/copy")) as opened:
         assert opened.bundle.folder == tmp_path / "models" / "under-another-name"
 
 
-def test_what_cannot_be_opened(pictures: Gallery, tmp_path: Path) -> None:
-    with pytest.raises(UnknownCollection, match="no published collection"):
+def test_missing_collection_or_model_is_an_error(pictures: Gallery, tmp_path: Path) -> None:
+    with pytest.raises(UnknownCollection, match="not a published collection"):
         promptsearch.open(tmp_path, models=pictures.models)
     broken = tmp_path / "models" / "tiny"
     broken.mkdir(parents=True)
@@ -90,35 +94,35 @@ def test_what_cannot_be_opened(pictures: Gallery, tmp_path: Path) -> None:
         promptsearch.open(pictures.collection, models=[tmp_path, tmp_path / "models"])
 
 
-def test_what_is_taken_down_is_not_found(pictures: Gallery, tmp_path: Path) -> None:
+def test_hidden_items_are_not_found(pictures: Gallery, tmp_path: Path) -> None:
     collection = tmp_path / "gallery"
     shutil.copytree(pictures.collection, collection)
     with promptsearch.open(collection, models=pictures.models) as before:
-        image, prompt = before.search_images("castle", k=1)[0].id, before.search_prompts("fox", k=1)[0].id
+        image, prompt = before.search_images("castle", limit=1)[0].id, before.search_prompts("fox", limit=1)[0].id
     hide(collection, [image, prompt])
     with promptsearch.open(collection, models=pictures.models) as after:
-        assert image not in {found.id for found in after.search_images("castle", k=200)}
-        assert prompt not in {found.id for found in after.search_prompts("fox", k=200)}
+        assert image not in {found.id for found in after.search_images("castle", limit=200)}
+        assert prompt not in {found.id for found in after.search_prompts("fox", limit=200)}
         for ask in (after.image, after.thumbnail, after.similar_images):
             with pytest.raises(UnknownItem):
                 ask(image)
 
 
-def test_a_cursor_belongs_to_a_version_and_a_question(
+def test_cursor_belongs_to_a_version_and_a_query(
     searcher: promptsearch.Searcher, pictures: Gallery, tmp_path: Path
 ) -> None:
-    one, other = searcher.search_images("fox", k=2)
-    page = searcher.similar_images(one.id, k=2)
+    one, other = searcher.search_images("fox", limit=2)
+    page = searcher.similar_images(one.id, limit=2)
     with pytest.raises(CursorError, match="another search"):
         searcher.similar_images(other.id, cursor=page.next)
-    assert searcher.similar_images(one.id, cursor=page.next, k=2).results == searcher.next_page(page).results  # type: ignore[union-attr]
+    assert searcher.similar_images(one.id, cursor=page.next, limit=2).results == searcher.next_page(page).results  # type: ignore[union-attr]
     collection = tmp_path / "gallery"
     gallery.build(pictures.files, searcher.encoders, collection)
     with promptsearch.open(collection, models=pictures.models) as rebuilt, pytest.raises(CursorGone):
         rebuilt.search_images(cursor=page.next)
 
 
-def test_files(searcher: promptsearch.Searcher, pictures: Gallery) -> None:
+def test_original_files_need_their_folder(searcher: promptsearch.Searcher, pictures: Gallery) -> None:
     found = searcher.search_images(FOX)[0]
     assert found.image.file is not None
     assert Path(found.image.file).read_bytes() == searcher.original(found.id)
@@ -127,16 +131,28 @@ def test_files(searcher: promptsearch.Searcher, pictures: Gallery) -> None:
         with pytest.raises(NoFile, match="files=DIR"):
             without.original(found.id)
     elsewhere = promptsearch.open(pictures.collection, models=pictures.models, files=pictures.models)
-    with elsewhere, pytest.raises(NoFile, match="no longer there"):
+    with elsewhere, pytest.raises(NoFile, match="cannot be read"):
         elsewhere.original(found.id)
 
 
-def test_arguments(searcher: promptsearch.Searcher, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match="there is no argument 'limit'; there are q, image"):
-        searcher.search_images("fox", limit=5)  # type: ignore[call-arg]
-    with pytest.raises(ParameterError, match="k goes from 1 to 10,000, not 10001"):
-        searcher.search_images("fox", k=10_001)
+def test_invalid_arguments_are_errors(searcher: promptsearch.Searcher, tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"unknown argument 'count': expected q, image, .*limit, cursor"):
+        searcher.search_images("fox", count=5)  # type: ignore[call-arg]
+    with pytest.raises(ParameterError, match="limit must be from 1 to 10,000, got 10,001"):
+        searcher.search_images("fox", limit=10_001)
     with pytest.raises(promptsearch.errors.PictureError, match=r"cat\.png cannot be read"):
         searcher.search_images(image=tmp_path / "cat.png")
-    with pytest.raises(promptsearch.errors.PictureError, match="not a int"):
+    with pytest.raises(promptsearch.errors.PictureError, match="got int"):
         searcher.search_images(image=7)  # type: ignore[arg-type]
+
+
+def test_k_is_an_alias_of_limit(searcher: promptsearch.Searcher) -> None:
+    expected = searcher.search_images("fox", limit=3)
+    with pytest.warns(DeprecationWarning, match="'k' is now called 'limit'") as caught:
+        page = searcher.search_images("fox", k=3)
+    assert page.results == expected.results
+    assert [warning.filename for warning in caught] == [__file__]
+    with pytest.warns(DeprecationWarning, match=r"Page\.limit"):
+        assert page.k == page.limit == 3
+    with pytest.raises(TypeError, match="'k' is the old name of 'limit'"):
+        searcher.search_images("fox", k=3, limit=3)

@@ -1,4 +1,4 @@
-"""A connection to Milvus, its requests in batches that it takes, and its errors as ours."""
+"""A connection to Milvus: requests in batches of allowed size, and its errors as ours."""
 
 from __future__ import annotations
 
@@ -16,97 +16,98 @@ from promptsearch.engines.milvus.schema import MOST_FOUND, ROW
 from promptsearch.errors import NotInstalled, NotReady
 from promptsearch.system.float16 import to_float32
 
-_CREDENTIALS = "MILVUS_TOKEN"  # the environment variable with "user:password" or an API key: no manifest holds those
+_CREDENTIALS = "MILVUS_TOKEN"  # environment variable: "user:password" or an API key; manifests contain neither
 TIMEOUT = 10.0  # seconds, of a request
-_COUNTING = 60.0  # seconds, to count all there is
+_COUNTING = 60.0  # seconds, of a count of all entities
 _BATCH = 8_000  # values of one `in`
 
 
 class Connection:
-    """Read access to the Milvus at `address`; safe to use from any thread."""
+    """Reads from the Milvus at `address`; safe to use from several threads."""
 
     def __init__(self, address: str) -> None:
-        """Raises NotInstalled, and NotReady where nothing answers there."""
+        """Connect. Raises NotInstalled, and NotReady if nothing answers."""
         try:
             from pymilvus import MilvusClient
         except ModuleNotFoundError as error:
             raise NotInstalled(
-                f"Milvus is asked for, and {error.name} is not installed: pip install 'prompt-search[milvus]'"
+                f"the collection is in Milvus, which needs {error.name}: pip install 'prompt-search[milvus]'"
             ) from None
-        # It logs every refusal with its traceback, and then raises it.
+        # It logs every error with its traceback before raising it.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
-        logging.getLogger("milvus_lite").setLevel(logging.WARNING)  # it tells of its end when logs are closed already
+        logging.getLogger("milvus_lite").setLevel(logging.WARNING)  # it logs its end after log files are closed
         self.address = address
         with self.errors():
             self.client = MilvusClient(uri=address, token=os.environ.get(_CREDENTIALS, ""), timeout=TIMEOUT)
-            # Vectors are stored and asked for in half precision, but in Milvus Lite, which has none.
+            # Vectors are stored and queried in half precision, which Milvus Lite does not have.
             self.dtype = np.float32 if "lite" in self.client.get_server_version() else np.float16
 
     @contextmanager
     def errors(self) -> Iterator[None]:
-        """Milvus's errors as NotReady, which says where."""
+        """Raise NotReady, with the address, for the errors of Milvus."""
         from pymilvus.exceptions import MilvusException
 
         try:
             yield
         except (MilvusException, ConnectionError, OSError) as error:
-            said = getattr(error, "message", None) or str(error)
-            raise NotReady(f"Milvus at {self.address} did not answer: {said}") from error
+            message = getattr(error, "message", None) or str(error)
+            raise NotReady(f"Milvus at {self.address} did not answer: {message}") from error
 
     def query(
         self, collection: str, filter: str, output: Sequence[str], limit: int = MOST_FOUND
     ) -> list[dict[str, Any]]:
-        """The first entities that meet the filter, by row."""
+        """Return the first entities that meet the filter, by row."""
         with self.errors():
-            found = self.client.query(
+            entities = self.client.query(
                 collection, filter=filter, output_fields=[ROW, *output], limit=limit, timeout=TIMEOUT
             )
-        return sorted(found, key=lambda entity: entity[ROW])
+        return sorted(entities, key=lambda entity: entity[ROW])
 
     def all(self, collection: str, filter: str, output: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """All entities that meet the filter, by row, however many there are."""
+        """Yield all entities that meet the filter, by row."""
         after = -1
-        while found := self.query(collection, f"({filter}) and {ROW} > {after}", output):
-            yield from found
-            after = found[-1][ROW]
-            if len(found) < MOST_FOUND:
+        while entities := self.query(collection, f"({filter}) and {ROW} > {after}", output):
+            yield from entities
+            after = entities[-1][ROW]
+            if len(entities) < MOST_FOUND:
                 return
 
     def of(
         self, collection: str, column: str, values: Iterable[int | str], output: Sequence[str], also: str = ""
     ) -> Iterator[dict[str, Any]]:
-        """All entities whose column has one of these values, and that meet the filter `also`."""
-        every = list(values)
-        for start in range(0, len(every), _BATCH):
-            filter = f"{column} in {literal(every[start : start + _BATCH])}"
+        """Yield all entities whose column has one of these values and that meet the filter `also`."""
+        distinct = list(values)
+        for start in range(0, len(distinct), _BATCH):
+            filter = f"{column} in {literal(distinct[start : start + _BATCH])}"
             yield from self.all(collection, f"{filter} and ({also})" if also else filter, output)
 
     def count(self, collection: str, filter: str) -> int:
-        """How many entities meet the filter, of all that were written before."""
+        """Return how many entities meet the filter, of all that were written before."""
         with self.errors():
-            found = self.client.query(
+            [entity] = self.client.query(
                 collection,
                 filter=filter,
                 output_fields=["count(*)"],
                 consistency_level="Strong",
                 timeout=_COUNTING,
             )
-        return int(found[0]["count(*)"])
+        return int(entity["count(*)"])
 
     def vectors(self, collection: str, rows: NDArray[np.int64], column: str, dim: int) -> NDArray[np.float32]:
-        """The vectors of these rows, in their order; float32 [n, dim]."""
-        found = {
+        """Return the vectors of these rows, in their order, float32 [n, dim]."""
+        vectors = {
             entity[ROW]: floats(entity[column])
             for entity in self.of(collection, ROW, np.unique(rows).tolist(), [column])
         }
-        return np.stack([found[row] for row in rows.tolist()]) if len(rows) else np.empty((0, dim), dtype=np.float32)
+        return np.stack([vectors[row] for row in rows.tolist()]) if len(rows) else np.empty((0, dim), dtype=np.float32)
 
     def close(self) -> None:
+        """Close the connection."""
         self.client.close()
 
 
 def floats(vector: Any) -> NDArray[np.float32]:
-    """A vector as Milvus gives it (bytes of halves, or a list of numbers), float32 [dim]."""
+    """Return a vector as float32 [dim] that Milvus returned as bytes of halves or as a list of numbers."""
     if isinstance(vector, list) and vector and isinstance(vector[0], bytes):
         [vector] = vector
     if isinstance(vector, bytes):
@@ -115,5 +116,5 @@ def floats(vector: Any) -> NDArray[np.float32]:
 
 
 def literal(value: bool | float | str | Sequence[int | str]) -> str:
-    """A value, or a list of them, in Milvus's expressions."""
+    """Return a value or a list of values as written in Milvus's expressions."""
     return json.dumps(value, ensure_ascii=False)

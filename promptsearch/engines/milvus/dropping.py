@@ -1,4 +1,4 @@
-"""A version out of Milvus, for good."""
+"""Removal of versions from Milvus."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from promptsearch.storage.manifest import KINDS, MilvusReference
 
 
 def drop(names: MilvusReference) -> None:
-    """Drop its collections and the aliases that still lead to them; raises NotReady where Milvus does not answer."""
+    """Drop a version's collections and their aliases. Raises NotReady if Milvus does not answer."""
     with contextlib.closing(Connection(names.address)) as connection, connection.errors():
         client = connection.client
         for name in map(names.collection, KINDS):

@@ -1,4 +1,4 @@
-"""Prompts and images of one version, as Milvus holds them: see `promptsearch.engine.Items`."""
+"""Prompts and images of one version in Milvus."""
 
 from __future__ import annotations
 
@@ -6,98 +6,105 @@ import base64
 import copy
 import json
 import zlib
-from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from promptsearch.engines.milvus.connection import Connection, literal
 from promptsearch.engines.milvus.schema import DOCUMENT, ID, IMAGE_COUNT, IMAGE_PROMPT, MOST_FOUND, ROW, TEXT
 from promptsearch.errors import UnknownItem
-from promptsearch.storage.items import SETTINGS, Image, Prompt
+from promptsearch.storage.items import SETTINGS, HiddenRows, Image, Prompt
 from promptsearch.storage.manifest import Kind, MilvusReference
 
 _IMAGE = (ID, IMAGE_PROMPT, DOCUMENT)
 _PROMPT = (ID, TEXT, IMAGE_COUNT)
-_UNPACKED = 2_000  # bytes; ComfyUI's graphs are a hundred thousand
+_UNCOMPRESSED = 2_000  # bytes; ComfyUI's graphs have a hundred thousand
 
 
 class MilvusItems:
+    """Implements `promptsearch.engines.engine.Items` on the Milvus collections of one version."""
+
     def __init__(self, connection: Connection, names: MilvusReference) -> None:
         self._connection = connection
         self._names = names
-        self._hidden: Mapping[Kind, Set[int]] = {"images": frozenset(), "prompts": frozenset()}
-        self._hidden_of: Mapping[int, int] = {}
+        self._hidden = HiddenRows()
 
-    def hiding(self, ids: Set[str]) -> MilvusItems:
-        images = {one[ROW]: one[IMAGE_PROMPT] for one in self._of(self._names.images, ID, sorted(ids), [IMAGE_PROMPT])}
-        prompts = [one[ROW] for one in self._of(self._names.prompts, ID, sorted(ids), [])]
+    def find_hidden(self, ids: Set[str]) -> HiddenRows:
+        """Return the rows of the items with these ids, for `with_hidden`; unknown ids are ignored."""
+        entities = self._of(self._names.images, ID, sorted(ids), [IMAGE_PROMPT])
+        images = {entity[ROW]: entity[IMAGE_PROMPT] for entity in entities}
+        prompts = [entity[ROW] for entity in self._of(self._names.prompts, ID, sorted(ids), [])]
+        return HiddenRows.of(images, prompts)
+
+    def with_hidden(self, hidden: HiddenRows) -> MilvusItems:
+        """Return the same items, on the same connection, without these rows."""
         items = copy.copy(self)
-        items._hidden = {"images": frozenset(images), "prompts": frozenset(prompts)}
-        items._hidden_of = Counter(images.values())
+        items._hidden = hidden
         return items
 
     def hidden(self, kind: Kind) -> Set[int]:
-        return self._hidden[kind]
+        """Return the rows of hidden items."""
+        return self._hidden.of_kind(kind)
 
     def prompts(self, rows: Sequence[int]) -> dict[int, Prompt]:
-        found = self._of(self._names.prompts, ROW, rows, _PROMPT)
-        return {one[ROW]: self._prompt(one) for one in found if one[ROW] not in self._hidden["prompts"]}
+        """Return the prompts of these rows, by row, without hidden ones."""
+        entities = self._of(self._names.prompts, ROW, rows, _PROMPT)
+        hidden = self._hidden.prompts
+        return {entity[ROW]: self._prompt(entity) for entity in entities if entity[ROW] not in hidden}
 
     def images(self, rows: Sequence[int]) -> dict[int, Image]:
-        found = self._of(self._names.images, ROW, rows, _IMAGE)
-        return {one[ROW]: _image(one) for one in found if one[ROW] not in self._hidden["images"]}
+        """Return the images of these rows, by row, without hidden ones."""
+        entities = self._of(self._names.images, ROW, rows, _IMAGE)
+        return {entity[ROW]: _image(entity) for entity in entities if entity[ROW] not in self._hidden.images}
 
     def prompt(self, id: str) -> Prompt:
-        for found in self._of(self._names.prompts, ID, [id], _PROMPT):
-            if found[ROW] not in self._hidden["prompts"]:
-                return self._prompt(found)
+        """Return a prompt by id. Raises UnknownItem."""
+        for entity in self._of(self._names.prompts, ID, [id], _PROMPT):
+            if entity[ROW] not in self._hidden.prompts:
+                return self._prompt(entity)
         raise UnknownItem(f"there is no prompt with the id {id!r}")
 
     def image(self, id: str) -> Image:
-        for found in self._of(self._names.images, ID, [id], _IMAGE):
-            if found[ROW] not in self._hidden["images"]:
-                return _image(found)
+        """Return an image by id. Raises UnknownItem."""
+        for entity in self._of(self._names.images, ID, [id], _IMAGE):
+            if entity[ROW] not in self._hidden.images:
+                return _image(entity)
         raise UnknownItem(f"there is no image with the id {id!r}")
 
     def rows(self, kind: Kind, ids: Sequence[str]) -> list[int]:
-        found = {one[ROW] for one in self._of(self._names.collection(kind), ID, ids, [])}
-        return sorted(found - self._hidden[kind])
+        """Return the rows of the known ids among these, ascending."""
+        rows = {entity[ROW] for entity in self._of(self._names.collection(kind), ID, ids, [])}
+        return sorted(rows - self._hidden.of_kind(kind))
 
     def images_of(self, prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
-        images: dict[int, list[Image]] = {prompt: [] for prompt in prompts}
-        deepest = limit + max((self._hidden_of.get(prompt, 0) for prompt in images), default=0)
-        for found in self._first_of(list(images), deepest):
-            image = _image(found)
-            assert image.prompt is not None
-            if image.row not in self._hidden["images"] and len(images[image.prompt]) < limit:
-                images[image.prompt].append(image)
-        return images
+        """Return the first images of each prompt, by the prompts' rows."""
+        entities = self._first_of([*dict.fromkeys(prompts)], self._hidden.depth(prompts, limit))
+        return self._hidden.first_images(map(_image, entities), prompts, limit)
 
     def _first_of(self, prompts: Sequence[int], limit: int) -> list[dict[str, Any]]:
-        """Images of these prompts by row, at least the first `limit` of each."""
+        """Return images of these prompts by row, at least the first `limit` of each."""
         if not prompts:
             return []
         name = self._names.images
-        found = self._connection.query(name, f"{IMAGE_PROMPT} in {literal(list(prompts))}", _IMAGE)
-        if len(found) < MOST_FOUND:
-            return found
+        entities = self._connection.query(name, f"{IMAGE_PROMPT} in {literal(list(prompts))}", _IMAGE)
+        if len(entities) < MOST_FOUND:
+            return entities
         return [
-            one
+            entity
             for prompt in prompts
-            for one in self._connection.query(name, f"{IMAGE_PROMPT} == {prompt}", _IMAGE, limit)
+            for entity in self._connection.query(name, f"{IMAGE_PROMPT} == {prompt}", _IMAGE, limit)
         ]
 
     def _of(self, name: str, column: str, values: Sequence[Any], output: Sequence[str]) -> list[dict[str, Any]]:
         return list(self._connection.of(name, column, values, output))
 
-    def _prompt(self, found: Mapping[str, Any]) -> Prompt:
-        row = found[ROW]
-        return Prompt(row, found[ID], found[TEXT], found[IMAGE_COUNT] - self._hidden_of.get(row, 0))
+    def _prompt(self, entity: Mapping[str, Any]) -> Prompt:
+        row = entity[ROW]
+        return Prompt(row, entity[ID], entity[TEXT], entity[IMAGE_COUNT] - self._hidden.images_of_prompt.get(row, 0))
 
 
 def document(image: Image) -> str:
-    """What is told of an image beside its fields: JSON, packed where it would be too long for Milvus otherwise."""
-    said = {
+    """Return an image's metadata beside its fields as JSON, compressed if it would be too long for Milvus."""
+    values = {
         "file": image.file,
         "source": image.source,
         "width": image.width,
@@ -105,24 +112,24 @@ def document(image: Image) -> str:
         "settings": dict(image.settings),
         "extra": image.extra_json,
     }
-    text = json.dumps({name: value for name, value in said.items() if value is not None}, ensure_ascii=False)
-    if len(text.encode()) <= _UNPACKED:
+    text = json.dumps({name: value for name, value in values.items() if value is not None}, ensure_ascii=False)
+    if len(text.encode()) <= _UNCOMPRESSED:
         return text
     return base64.b85encode(zlib.compress(text.encode())).decode()
 
 
-def _image(found: Mapping[str, Any]) -> Image:
-    text = found[DOCUMENT]
-    said = json.loads(text if text.startswith("{") else zlib.decompress(base64.b85decode(text)))
-    prompt = found[IMAGE_PROMPT]
+def _image(entity: Mapping[str, Any]) -> Image:
+    text = entity[DOCUMENT]
+    values = json.loads(text if text.startswith("{") else zlib.decompress(base64.b85decode(text)))
+    prompt = entity[IMAGE_PROMPT]
     return Image(
-        row=found[ROW],
-        id=found[ID],
+        row=entity[ROW],
+        id=entity[ID],
         prompt=None if prompt < 0 else prompt,
-        file=said.get("file"),
-        source=said["source"],
-        width=said.get("width"),
-        height=said.get("height"),
-        settings={name: said["settings"][name] for name in SETTINGS if name in said["settings"]},
-        extra_json=said.get("extra"),
+        file=values.get("file"),
+        source=values["source"],
+        width=values.get("width"),
+        height=values.get("height"),
+        settings={name: values["settings"][name] for name in SETTINGS if name in values["settings"]},
+        extra_json=values.get("extra"),
     )

@@ -46,8 +46,10 @@ def role_of(name: str) -> Role | None:
     return "positive" if _POSITIVE.search(name) else None
 
 
-def is_text(name: str) -> bool:
-    """Whether an input of this name holds a prompt's text."""
+def is_text(name: str, value: object = None) -> bool:
+    """Whether an input of this name holds a prompt's text; `positive` does if its value is a text."""
+    if name.lower() in ("positive", "negative"):
+        return isinstance(value, str)
     return (
         name in ENCODERS
         or name == RECOGNISED

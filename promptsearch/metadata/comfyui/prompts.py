@@ -51,7 +51,7 @@ def _has_both(values: Values, link: Link) -> bool:
 
 def encoded_texts(values: Values, node: Node, names: Iterable[str], role: Role) -> list[str]:
     """The texts that a node encodes. Of several encoders' texts those that another contains are left out."""
-    listed = [name for name in names if is_text(name)]
+    listed = [name for name in names if is_text(name, node.inputs[name])]
     if "populated_text" in listed and values.text(node.inputs["populated_text"], role):
         listed = ["populated_text"]
     listed.sort(key=lambda name: ENCODERS.index(name) if name in ENCODERS else -1)

@@ -104,6 +104,7 @@ WIDGETS: Mapping[str, Sequence[str]] = {
     "GLIGENTextBoxApply": ("text", "width", "height", "x", "y"),
     # texts
     "StringConcatenate": ("string_a", "string_b", "delimiter"),
+    "StringFormat": ("f_string",),
     "StringReplace": ("string", "find", "replace"),
     "StringTrim": ("string", "mode"),
     "RegexReplace": ("string", "regex_pattern", "replace"),

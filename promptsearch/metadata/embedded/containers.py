@@ -34,8 +34,8 @@ class Block:
     read: Callable[[], bytes]  # its content, of at most MAX_BLOCK_BYTES, while the file is open
 
 
-def blocks_of(file: BinaryIO) -> Iterator[Block]:
-    """Yield the blocks of a PNG, JPEG or WebP file, in order; none for other kinds of files."""
+def blocks_of(file: BinaryIO) -> Iterator[Block] | None:
+    """Iterate over the blocks of a PNG, JPEG or WebP file, in order; None for other kinds of files."""
     file.seek(0)
     head = file.read(12)
     if head.startswith(_PNG):
@@ -44,7 +44,7 @@ def blocks_of(file: BinaryIO) -> Iterator[Block]:
         return _jpeg_segments(file)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return _riff_chunks(file)
-    return iter(())
+    return None
 
 
 def is_png(file: BinaryIO) -> bool:
@@ -61,7 +61,7 @@ def without_metadata(content: bytes, *, keep_exif: bool) -> bytes | None:
     kept = bytearray()
     last = 0
     removed = False
-    for block in blocks_of(io.BytesIO(content)):
+    for block in blocks_of(io.BytesIO(content)) or ():
         last = block.end
         if _is_beside(block.name) and not (keep_exif and _is_exif(block)):
             removed = True

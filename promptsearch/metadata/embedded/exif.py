@@ -20,7 +20,7 @@ _NAMES: Mapping[int, str] = {
 }  # fmt: skip
 _EXIF_DIRECTORY = 0x8769
 _WINDOWS_TEXTS = (0x9C9B, 0x9C9C)  # UTF-16, little endian, in bytes
-_ASCII, _BYTES, _LONG, _UNDEFINED, _UTF_8 = 2, 1, 4, 7, 129
+_BYTES, _ASCII, _LONG, _UNDEFINED, _DIRECTORY, _UTF_8 = 1, 2, 4, 7, 13, 129
 _TEXT_TYPES = (_ASCII, _BYTES, _UNDEFINED, _UTF_8)
 _MAX_TAGS = 1000  # of one directory
 _MAX_DIRECTORIES = 8
@@ -71,7 +71,7 @@ def _tags(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
             if entry + 12 > len(content):
                 break
             tag, kind, length, offset = struct.unpack_from(f"{order}HHII", content, entry)
-            if tag == _EXIF_DIRECTORY and kind == _LONG:
+            if tag == _EXIF_DIRECTORY and kind in (_LONG, _DIRECTORY):
                 waiting.append(offset)
             elif kind in _TEXT_TYPES:
                 start = entry + 8 if length <= 4 else offset

@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from PIL import Image
 
-from promptsearch.metadata.embedded.containers import blocks_of
+from promptsearch.metadata.embedded.containers import MAX_BLOCK_BYTES, blocks_of
 from promptsearch.metadata.embedded.exif import read_exif
 from promptsearch.metadata.embedded.xmp import read_xmp
 from promptsearch.metadata.text_decoding import decode_loosely
@@ -16,7 +16,7 @@ from promptsearch.metadata.text_decoding import decode_loosely
 MAX_TEXT_BYTES = 2**25  # of one text, decompressed; ComfyUI's workflows have up to a few million
 _XMP_IN_PNG = "XML:com.adobe.xmp"
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
-_OTHERS = ("GIF", "TIFF", "AVIF")  # formats that Pillow reads the metadata of, and that have no reader here
+_OTHERS = ("GIF", "AVIF")  # formats that Pillow reads the metadata of, and that have no reader here
 
 
 def read_fields(file: BinaryIO) -> dict[str, str]:
@@ -24,22 +24,27 @@ def read_fields(file: BinaryIO) -> dict[str, str]:
 
     Of texts with one name the first counts. A text that cannot be read costs no other.
     """
+    blocks = blocks_of(file)
+    if blocks is None:
+        return _read_others(file)
     fields: dict[str, str] = {}
-    known = False
-    for block in blocks_of(file):
-        known = True
+    for block in blocks:
         if read := _READERS.get(block.name):
             for name, value in read(block.read()).items():
                 fields.setdefault(name, value)
-    return fields if known else _read_others(file)
+    return fields
 
 
 def _read_others(file: BinaryIO) -> dict[str, str]:
-    """Files that no reader here knows. Raises what Pillow raises for damaged ones."""
+    """Files that no reader here knows. Raises what Pillow raises for damaged ones, and for what is no picture."""
+    file.seek(0)
+    if file.read(4) in (b"II*\0", b"MM\0*"):  # TIFF, the structure that EXIF is in
+        file.seek(0)
+        return read_exif(file.read(MAX_BLOCK_BYTES))
     file.seek(0)
     with Image.open(file, formats=_OTHERS) as picture:
         info = picture.info
-        fields = read_exif(picture.getexif().tobytes())
+        fields = read_exif(info.get("exif", b""))
     for name, value in info.items():
         if name == "xmp" and isinstance(value, bytes):
             fields |= _xmp(value)

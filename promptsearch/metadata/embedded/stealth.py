@@ -54,7 +54,7 @@ def _top_rows(file: BinaryIO) -> bytes | None:
     """
     header, rows = b"", bytearray()
     inflate, wanted = zlib.decompressobj(), 0
-    for block in blocks_of(file):
+    for block in blocks_of(file) or ():
         if block.name == "IHDR":
             header = block.read()
             if len(header) != 13:

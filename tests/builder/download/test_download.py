@@ -24,6 +24,7 @@ from tests.support.drawing import picture
 from tests.support.web import Web, image, serving
 from tests.support.workspace import ROOT
 
+HERE = Path(sys.executable)  # an environment; what is refused before anything is fetched needs no img2dataset
 GOOD = ("good/0.png", "good/1.jpg", "redirect/2")
 BAD = {
     "missing.png": "HTTP Error 404: Not Found",
@@ -195,19 +196,19 @@ def test_an_environment_without_img2dataset_says_how_to_make_it(manifest: Path, 
         download(source, tmp_path / "out", python=tmp_path / "python")
     assert not (tmp_path / "out").exists()
     with pytest.raises(BuildError, match=r"1 of 1 shards are not done; .*log.txt says why"):
-        download(source, tmp_path / "out", python=Path(sys.executable))
+        download(source, tmp_path / "out", python=HERE)
     assert "No module named 'img2dataset'" in (tmp_path / "out" / ".download" / "log.txt").read_text()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(manifest: Path, tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="is in use and no download: choose another --out"):
-        download(open_source("manifest", manifest, None), tmp_path)
+        download(open_source("manifest", manifest, None), tmp_path, python=HERE)
 
 
 def test_a_source_without_links_is_nothing_to_download(tmp_path: Path) -> None:
     manifest = write(tmp_path / "manifest.csv", [["only words", "", "", "", ""], ["", "", "", "", ""]])
     with pytest.raises(BuildError, match=r"nothing to download: .*\(1 items without a link or with a picture, 1 rows"):
-        download(open_source("manifest", manifest, None), tmp_path / "out")
+        download(open_source("manifest", manifest, None), tmp_path / "out", python=HERE)
 
 
 @pytest.mark.parametrize("wrong", [{"shard_size": 0}, {"timeout": 0.0}, {"timeout": float("nan")}])

@@ -18,15 +18,12 @@ from builder.versions.verify import verify
 from promptsearch.storage.manifest import Manifest, current_version
 
 ROOT = Path(__file__).parents[3]
-PICTURES = 700
-COLLECTIONS, KILLS = 4, 5  # each collection's build is killed so often, at a random moment, before it may end
+PICTURES = 200
 
 
-@pytest.fixture(scope="module")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Some of the demo's pictures, one of which is damaged, with their prompts."""
-    folder = tmp_path_factory.mktemp("crash")
-    rows = (ROOT / "builder/demo/emoji/manifest.csv").read_text(encoding="utf-8").splitlines()[: PICTURES + 1]
+def write(folder: Path, count: int) -> Path:
+    """Write a source of so many of the demo's pictures, and one that is damaged, with their prompts."""
+    rows = (ROOT / "builder/demo/emoji/manifest.csv").read_text(encoding="utf-8").splitlines()[: count + 1]
     (folder / "images").symlink_to(ROOT / "builder/demo/emoji/images")
     (folder / "damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n damaged")
     rows[50:50] = ["damaged.png,a damaged picture" + "," * (rows[0].count(",") - 1)]
@@ -64,21 +61,29 @@ def content(collection: Path) -> dict[str, Any]:
     return {**found, "counts": manifest.counts, "recall": [manifest.images, manifest.prompts]}
 
 
-@pytest.mark.slow
-def test_a_killed_build_ends_as_an_unbroken_one(pictures: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("count", "collections", "kills"),
+    [
+        pytest.param(PICTURES, 1, 3, marks=pytest.mark.slow),
+        pytest.param(700, 4, 5, marks=[pytest.mark.long, pytest.mark.timeout(1200)]),
+    ],
+)
+def test_a_killed_build_ends_as_an_unbroken_one(tmp_path: Path, count: int, collections: int, kills: int) -> None:
+    """Each collection's build is killed so often, at a random moment, before it may end."""
+    pictures = write(tmp_path, count)
     started = time.monotonic()
     finish(start(pictures, tmp_path / "unbroken"))
     cold = time.monotonic() - started
     expected = content(tmp_path / "unbroken" / "c")
-    assert expected["counts"] == {"prompts": len(expected["prompts"]), "images": PICTURES + 1,
-                                  "image_vectors": PICTURES, "quarantined": 1}  # fmt: skip
+    assert expected["counts"] == {"prompts": len(expected["prompts"]), "images": count + 1,
+                                  "image_vectors": count, "quarantined": 1}  # fmt: skip
     started = time.monotonic()
     finish(start(pictures, tmp_path / "unbroken"))
     warm = time.monotonic() - started
     rng = random.Random(0)
-    for number in range(COLLECTIONS):
+    for number in range(collections):
         indices, killed = tmp_path / f"{number}", 0
-        while killed < KILLS:
+        while killed < kills:
             process = start(pictures, indices)
             time.sleep(rng.uniform(0, warm if killed else cold))
             os.kill(process.pid, signal.SIGKILL)  # the builder alone: its decoding processes must end by themselves
@@ -89,7 +94,8 @@ def test_a_killed_build_ends_as_an_unbroken_one(pictures: Path, tmp_path: Path) 
         verify(indices / "c")
 
 
-def test_what_a_killed_build_had_encoded_is_not_encoded_again(pictures: Path, tmp_path: Path) -> None:
+def test_what_a_killed_build_had_encoded_is_not_encoded_again(tmp_path: Path) -> None:
+    pictures = write(tmp_path, PICTURES)
     process = start(pictures, tmp_path)
     deadline = time.monotonic() + 120
     while not (known := _encoded(tmp_path / "c")):

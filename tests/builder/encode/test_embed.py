@@ -24,8 +24,11 @@ from builder.versions.publish import publish
 from builder.versions.staging import staging_folder
 from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
 from promptsearch.encoding.image_io import open_picture
+from promptsearch.encoding.prompt_text import PromptText
 from promptsearch.errors import BuildError
+from promptsearch.filtering.filters import Filter
 from promptsearch.search.collection import Collection
+from promptsearch.search.options import Options
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import Manifest
 from tests.support import source
@@ -320,3 +323,58 @@ def test_a_source_that_lost_its_pictures_is_refused_and_nothing_is_encoded_when_
         allow_removal=True,
     )
     assert staged.counts["images"] == 1
+
+
+STEERED = "<lora:detail:0.8> (a red fox:1.2), BREAK, in [[the snow]]"
+
+
+def prompts_of(given: list[Item | Rejected | None], encoders: Encoders, folder: Path, choice: PromptText) -> Collection:
+    runner = LocalRunner(encoders)
+    embed(Listed(given, folder), runner, encoders.bundle, folder / "c", engine_name="onnx", prompt_text=choice)
+    index(folder / "c")
+    publish(folder / "c")
+    return Collection.open(folder / "c")
+
+
+def test_what_is_embedded_is_what_was_meant(encoders: Encoders, tmp_path: Path) -> None:
+    items: list[Item | Rejected | None] = [Item("a", "a", STEERED), Item("b", "b", "a red fox, in the snow")]
+    meant, verbatim = encoders.encode_texts(["a red fox, in the snow", STEERED])
+    plain = prompts_of(items, encoders, tmp_path, "plain")
+    assert plain.items.prompts([0])[0].text == STEERED
+    np.testing.assert_allclose(plain.vector("prompts", 0), meant, atol=1e-3)
+    assert plain.manifest.build["prompt_text"] == "plain-1"
+    assert plain.manifest.build["encoded"]["prompts"] == 1
+    plain.close()
+    # The same cache, by other rules: a vector is known by the text that was embedded.
+    other = prompts_of(items, encoders, tmp_path, "verbatim")
+    np.testing.assert_allclose(other.vector("prompts", 0), verbatim, atol=1e-3)
+    np.testing.assert_allclose(other.vector("prompts", 1), meant, atol=1e-3)
+    assert other.manifest.build["prompt_text"] == "verbatim"
+    assert (other.manifest.build["encoded"]["prompts"], other.manifest.build["from_cache"]["prompts"]) == (1, 1)
+    other.close()
+
+
+def test_prompts_that_the_model_truncates_are_counted_and_marked(encoders: Encoders, tmp_path: Path) -> None:
+    most = encoders.bundle.text.context_length - 2
+    given, _ = random_vectors(2, encoders.bundle.embedding_dim)
+    items: list[Item | Rejected | None] = [
+        Item("long", "long", "fox " * (most + 1), extra={"style": "ink"}),
+        Item("full", "full", "fox " * most),
+        Item("short", "short", "fox"),
+        Item("tags", "tags", "<lora:fox:1> " * (most + 1) + "fox, fox"),
+        Item("brings", "brings", "cat " * (most + 1), prompt_vector=given),
+    ]
+    collection = prompts_of(items, encoders, tmp_path, "plain")
+    assert collection.manifest.build["prompts_truncated"] == 1
+    extras = {image.source: image.extra for image in collection.items.images(range(5)).values()}
+    nothing: dict[str, object] = {}
+    assert extras == {
+        "long": {"style": "ink", "prompt_truncated": True},
+        "full": nothing,
+        "short": nothing,
+        "tags": nothing,
+        "brings": nothing,
+    }
+    marked = Options(filter=Filter.parse({"prompt_truncated": True}))
+    assert collection.search("prompts", None, 5, marked).rows == [0]
+    collection.close()

@@ -1,17 +1,16 @@
-"""Random CLIP checkpoints of any size, in the files that OpenAI publishes: state dicts and TorchScript archives."""
+"""Tiny random CLIP checkpoints in the files that OpenAI publishes: state dicts and TorchScript archives."""
 
 from __future__ import annotations
 
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
 
 import clip.clip
-import clip.model
 import pytest
 import torch
 
+from bench.support.checkpoints import random_state, save
 from builder.export.checkpoint import Checkpoint, StateDict
 from builder.export.export import export
 from promptsearch.encoding.bundle import Bundle
@@ -20,27 +19,6 @@ from tests.support import tiny
 # Arguments of clip.model.CLIP. What `build_model` infers from weights (heads = width / 64) must come out the same.
 TINY_VIT = (32, 64, 2, 64, 16, 77, 49408, 64, 1, 2)
 TINY_RESNET = (32, 64, (1, 1, 1, 1), 8, None, 77, 49408, 64, 1, 1)
-RN50 = (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12)
-VIT_B_32 = (512, 224, 12, 768, 32, 77, 49408, 512, 8, 12)
-VIT_L_14 = (768, 224, 24, 1024, 14, 77, 49408, 768, 12, 12)
-
-
-def random_state(sizes: tuple[Any, ...]) -> StateDict:
-    """Seeded weights that differ wherever a trained model's would: an untouched norm or a zero bias hides mistakes."""
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
-        model = clip.model.CLIP(*sizes).eval()
-        for name, value in [*model.named_parameters(), *model.named_buffers()]:
-            if name.endswith("running_var"):
-                value.uniform_(0.5, 1.5)
-            elif name in ("positional_embedding", "text_projection"):  # clip 1.1 leaves these two as memory was
-                value.normal_(std=value.shape[0] ** -0.5)
-            elif value.ndim == 4:  # torch's own start makes a picture fainter with each convolution
-                value.mul_(6**0.5)
-            elif value.ndim == 1 and value.is_floating_point():
-                is_scale = name.endswith("weight")
-                value.copy_(0.1 * torch.randn_like(value) + (1.0 if is_scale else 0.0))
-        return {name: value.clone() for name, value in model.state_dict().items()}
 
 
 def tiny_state() -> StateDict:
@@ -54,11 +32,6 @@ def export_tiny(folder: Path) -> Bundle:
     with tempfile.TemporaryDirectory() as scratch:
         checkpoint = Checkpoint.file(save(tiny_state(), Path(scratch) / "tiny-vit.pt"))
     return export(checkpoint, folder, licence="CC0-1.0")
-
-
-def save(state: StateDict, path: Path) -> Path:
-    torch.save(state, path)
-    return path
 
 
 def save_torchscript(state: StateDict, path: Path, resolution: int) -> Path:

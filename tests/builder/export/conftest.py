@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
+from bench.support.checkpoints import save
 from builder.export.checkpoint import Checkpoint, StateDict
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
@@ -27,7 +28,7 @@ def vit_state() -> StateDict:
 
 @pytest.fixture(scope="session")
 def vit_checkpoint(vit_state: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    path = checkpoints.save(vit_state, tmp_path_factory.mktemp("checkpoints") / "tiny-vit.pt")
+    path = save(vit_state, tmp_path_factory.mktemp("checkpoints") / "tiny-vit.pt")
     return Checkpoint.file(path)
 
 

@@ -9,6 +9,7 @@ import clip.clip
 import pytest
 import torch
 
+from bench.support.checkpoints import save
 from builder.export.checkpoint import Checkpoint, StateDict
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BundleError, ExportError
@@ -27,7 +28,7 @@ def same(one: Checkpoint, other: Checkpoint) -> bool:
 
 
 def test_a_state_dict_is_read_with_its_hash(vit_state: StateDict, tmp_path: Path) -> None:
-    checkpoint = Checkpoint.file(checkpoints.save(vit_state, tmp_path / "tiny.pt"))
+    checkpoint = Checkpoint.file(save(vit_state, tmp_path / "tiny.pt"))
     assert (checkpoint.name, checkpoint.sha256) == ("tiny.pt", sha256_of(tmp_path / "tiny.pt"))
     assert all(torch.equal(checkpoint.state[name], value) for name, value in vit_state.items())
 

@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 
+from bench.support.checkpoints import random_state
 from builder.export import fidelity
 from builder.export.checkpoint import Checkpoint, StateDict
 from builder.export.export import export
@@ -47,7 +48,7 @@ def test_a_bundle_holds_the_licence_of_its_vocabulary(vit_bundle: Bundle) -> Non
 
 
 def test_a_resnet_is_described_in_words() -> None:
-    state = checkpoints.random_state(checkpoints.TINY_RESNET)
+    state = random_state(checkpoints.TINY_RESNET)
     model = Checkpoint("tiny", "0" * 64, state).model()
     assert architecture(model) == "CLIP ModifiedResNet 1-1-1-1 x 8, text transformer 1 x 64"
 

@@ -17,12 +17,12 @@ import clip.clip
 import numpy as np
 import pytest
 
+from bench.support.checkpoints import RN50, VIT_B_32, random_state, save
 from builder.encode.engines import TorchEngine
 from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
-from tests.builder.export import checkpoints
 from tests.builder.export.checkpoints import stored_bytes
 from tests.builder.export.conftest import Transform
 from tests.builder.export.parity import ENGINES_COSINE, check_images, check_pixels, check_texts, check_tokens
@@ -38,8 +38,8 @@ Exported = tuple[Bundle, Checkpoint]
 @pytest.fixture(scope="module", params=["ViT-B/32", "RN50"])
 def random(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("full-size")
-    state = checkpoints.random_state({"ViT-B/32": checkpoints.VIT_B_32, "RN50": checkpoints.RN50}[request.param])
-    checkpoint = Checkpoint.file(checkpoints.save(state, folder / "random.pt"))
+    state = random_state({"ViT-B/32": VIT_B_32, "RN50": RN50}[request.param])
+    checkpoint = Checkpoint.file(save(state, folder / "random.pt"))
     return export(checkpoint, folder / "models" / request.param.replace("/", "-"), precision="int8"), checkpoint
 
 

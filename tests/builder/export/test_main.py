@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.support.checkpoints import save
 from builder.__main__ import main
 from builder.export.checkpoint import StateDict
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.manifest import Manifest
-from tests.builder.export import checkpoints
 from tests.builder.test_main import fails, run
 
 
@@ -29,7 +29,7 @@ def test_an_unknown_model_says_to_use_a_checkpoint(capsys: pytest.CaptureFixture
 
 
 def test_as_a_process_it_exports_a_checkpoint(vit_state: StateDict, tmp_path: Path) -> None:
-    checkpoint = checkpoints.save(vit_state, tmp_path / "tiny.pt")
+    checkpoint = save(vit_state, tmp_path / "tiny.pt")
     done = run("export", "--checkpoint", checkpoint, "--out", tmp_path / "models" / "tiny", "--licence", "CC0-1.0")
     assert done.returncode == 0, done.stderr
     first, second = done.stdout.splitlines()

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bench.support.checkpoints import random_state, save
 from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
 from builder.export.openai_clip import MEAN, STD
@@ -130,8 +131,8 @@ def test_pixels_are_open_clips(resize: str, resample: str) -> None:
 
 @pytest.fixture(scope="module")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    state = checkpoints.random_state(checkpoints.TINY_RESNET)
-    return Checkpoint.file(checkpoints.save(state, tmp_path_factory.mktemp("checkpoints") / "tiny-resnet.pt"))
+    state = random_state(checkpoints.TINY_RESNET)
+    return Checkpoint.file(save(state, tmp_path_factory.mktemp("checkpoints") / "tiny-resnet.pt"))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
+from bench.support.checkpoints import random_state
 from builder.export.checkpoint import Checkpoint
 from builder.export.graph import write_image_graph
 from builder.export.quantization import FORMS, Form, quantise
@@ -35,7 +36,7 @@ def run(path: Path, feed: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
 @pytest.fixture(scope="module")
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("resnet") / "image.onnx"
-    write_image_graph(Checkpoint("tiny", "", checkpoints.random_state(checkpoints.TINY_RESNET)).original(), path)
+    write_image_graph(Checkpoint("tiny", "", random_state(checkpoints.TINY_RESNET)).original(), path)
     return path
 
 

@@ -129,7 +129,7 @@ def test_a_target_out_of_reach_is_recorded_as_missed(tmp_path: Path) -> None:
     assert "THE TARGET OF 0.98 WAS NOT REACHED: allow more --max-memory" in indexed("images", info)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(("budget", "key"), [(200, "IVF1024,Flat"), (140, "OPQ16_128,IVF256,PQ16x8")])
 def test_building_stays_within_its_budget(tmp_path: Path, budget: int, key: str) -> None:

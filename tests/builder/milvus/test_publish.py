@@ -26,6 +26,7 @@ from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import Takedown
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import Manifest, current_version
+from tests.support.calls import watched
 from tests.support.vectors import Vectors, build, nearest, random_vectors, stage
 
 pytestmark = pytest.mark.milvus
@@ -87,28 +88,12 @@ def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> No
 
 def test_an_interrupted_run_is_gone_on_with(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder.milvus.filling, "_BATCH", 100)
-    asked: list[int] = []
-    rows = Entities.rows
-
-    def stopping(self: Entities, start: int, stop: int) -> list[dict[str, Any]]:
-        if len(asked) == 3:
-            raise KeyboardInterrupt
-        asked.append(start)
-        return rows(self, start, stop)
-
-    monkeypatch.setattr(Entities, "rows", stopping)
-    with pytest.raises(KeyboardInterrupt):
+    with watched(Entities.rows, interrupt_at=4), pytest.raises(KeyboardInterrupt):
         publish_here(collection)
     assert Manifest.read(current_version(collection)).milvus is None
-    done = list(asked)
-
-    def going_on(self: Entities, start: int, stop: int) -> list[dict[str, Any]]:
-        asked.append(start)
-        return rows(self, start, stop)
-
-    monkeypatch.setattr(Entities, "rows", going_on)
-    publish_here(collection)
-    assert len(asked) == len(done) + 5 + 2 - 3  # and nothing twice
+    with watched(Entities.rows) as asked:
+        publish_here(collection)
+    assert len(asked) == 5 + 2 - 3  # batches of images and of prompts, but nothing twice
     assert verify(collection).counts["images"] == IMAGES + 2
 
 

@@ -104,7 +104,7 @@ def test_takedowns_at_the_same_time_lose_none(collection: Path) -> None:
 
 
 def test_there_is_nothing_to_hide_in_what_is_not_published(tmp_path: Path) -> None:
-    with pytest.raises(UnknownCollection, match="is no published collection"):
+    with pytest.raises(UnknownCollection, match="is not a published collection"):
         hide(tmp_path / "none", IMAGES[:1])
 
 

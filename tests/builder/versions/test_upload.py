@@ -78,7 +78,7 @@ def test_nothing_damaged_is_sent(
     with pytest.raises(SystemExit):
         upload(collection, f"{store.url}/indices")
     assert "images.faiss is damaged: its SHA-256 is not the recorded one" in capsys.readouterr().err
-    assert "is no model bundle" in fails(capsys, "upload-model", tmp_path, "--to", f"{store.url}/models")
+    assert "is not a model bundle" in fails(capsys, "upload-model", tmp_path, "--to", f"{store.url}/models")
     assert store.objects() == set()
 
 
@@ -96,4 +96,6 @@ def test_a_model_goes_with_its_licences(
 def test_to_a_folder(collection: Path, tmp_path: Path) -> None:
     upload(collection, f"file://{tmp_path}/elsewhere/indices")
     copied = current_version(tmp_path / "elsewhere" / "indices" / "c")
-    Manifest.read(copied).verify(copied)
+    manifest = Manifest.read(copied)
+    assert manifest == Manifest.read(current_version(collection))
+    manifest.verify(copied)

@@ -76,7 +76,7 @@ def test_collections_are_those_that_were_published(tmp_path: Path) -> None:
     (tmp_path / "README.md").touch()
     assert collections(tmp_path) == [tmp_path / "a", tmp_path / "b"]
     assert versions(tmp_path / "half") == []
-    with pytest.raises(UnknownCollection, match="is no published collection"):
+    with pytest.raises(UnknownCollection, match="is not a published collection"):
         delete_version(tmp_path / "half", "x")
     with pytest.raises(BuildError, match="there is no folder"):
         collections(tmp_path / "missing")

@@ -176,13 +176,27 @@ def test_odd_values_keep_everything_else() -> None:
         {"invokeai_metadata": '{"model": [], "loras": [1, {"model": 5}], "vae": 3}'},
         {"sd-metadata": '{"image": {"prompt": [5, {"prompt": 7}], "sampler": 1}}'},
         {"sd-metadata": '{"image": []}'},
-        {"Dream": '"not closed -s 5 -S'},
         {"Dream": "-s"},
         {"Comment": "null", "Description": "x", "Source": "y"},
         {"Comment": '{"prompt": 5, "uc": [], "v4_prompt": {"caption": {"char_captions": [1, {}]}}}'},
         {"xmp.UserComment": '{"c": 5, "sampler": 1, "lora": [5, {}], "size": 3}'},
-        {"prompt": "x", "num_inference_steps": "", "guidance_scale": "", "clip_skip": ""},
     ],
 )
 def test_metadata_of_any_other_shape_costs_nothing(fields: dict[str, str]) -> None:
-    generation_of_fields(fields)
+    found = generation_of_fields(fields)
+    assert found is None or found.prompt is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "prompt", "settings"),
+    [
+        ({"Dream": '"not closed -s 5 -S'}, '"not closed', {"steps": 5}),
+        ({"prompt": "x", "num_inference_steps": "", "guidance_scale": "", "clip_skip": ""}, "x", {}),
+    ],
+)
+def test_what_can_be_read_is_kept_beside_what_cannot(
+    fields: dict[str, str], prompt: str, settings: dict[str, Any]
+) -> None:
+    found = generation_of_fields(fields)
+    assert found is not None
+    assert (found.prompt, found.settings) == (prompt, settings)

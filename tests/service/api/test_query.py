@@ -53,7 +53,7 @@ def part(name: str, value: bytes, extra: str = "") -> bytes:
     return f'--x\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'.encode() + value + b"\r\n"
 
 
-NOTHING = "nothing is asked: send a text as `q`, a picture as `image`, a filter, or several of these"
+NOTHING = "the query is empty: send a text as `q`, a picture as `image`, a filter, or several of these"
 NO_PICTURE = "this is not a picture that can be read; readable are JPEG, PNG"
 PARAMETERS = re.escape("(parameters are q, negative, image, terms, filter, collection, limit, cursor, mode, sort")
 
@@ -121,7 +121,7 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
     ),
     "33 terms": (
         lambda url: httpx.post(url, files=[("image", PNG)] * 32, data={"q": "x"}),
-        "a query has at most 32 terms",
+        "a query must have at most 32 terms",
     ),
     "two q": (lambda url: httpx.post(url, data={"q": ["x", "y"]}), "q was sent twice"),
     "parameters in the URL": (
@@ -141,9 +141,9 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
     "JSON string": (post_json("x"), "the body must be a JSON object"),
     "JSON null": (post_json(None), "the body must be a JSON object"),
     "unknown in the URL": (raw("q=fox&other=1"), "there is no parameter 'other'; there are q, negative"),
-    "cursor beside q": (get(q="x", cursor="x"), "a cursor carries its query and options: send it without them"),
-    "cursor beside image": (upload(PNG, cursor="x"), "a cursor carries its query"),
-    "cursor beside q in JSON": (post_json({"q": "x", "cursor": "x"}), "a cursor carries its query"),
+    "cursor beside q": (get(q="x", cursor="x"), "a cursor contains its query and options: send it without them"),
+    "cursor beside image": (upload(PNG, cursor="x"), "a cursor contains its query"),
+    "cursor beside q in JSON": (post_json({"q": "x", "cursor": "x"}), "a cursor contains its query"),
 }
 
 MALFORMED: dict[str, Send] = {
@@ -211,7 +211,7 @@ def test_unknown_collection(url: str, send: Send) -> None:
 @pytest.mark.parametrize("what", CURSORS)
 def test_no_cursor(url: str, what: str) -> None:
     detail = check_problem(httpx.get(url, params={"cursor": CURSORS[what]}), 400, "bad-cursor")
-    assert detail == "this is no cursor; pass the `next` of an answer unchanged"
+    assert detail == "this is not a cursor: pass the `next` of an answer unchanged"
 
 
 def test_a_cursor_changed_in_any_letter(server: Service, client: httpx.Client, url: str, kind: Kind) -> None:

@@ -17,7 +17,11 @@ import pytest
 
 from tests.service.support.serving import ROOT, START, Service, serving
 
-SECONDS = 40  # for each test
+# How much is sent: so many cases for each operation, or as many as that many seconds have room for.
+EFFORTS = [
+    pytest.param(["--max-examples", "4"], id="short", marks=pytest.mark.slow),
+    pytest.param(["--max-time", "40"], id="long", marks=pytest.mark.long),
+]
 RUN = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathesis())"
 
 
@@ -33,7 +37,7 @@ def asked(
         assert service.errors() == []
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("effort", EFFORTS)
 @pytest.mark.parametrize(
     "choice",
     [
@@ -42,12 +46,14 @@ def asked(
     ],
     ids=["by URL", "by body"],
 )
-def test_every_answer_is_one_that_the_description_allows(asked: Service, tmp_path: Path, choice: list[str]) -> None:
-    flags = ["--checks", "all", "--max-time", str(SECONDS), "--seed", "1", "--no-color", "--continue-on-failure"]
+def test_every_answer_is_one_that_the_description_allows(
+    asked: Service, tmp_path: Path, effort: list[str], choice: list[str]
+) -> None:
+    flags = ["--checks", "all", *effort, "--seed", "1", "--no-color", "--continue-on-failure"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.service.support.schema_hooks"}
     done = subprocess.run(
         [sys.executable, "-c", RUN, "run", f"{asked.url}/openapi.json", *flags, *choice],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS + 2 * START,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=4 * START,
     )  # fmt: skip
     found = "\n".join(line[:500] for line in done.stdout.splitlines())
     assert done.returncode == 0, found + done.stderr

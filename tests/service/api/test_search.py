@@ -192,7 +192,7 @@ def test_a_collection_without_pictures_answers_about_prompts_alone(several_serve
         httpx.post(f"{url}/search/images", files={"image": UPLOAD}, data=named),
     ):
         detail = check_problem(response, 409, "no-image-index")
-        assert detail == "collection words has no vectors of images; /search/prompts answers texts and pictures alike"
+        assert detail == "collection words has no vectors of images: search its prompts instead, by text or picture"
     assert len(check_answer(several_server.get("/search/prompts", q="fox", **named), "prompts")["results"]) == 5
     by_picture = httpx.post(f"{url}/search/prompts", files={"image": UPLOAD}, data=named)
     assert len(check_answer(by_picture, "prompts")["results"]) == 5

@@ -58,7 +58,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "manifest cut off": (file("manifest.json", lambda old: old[:100]), "manifest.json cannot be read"),
     "manifest empty": (file("manifest.json", lambda _: b""), "manifest.json cannot be read"),
     "manifest a list": (file("manifest.json", lambda _: b"[]"), "has schema version None"),
-    "manifest of tomorrow": (manifest(schema_version=99), "has schema version 99, this program reads 2"),
+    "manifest of tomorrow": (manifest(schema_version=99), "has schema version 99, expected 2"),
     "manifest with a field more": (manifest(more=1), "is not a valid manifest"),
     "another model": (manifest(model={"name": "tiny", "identity": "0" * 64, "embedding_dim": 32}),
                       "was built with another model called tiny"),
@@ -185,4 +185,4 @@ def test_vectors_of_another_length_are_refused(models: Path, copy: Path) -> None
     reference = json.loads((version / "manifest.json").read_bytes())["model"]
     manifest(model=reference)(spoilt)
     with opened(models, copy) as catalogue:
-        assert "holds (5, 16), its manifest says (5, 32)" in catalogue.refused["spoilt"]
+        assert "has the shape (5, 16), the manifest expects (5, 32)" in catalogue.refused["spoilt"]

@@ -115,7 +115,7 @@ def another_dimension(version: Path) -> None:
         (truncated_vectors, "the prompts index in"),
         (without_store, "items.sqlite cannot be read"),
         (another_model, "was built with another model"),
-        (another_dimension, "its manifest says (3, 16)"),
+        (another_dimension, "the manifest expects (3, 16)"),
         (shutil.rmtree, "which is not there"),
     ],
 )

@@ -17,7 +17,8 @@ import httpx
 import pytest
 
 import promptsearch
-from promptsearch.client.results import ImageResult, Page
+from promptsearch.client.page import Page
+from promptsearch.client.results import ImageResult
 from promptsearch.storage.manifest import Manifest, current_version
 from promptsearch.system.files import replace_text
 from tests.service.support.load import wait_for
@@ -119,7 +120,7 @@ def test_a_cursor_of_a_version_that_a_replica_has_not_seen(
     assert refused.headers["retry-after"] == "1"
     # A client waits until it is.
     with promptsearch.Client(one.url) as ahead, promptsearch.Client(other.url) as behind, ThreadPoolExecutor(1) as pool:
-        page = ahead.search_images("fox", k=1)
+        page = ahead.search_images("fox", limit=1)
         before = pending(other)
         waiting = pool.submit(behind.next_page, page)
         wait_for(lambda: pending(other) > before, "be told that it is too early")

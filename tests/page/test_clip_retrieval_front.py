@@ -1,4 +1,4 @@
-"""clip-retrieval's own web page, as its package has it, in a real Chromium, from another origin than the service."""
+"""clip-retrieval's own web page, from its package, in a real Chromium, on another origin than the service."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PNG = as_bytes(picture(5))
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Its files, and the one that says which service to ask: what `clip-retrieval front` answers."""
+    """Serve its files and the configuration that names the service, like `clip-retrieval front`."""
 
     def __init__(self, *args: Any, backend: dict[str, str], **options: Any) -> None:
         self.backend = backend
@@ -46,7 +46,7 @@ class _Handler(SimpleHTTPRequestHandler):
 
 @contextmanager
 def front() -> Iterator[tuple[str, dict[str, str]]]:
-    """Its address, and what it is to say of the service."""
+    """Yield its URL, and the configuration to fill in."""
     [build] = (ROOT / ".venv-client").glob("lib/python3*/site-packages/front/build")
     backend: dict[str, str] = {}
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, backend=backend, directory=str(build))) as served:
@@ -59,11 +59,11 @@ def front() -> Iterator[tuple[str, dict[str, str]]]:
 
 @pytest.fixture(scope="module")
 def fronted(flags: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Service]]:
-    """The page's address and the service that it asks."""
+    """Yield the page's URL and the service that it searches."""
     with front() as (address, backend):
         more = ("--cors-origins", address)
         with serving(tmp_path_factory.mktemp("fronted"), (*flags, *more)) as service:
-            # As its own service says it, with a slash at the end: so it asks for //metadata.
+            # With a trailing slash, like clip-retrieval's own configuration; so it requests //metadata.
             backend |= {"defaultBackend": f"{service.url}/", "defaultIndex": ""}
             yield address, service
             assert service.end() == 0
@@ -71,28 +71,28 @@ def fronted(flags: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_its_page_searches_shows_and_scrolls(fronted: tuple[str, Service], browser: Browser) -> None:
     address, service = fronted
-    asked: list[Request] = []
+    requests: list[Request] = []
     errors: list[str] = []
     page = browser.new_page()
     page.set_default_timeout(PATIENCE)
-    page.on("request", lambda request: asked.append(request) if request.url.startswith(service.url) else None)
+    page.on("request", lambda request: requests.append(request) if request.url.startswith(service.url) else None)
     page.on("pageerror", lambda error: errors.append(str(error)))
     shown = page.locator("#products figure")
 
     page.goto(address)
     names = service.get("/indices-list").json()
     expect(page.locator("#filter select").first.locator("option")).to_have_text(names, timeout=PATIENCE)
-    page.get_by_label("Hide (near) duplicate images").click()  # to a random model all are alike
+    page.get_by_label("Hide (near) duplicate images").click()  # to a random model, all are similar
     page.locator("#searchBar").fill("fox")
     page.locator("#searchBar").press("Enter")
-    expect(shown.nth(39)).to_be_visible(timeout=PATIENCE)  # so many come with what is known of them
+    expect(shown.nth(39)).to_be_visible(timeout=PATIENCE)  # this many come with metadata
     assert (
         page.locator("#products img.pic").first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
     )
     assert "fox" in page.locator("#products figcaption").nth(5).inner_text()
 
-    expect(shown.nth(50)).to_be_attached(timeout=PATIENCE)  # it asks for more until the window is full
-    # Again and again, as a person does: it does not hear of a scroll while it is asking for more.
+    expect(shown.nth(50)).to_be_attached(timeout=PATIENCE)  # it loads more until the window is full
+    # Repeatedly, as people do: it ignores scrolling while it loads more.
     page.wait_for_function(
         """([products, least]) => {
           scrollTo(0, 0), scrollTo(0, document.body.scrollHeight);
@@ -112,15 +112,17 @@ def test_its_page_searches_shows_and_scrolls(fronted: tuple[str, Service], brows
     expect(shown.first).to_be_visible()
     with page.expect_response("**/knn-service") as aesthetic:
         page.get_by_label("Enable aesthetic scoring").click()
-    sent = [json.loads(one.value.request.post_data or "") for one in (by_file, by_result, for_prompts, aesthetic)]
-    assert [one["modality"] for one in sent] == ["image", "image", "text", "text"]
-    assert all(one["image"] for one in sent)
+    sent = [
+        json.loads(response.value.request.post_data or "") for response in (by_file, by_result, for_prompts, aesthetic)
+    ]
+    assert [body["modality"] for body in sent] == ["image", "image", "text", "text"]
+    assert all(body["image"] for body in sent)
     assert sent[3]["aesthetic_score"] == "9"
 
     assert errors == []
-    posted = [request for request in asked if request.method == "POST"]
+    posted = [request for request in requests if request.method == "POST"]
     assert {request.url.removeprefix(service.url) for request in posted} == {"//knn-service", "//metadata"}
     assert {request.headers["content-type"] for request in posted} == {"text/plain;charset=UTF-8"}
-    assert not [request for request in asked if request.method == "OPTIONS"]
-    assert {response.status for request in asked if (response := request.response())} <= {200, 304}
+    assert not [request for request in requests if request.method == "OPTIONS"]
+    assert {response.status for request in requests if (response := request.response())} <= {200, 304}
     page.close()

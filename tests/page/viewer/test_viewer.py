@@ -1,4 +1,4 @@
-"""The dialog in which one result is seen large."""
+"""The viewer: the dialog that shows one result with its details."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUERY = "several foxes"
 
 @pytest.fixture
 def opened(browser: Browser, small: Service) -> object:
-    """The first result, whose prompt several pictures have, large."""
+    """Open the first result, whose prompt several images share."""
     with visiting(browser, small, permissions=["clipboard-read", "clipboard-write"]) as visit:
         visit.open(f"/?q={QUERY.replace(' ', '+')}&mode=keyword")
         visit.tiles.first.locator("a").click()
@@ -32,11 +32,11 @@ def clipboard(visit: Visit) -> str:
     return text
 
 
-def test_all_that_is_known(opened: Visit) -> None:
+def test_details(opened: Visit) -> None:
     result = opened.service.get("/search/images", q=QUERY, mode="keyword").json()["results"][0]
     facts = opened.page.locator("#viewer-facts")
     expect(facts.locator(".text")).to_have_text(QUERY)
-    expect(facts).to_contain_text("blurry")  # which only the item itself says, not the list
+    expect(facts).to_contain_text("blurry")  # only the item has it, not the result
     pairs = dict(zip(facts.locator("dt").all_text_contents(), facts.locator("dd").all_text_contents(), strict=True))
     width, height = result["image"]["width"], result["image"]["height"]
     assert pairs["Seed"] == str(result["settings"]["seed"])
@@ -44,7 +44,7 @@ def test_all_that_is_known(opened: Visit) -> None:
     assert pairs["Size"] == f"{width} × {height}"
     assert pairs["Created"].startswith("May ")
     assert pairs["Source"] == result["image"]["source"]
-    assert pairs["Upscaled"] in ("Yes", "No")  # as the filters say it
+    assert pairs["Upscaled"] in ("Yes", "No")  # as in the filters
     expect(opened.page.locator("#viewer-score")).to_have_text(f"score {result['score']:.3f}")
     # The original takes the thumbnail's place.
     expect(opened.page.locator("#viewer-stage img")).to_have_attribute("src", re.compile("/file"))
@@ -68,7 +68,7 @@ def test_copying(opened: Visit) -> None:
     assert "Negative prompt: blurry" in lines
 
 
-def test_settings_that_come_late_are_copied_as_well(browser: Browser, small: Service) -> None:
+def test_copying_waits_for_settings_that_are_loading(browser: Browser, small: Service) -> None:
     with visiting(browser, small, permissions=["clipboard-read", "clipboard-write"]) as visit:
         visit.open(f"/?q={QUERY.replace(' ', '+')}&mode=keyword")
         held: list[Route] = []
@@ -84,7 +84,7 @@ def test_settings_that_come_late_are_copied_as_well(browser: Browser, small: Ser
         assert "Negative prompt: blurry" in clipboard(visit).split("\n")
 
 
-def test_settings_that_never_come_are_left_out(browser: Browser, small: Service) -> None:
+def test_copying_skips_settings_that_fail_to_load(browser: Browser, small: Service) -> None:
     with visiting(browser, small, permissions=["clipboard-read", "clipboard-write"]) as visit:
         visit.provoked = "net::ERR_FAILED"
         visit.open(f"/?q={QUERY.replace(' ', '+')}&mode=keyword")
@@ -97,8 +97,8 @@ def test_settings_that_never_come_are_left_out(browser: Browser, small: Service)
         assert "CFG scale: 7.5" in clipboard(visit).split("\n")
 
 
-def test_arrow_keys_go_through_the_results_and_escape_closes(opened: Visit) -> None:
-    ids = [one["id"] for one in opened.service.get("/search/images", q=QUERY, mode="keyword").json()["results"]]
+def test_arrow_keys_step_through_the_results_and_escape_closes(opened: Visit) -> None:
+    ids = [result["id"] for result in opened.service.get("/search/images", q=QUERY, mode="keyword").json()["results"]]
     assert opened.parameters()["item"] == f"images/{ids[0]}"
     expect(opened.page.get_by_role("button", name="Previous")).to_be_hidden()
     opened.page.keyboard.press("ArrowRight")
@@ -116,24 +116,24 @@ def test_arrow_keys_go_through_the_results_and_escape_closes(opened: Visit) -> N
     opened.page.wait_for_function("() => !location.search.includes('item')")
 
 
-def test_at_either_end_there_is_nothing_to_go_on_to(opened: Visit) -> None:
-    ids = [one["id"] for one in opened.service.get("/search/images", q=QUERY, mode="keyword").json()["results"]]
-    before, after = opened.page.locator("#viewer-previous"), opened.page.locator("#viewer-next")
-    expect(before).to_be_disabled()
-    after.focus()
+def test_buttons_are_disabled_at_the_ends(opened: Visit) -> None:
+    ids = [result["id"] for result in opened.service.get("/search/images", q=QUERY, mode="keyword").json()["results"]]
+    previous, following = opened.page.locator("#viewer-previous"), opened.page.locator("#viewer-next")
+    expect(previous).to_be_disabled()
+    following.focus()
     for id in ids[1:]:
-        expect(after).to_be_enabled()
+        expect(following).to_be_enabled()
         opened.page.keyboard.press("Enter")
         opened.page.wait_for_function("id => location.search.includes(id)", arg=id)
-    expect(after).to_be_disabled()
-    expect(before).to_be_enabled()
+    expect(following).to_be_disabled()
+    expect(previous).to_be_enabled()
     opened.page.keyboard.press("ArrowRight")
-    opened.page.keyboard.press("ArrowLeft")  # the keyboard has stayed in the dialog
+    opened.page.keyboard.press("ArrowLeft")  # the focus has stayed in the dialog
     opened.page.wait_for_function("id => location.search.includes(id)", arg=ids[-2])
-    expect(after).to_be_enabled()
+    expect(following).to_be_enabled()
 
 
-def test_an_open_picture_has_an_address_and_is_a_step_of_history(opened: Visit) -> None:
+def test_an_open_image_has_a_url_and_an_entry_in_the_history(opened: Visit) -> None:
     address = opened.page.url
     opened.page.go_back()
     expect(opened.viewer).to_be_hidden()
@@ -155,11 +155,11 @@ def test_more_like_this(opened: Visit) -> None:
     opened.shows(opened.expected("images", terms=f'[{{"id": "{id}"}}]'))
     assert opened.chips() == [f"Like “{QUERY}”"]
     opened.page.get_by_label("Search mode").select_option("By meaning")
-    opened.search("blue")  # together with it
+    opened.search("blue")  # in addition to the item
     opened.shows(opened.expected("images", q="blue", terms=f'[{{"id": "{id}"}}]'))
-    opened.kind("Prompts")  # like this picture
+    opened.kind("Prompts")  # similar to this image
     opened.shows(opened.expected("prompts", q="blue", terms=f'[{{"id": "{id}"}}]'))
-    opened.page.reload()  # the address says it all
+    opened.page.reload()  # the URL holds all of it
     opened.shows(opened.expected("prompts", q="blue", terms=f'[{{"id": "{id}"}}]'))
     expect(opened.page.locator("#chips")).to_contain_text(f"Like “{QUERY}”")
     for _ in range(4):
@@ -191,18 +191,18 @@ def test_download(opened: Visit, folder: Path) -> None:
     assert download.path().read_bytes() == (folder / "gallery" / download.suggested_filename).read_bytes()
 
 
-def test_originals_that_are_not_given_out(visit: Visit) -> None:
+def test_originals_that_are_not_served(visit: Visit) -> None:
     visit.open("/?collection=silent&q=fox")
     visit.tiles.first.locator("a").click()
     expect(visit.page.locator("#viewer-stage img")).to_have_attribute("src", re.compile("/thumbnail"))
     expect(visit.viewer.get_by_role("link", name="Download")).to_have_count(0)
 
 
-def test_a_prompt_with_its_pictures(visit: Visit) -> None:
+def test_a_prompt_with_its_images(visit: Visit) -> None:
     visit.open(f"/?q={QUERY}&kind=prompts&mode=keyword")
     visit.rows.first.locator(".text").click()
     expect(visit.viewer.get_by_role("heading", name="Prompt")).to_be_visible()
-    expect(visit.viewer.locator(".sheet img")).to_have_count(gallery.SHARED)  # more than the list shows
+    expect(visit.viewer.locator(".sheet img")).to_have_count(gallery.SHARED)  # more than the row shows
     visit.viewer.locator(".sheet a").nth(1).click()
     expect(visit.viewer.get_by_role("heading", name="Image")).to_be_visible()
     visit.page.keyboard.press("ArrowRight")
@@ -212,7 +212,7 @@ def test_a_prompt_with_its_pictures(visit: Visit) -> None:
     visit.page.wait_for_function("() => !location.search.includes('item')")
 
 
-def test_going_on_loads_more(emoji: Visit) -> None:
+def test_stepping_past_the_end_loads_more(emoji: Visit) -> None:
     emoji.search("castle")
     emoji.tiles.first.locator("a").click()
     for _ in range(62):  # the first page has 60

@@ -1,4 +1,4 @@
-"""What a person is told when there is nothing, when something is wrong, and when nobody answers."""
+"""Notices: no results, errors, a busy or unreachable service, a page that failed to load."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from tests.support.drawing import as_bytes, picture
 
 pytestmark = pytest.mark.slow
 
-LONGEST_WAIT = 30_000  # ms between two tries: service/page/js/notices/notice.js
+MAX_WAIT = 30_000  # ms between two attempts: service/page/js/notices/notice.js
 
 
 @contextmanager
 def overloading(service: Service, clients: int = 4) -> Iterator[None]:
-    """Clients whose large pictures keep the service busy."""
+    """Run clients whose large images keep the service busy."""
     ends = threading.Event()
     large = as_bytes(picture(1, 2500, 2500), "JPEG", quality=50)
 
@@ -46,15 +46,15 @@ def overloading(service: Service, clients: int = 4) -> Iterator[None]:
 
 
 def search_until_refused(visit: Visit) -> str:
-    """Return the query that the service refused; its clock is stopped, so the page does not ask again."""
-    for number in range(50):  # those that get through are answered
+    """Return the query that the service refused. The page's clock must be stopped, so that it does not retry."""
+    for number in range(50):  # some get through
         visit.search(f"fox {number}")
         if visit.notice.text_content():
             return f"fox {number}"
     raise AssertionError("the service answered 50 searches")
 
 
-def test_a_busy_service_is_asked_again_by_itself(
+def test_a_busy_service_is_retried_automatically(
     browser: Browser, small: Service, flags: tuple[str, ...], tmp_path: Path
 ) -> None:
     with serving(tmp_path, (*flags, "--queue", "1")) as service, visiting(browser, service) as visit:
@@ -66,12 +66,12 @@ def test_a_busy_service_is_asked_again_by_itself(
             expect(visit.notice).to_contain_text("The service is busy")
             expect(visit.page.get_by_role("button", name="Try again now")).to_have_text(re.compile(r"\(\d+ s\)"))
         while visit.notice.text_content() or not visit.tiles.count():  # its own thumbnails keep it busy, too
-            visit.page.clock.run_for(LONGEST_WAIT)
+            visit.page.clock.run_for(MAX_WAIT)
         answer = small.get("/search/images", q=refused, limit=200)  # of the same collection, and not busy
         visit.shows(texts(answer.json()))
 
 
-def test_who_asks_too_much_is_told_so(browser: Browser, flags: tuple[str, ...], tmp_path: Path) -> None:
+def test_the_rate_limit(browser: Browser, flags: tuple[str, ...], tmp_path: Path) -> None:
     with serving(tmp_path, (*flags, "--rate-limit", "40/hour")) as service, visiting(browser, service) as visit:
         visit.provoked = "status of 429"
         visit.open()
@@ -81,7 +81,7 @@ def test_who_asks_too_much_is_told_so(browser: Browser, flags: tuple[str, ...], 
         expect(visit.page.get_by_role("button", name="Try again now")).to_have_text(re.compile(r"\(\d+ s\)"))
 
 
-def test_a_failure_of_the_service(visit: Visit) -> None:
+def test_an_internal_error(visit: Visit) -> None:
     visit.provoked = "status of 500"
     visit.refuse("**/search/images?*", 500, "internal", "the service failed on this request; its log says why")
     visit.search("red fox")
@@ -95,9 +95,9 @@ def test_a_failure_of_the_service(visit: Visit) -> None:
 FURTHER = "**/search/images?cursor=*"
 
 
-def more_is_missing(visit: Visit, why: str, remedy: str) -> None:
-    """Further pages fail: that is said, what is there stays, and with the remedy they come."""
-    visit.stop_clock()  # the page would ask again by itself
+def check_further_page(visit: Visit, why: str, remedy: str) -> None:
+    """Check that a failing further page is reported below the results, and that the remedy loads it."""
+    visit.stop_clock()  # otherwise the page would retry by itself
     visit.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(visit.notice).to_contain_text(why)
     expect(visit.tiles.first).to_be_visible()
@@ -106,11 +106,11 @@ def more_is_missing(visit: Visit, why: str, remedy: str) -> None:
     expect(visit.notice).to_be_empty()
 
 
-def test_a_version_that_is_gone(emoji: Visit) -> None:
+def test_a_closed_version(emoji: Visit) -> None:
     emoji.provoked = "status of 410"
     emoji.refuse(FURTHER, 410, "cursor-gone", "its version is no longer open")
     emoji.search("castle")
-    more_is_missing(emoji, "This collection has been updated", "Search again")
+    check_further_page(emoji, "This collection has been updated", "Search again")
     emoji.page.wait_for_function("() => scrollY === 0")
     emoji.shows(emoji.expected("images", q="castle"))
 
@@ -126,7 +126,7 @@ def test_offline(visit: Visit) -> None:
     expect(visit.notice).to_be_empty()
 
 
-def test_a_service_that_is_gone_and_comes_back(browser: Browser, flags: tuple[str, ...], tmp_path: Path) -> None:
+def test_a_restarted_service(browser: Browser, flags: tuple[str, ...], tmp_path: Path) -> None:
     with serving(tmp_path, flags) as service, visiting(browser, service) as visit:
         visit.provoked = "net::ERR_"
         visit.open("/?q=red+fox")
@@ -135,28 +135,28 @@ def test_a_service_that_is_gone_and_comes_back(browser: Browser, flags: tuple[st
         visit.box.fill("blue cat")
         visit.box.press("Enter")
         expect(visit.notice).to_contain_text("The service is not responding")
-        again = visit.page.get_by_role("button", name="Try again now")
-        for wait in (1, 2, 4):  # seconds; it keeps trying
-            expect(again).to_have_text(f"Try again now ({wait} s)")
+        retry = visit.page.get_by_role("button", name="Try again now")
+        for wait in (1, 2, 4):  # seconds; it keeps retrying
+            expect(retry).to_have_text(f"Try again now ({wait} s)")
             visit.page.clock.run_for(wait * 1000)
-        expect(again).to_have_text("Try again now (8 s)")
+        expect(retry).to_have_text("Try again now (8 s)")
         port = ("--port", service.url.rpartition(":")[2])
         (tmp_path / "again").mkdir()
         with serving(tmp_path / "again", (*flags, *port)):
-            again.click()
+            retry.click()
             visit.shows(visit.expected("images", q="blue cat"))
             expect(visit.notice).to_be_empty()
 
 
-def test_more_that_does_not_come_is_said_below_what_is_there(emoji: Visit) -> None:
+def test_an_unreachable_further_page(emoji: Visit) -> None:
     emoji.provoked = "net::ERR_FAILED"
     emoji.page.route(FURTHER, lambda route: route.abort())
     emoji.search("castle")
-    more_is_missing(emoji, "not responding", "Try again now")
+    check_further_page(emoji, "not responding", "Try again now")
     expect(emoji.status).to_have_text(re.compile("The first 180 images"))
 
 
-# Stops the animation by which the style sheet counts time, and sets it to `ms`.
+# Pauses the animation that delays the message, and sets it to `ms`.
 AT_MS = """(ms) => {
   const late = document.getAnimations().find(({ animationName }) => animationName === "late");
   late.pause();
@@ -165,20 +165,20 @@ AT_MS = """(ms) => {
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_a_page_that_did_not_load_says_so(browser: Browser, small: Service, motion: str) -> None:
+def test_a_page_that_failed_to_load_says_so(browser: Browser, small: Service, motion: str) -> None:
     with visiting(browser, small, reduced_motion=motion) as visit:
         visit.provoked = "net::ERR_FAILED"
         visit.page.route("**/js/results/tile.js", lambda route: route.abort())
         visit.page.goto(f"{small.url}/?q=red+fox")
-        said = visit.page.get_by_text("The page failed to load. Reload it.")
+        message = visit.page.get_by_text("The page failed to load. Reload it.")
         visit.page.evaluate(AT_MS, 4990)
-        expect(said).to_be_hidden()  # it may still be loading
+        expect(message).to_be_hidden()  # it may still be loading
         visit.page.evaluate(AT_MS, 5000)
-        expect(said).to_be_visible()
+        expect(message).to_be_visible()
         visit.page.unroute("**/js/results/tile.js")
-        said.get_by_role("link").click()
+        message.get_by_role("link").click()
         visit.shows(visit.expected("images", q="red fox"))
-        expect(said).to_have_count(0)
+        expect(message).to_have_count(0)
 
 
 def test_without_javascript(browser: Browser, small: Service) -> None:
@@ -187,10 +187,10 @@ def test_without_javascript(browser: Browser, small: Service) -> None:
         expect(visit.page.locator("noscript p")).to_be_visible()
         expect(visit.page.get_by_text("The page failed to load")).to_be_hidden()
         waiting = visit.page.evaluate("document.getAnimations().map(({ animationName }) => animationName)")
-        assert "late" not in waiting  # what would show it after a while
+        assert "late" not in waiting  # which would show the message later
 
 
-def test_nothing_like_it(visit: Visit) -> None:
+def test_no_results(visit: Visit) -> None:
     visit.open("/?q=fox&min_score=1")
     expect(visit.notice).to_contain_text("No images found")
     visit.page.get_by_role("button", name="Start over").click()

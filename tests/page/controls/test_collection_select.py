@@ -1,4 +1,4 @@
-"""Several collections, and one."""
+"""The choice of a collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.page.visit import Visit
 pytestmark = pytest.mark.slow
 
 
-def test_the_words_go_along_and_filters_do_not(visit: Visit) -> None:
+def test_another_collection_keeps_the_words_and_drops_the_filters(visit: Visit) -> None:
     visit.search("fox")
     visit.filters().get_by_label("ddim").check()
     expect(visit.status).to_contain_text("30 images")
@@ -28,14 +28,14 @@ def test_the_words_go_along_and_filters_do_not(visit: Visit) -> None:
     expect(choice).to_have_value("words")
 
 
-def test_a_picture_goes_along_as_well(visit: Visit) -> None:
+def test_another_collection_keeps_the_image(visit: Visit) -> None:
     visit.drop(gallery.drawn(3), "three.png")
     visit.page.get_by_label("Collection").select_option("silent")
     expect(visit.tiles).to_have_count(12)
     expect(visit.tiles.first.locator(".score")).to_have_text("1.000")
 
 
-def test_what_it_was_like_goes_along_as_words(visit: Visit) -> None:
+def test_a_similar_item_becomes_words_in_another_collection(visit: Visit) -> None:
     visit.search("several foxes")
     visit.tiles.first.hover()
     text = visit.shown()[0]
@@ -45,7 +45,7 @@ def test_what_it_was_like_goes_along_as_words(visit: Visit) -> None:
     expect(visit.box).to_have_value(text)
 
 
-def test_one_collection_needs_no_choice(emoji: Visit) -> None:
+def test_a_single_collection_is_no_choice(emoji: Visit) -> None:
     expect(emoji.page.get_by_label("Collection")).to_be_hidden()
 
 

@@ -1,4 +1,4 @@
-"""A service that asks for an API key."""
+"""The form for an API key."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def locked(flags: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> 
         assert service.errors() == []
 
 
-def test_a_key_is_asked_for_once_and_then_pictures_load(browser: Browser, locked: Service) -> None:
+def test_a_key_is_required_once_and_then_images_load(browser: Browser, locked: Service) -> None:
     with visiting(browser, locked) as visit:
         visit.provoked = "status of 401"
         page = visit.page
@@ -43,11 +43,11 @@ def test_a_key_is_asked_for_once_and_then_pictures_load(browser: Browser, locked
         page.wait_for_function(
             "() => [...document.querySelectorAll('#results img')].some((img) => img.naturalWidth > 0)"
         )
-        assert page.evaluate("document.cookie") == ""  # no script can read it
+        assert page.evaluate("document.cookie") == ""  # scripts cannot read it
         page.reload()
         expect(visit.tiles.first).to_be_visible()
         expect(visit.notice).to_be_empty()
-        page.context.clear_cookies()  # as if the session had ended
+        page.context.clear_cookies()  # as at the end of the session
         visit.box.fill("another fox")
         field.fill(KEY)
         field.press("Enter")

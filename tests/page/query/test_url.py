@@ -1,4 +1,4 @@
-"""The address holds the whole query: reload, back, forward, and another browser."""
+"""The URL holds the whole query: reload, back, forward, and other tabs."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ WHOLE = (
     '/?q=fox&negative=blue&kind=images&mode=hybrid&sort=-created&filter={"steps":{"gte":30}}&group_by=prompt'
     "&min_score=-0.9&deduplicate=true"
 )
-ASKED: dict[str, Any] = {
+PARAMETERS: dict[str, Any] = {
     "q": "fox", "negative": "blue", "mode": "hybrid", "sort": "-created", "filter": '{"steps": {"gte": 30}}',
     "group_by": "prompt", "min_score": "-0.9", "deduplicate": "true",
 }  # fmt: skip
 
 
-def test_an_address_is_a_whole_query(browser: Browser, small: Service) -> None:
+def test_a_url_is_a_whole_query(browser: Browser, small: Service) -> None:
     with visiting(browser, small) as visit:
         visit.open(WHOLE)
-        visit.shows(visit.expected("images", **ASKED))
+        visit.shows(visit.expected("images", **PARAMETERS))
         expect(visit.box).to_have_value("fox")
         expect(visit.page.get_by_role("searchbox", name="Exclude")).to_have_value("blue")
         expect(visit.page.get_by_label("Search mode")).to_have_value("hybrid")
@@ -35,7 +35,7 @@ def test_an_address_is_a_whole_query(browser: Browser, small: Service) -> None:
         expect(panel.get_by_label("One image per prompt")).to_be_checked()
         expect(panel.get_by_label("Minimum score")).to_have_value("-0.9")
         visit.page.reload()
-        visit.shows(visit.expected("images", **ASKED))
+        visit.shows(visit.expected("images", **PARAMETERS))
 
 
 def test_back_and_forward(visit: Visit) -> None:
@@ -58,7 +58,7 @@ def test_back_and_forward(visit: Visit) -> None:
     expect(visit.box).to_have_value("blue cat")
 
 
-def test_links_of_results_lead_to_the_same_in_another_tab(visit: Visit) -> None:
+def test_links_open_a_result_in_another_tab(visit: Visit) -> None:
     visit.search("red fox")
     with visit.page.context.expect_page() as opening:
         visit.tiles.first.locator("a").click(modifiers=["ControlOrMeta"])
@@ -71,12 +71,12 @@ def test_links_of_results_lead_to_the_same_in_another_tab(visit: Visit) -> None:
     "address",
     ["/?mode=odd&kind=odd&min_score=x&filter=[1]&q=fox", "/?q=fox&like=odd&item=odd", "/?q=fox&filter=%7B&sort="],
 )
-def test_what_cannot_be_read_is_left_out(visit: Visit, address: str) -> None:
+def test_invalid_parameters_are_ignored(visit: Visit, address: str) -> None:
     visit.open(address)
     visit.shows(visit.expected("images", q="fox"))
 
 
-def test_what_the_service_refuses_is_said(visit: Visit) -> None:
+def test_the_service_s_errors_are_shown(visit: Visit) -> None:
     visit.provoked = "status of 40"
     visit.open('/?q=fox&filter={"stepz": 3}')
     expect(visit.notice).to_contain_text("did you mean steps?")
@@ -86,19 +86,19 @@ def test_what_the_service_refuses_is_said(visit: Visit) -> None:
     expect(visit.page.get_by_role("heading", name="Find images")).to_be_visible()
 
 
-def test_what_is_no_longer_there_is_said_beside_the_results(emoji: Visit) -> None:
+def test_a_missing_item_is_reported_beside_the_results(emoji: Visit) -> None:
     emoji.provoked = "status of 404"
     emoji.open("/?q=castle&item=images/00000000000000000000")
-    said = emoji.page.locator("#gone")
-    expect(said).to_contain_text("This item is no longer available. There is no image with the id")
-    expect(said).to_be_in_viewport()
+    gone = emoji.page.locator("#gone")
+    expect(gone).to_contain_text("This item is no longer available. There is no image with the id")
+    expect(gone).to_be_in_viewport()
     emoji.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
-    expect(emoji.status).to_contain_text("The first 180 images")  # more is loaded all the same
-    expect(said).to_be_in_viewport()
-    said.get_by_role("button", name="Close").click()
-    expect(said).to_be_hidden()
+    expect(emoji.status).to_contain_text("The first 180 images")  # more results load nevertheless
+    expect(gone).to_be_in_viewport()
+    gone.get_by_role("button", name="Close").click()
+    expect(gone).to_be_hidden()
     assert emoji.parameters() == {"q": "castle"}
     emoji.open("/?q=castle&item=images/00000000000000000000")
-    expect(said).to_be_visible()
+    expect(gone).to_be_visible()
     emoji.search("dog")
-    expect(said).to_be_hidden()
+    expect(gone).to_be_hidden()

@@ -1,4 +1,4 @@
-"""Filters are built from what the collection has; the order and the way of matching are choices, too."""
+"""Filters, built from the collection's fields; and the toolbar: the order and the search mode."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ pytestmark = pytest.mark.slow
 
 
 def filtered(visit: Visit) -> dict[str, object]:
-    found: dict[str, object] = json.loads(visit.parameters().get("filter", "{}"))
-    return found
+    condition: dict[str, object] = json.loads(visit.parameters().get("filter", "{}"))
+    return condition
 
 
 def test_choices_have_counts_and_may_be_several(visit: Visit) -> None:
@@ -69,12 +69,12 @@ def test_booleans_and_filters_without_a_query(visit: Visit) -> None:
     expect(visit.page.locator("#chips")).to_contain_text("Upscaled: Yes")
     visit.shows(visit.expected("images", filter='{"upscaled": true}'))
     expect(visit.status).to_contain_text("23 images")
-    expect(visit.page.locator(".score")).to_have_count(0)  # there was nothing to compare with
+    expect(visit.page.locator(".score")).to_have_count(0)  # there are no terms to compare with
     upscaled.get_by_label("Yes").uncheck()
     visit.shows(visit.expected("images", filter="{}"))
 
 
-def test_text_that_is_different_everywhere_is_asked_by_its_beginning(visit: Visit) -> None:
+def test_values_that_all_differ_are_filtered_by_their_start(visit: Visit) -> None:
     panel = visit.filters()
     source = panel.locator("details", has_text="Source")
     source.locator("summary").click()
@@ -84,7 +84,7 @@ def test_text_that_is_different_everywhere_is_asked_by_its_beginning(visit: Visi
     assert filtered(visit) == {"source": {"prefix": "1"}}
 
 
-def test_more_values_are_shown_when_asked_for(emoji: Visit) -> None:
+def test_more_values_are_shown_on_request(emoji: Visit) -> None:
     group = emoji.filters().locator("details", has_text=re.compile("^Group"))
     expect(group.locator(".choice:visible")).to_have_count(6)
     group.get_by_role("button", name="3 more").click()
@@ -116,7 +116,7 @@ def test_options_of_results(visit: Visit) -> None:
     assert visit.parameters() == {"q": "several foxes"}
 
 
-def test_conditions_that_the_panel_does_not_know_are_kept(visit: Visit) -> None:
+def test_conditions_unknown_to_the_panel_are_kept(visit: Visit) -> None:
     condition = {"or": [{"seed": 3}, {"seed": 5}]}
     visit.open(f"/?filter={json.dumps(condition)}")
     expect(visit.status).to_contain_text("2 images")
@@ -132,14 +132,14 @@ def test_order_by_time(visit: Visit) -> None:
     visit.shows(visit.expected("images", q="red fox", sort="-created"))
     visit.page.get_by_label("Sort order").select_option("Oldest first")
     visit.shows(visit.expected("images", q="red fox", sort="created"))
-    visit.box.fill("")  # an order is a question by itself
+    visit.box.fill("")  # an order alone is a search
     expect(visit.status).to_have_text(re.compile(r"images · \d+ ms$"))
     visit.shows(visit.expected("images", sort="created"))
     visit.page.get_by_label("Sort order").select_option("Best match")
     expect(visit.page.get_by_role("heading", name="Find images")).to_be_visible()
 
 
-def test_by_meaning_by_keyword_or_both(visit: Visit) -> None:
+def test_search_modes(visit: Visit) -> None:
     visit.search("several foxes")
     mode = visit.page.get_by_label("Search mode")
     mode.select_option("By keyword")
@@ -154,7 +154,7 @@ def test_by_meaning_by_keyword_or_both(visit: Visit) -> None:
     visit.shows(visit.expected("images", q="unheard-of"))
 
 
-def test_nothing_found_because_of_filters(visit: Visit) -> None:
+def test_no_results_because_of_filters(visit: Visit) -> None:
     visit.open('/?q=fox&filter={"steps":{"gte":1000}}')
     expect(visit.notice).to_contain_text("Nothing matches all filters.")
     visit.page.get_by_role("button", name="Search without filters").click()

@@ -1,4 +1,4 @@
-"""Images and prompts: two views of one query, whatever a collection has of each."""
+"""Results: rows of images or a list of prompts, with and without thumbnails, at any width."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ BOXES = """() => [...document.querySelectorAll('#results > li')].map((li) => {
 ALL_IMAGES = "() => [...document.querySelectorAll('#results img')].every((img) => {})"
 
 
-def test_pictures_stand_in_whole_rows_that_never_overlap(visit: Visit) -> None:
+def test_images_fill_rows_and_never_overlap(visit: Visit) -> None:
     visit.search("red fox")
     boxes: list[dict[str, Any]] = visit.page.evaluate(BOXES)
     images = visit.service.get("/search/images", q="red fox", limit=200).json()["results"]
     rows: dict[float, list[dict[str, Any]]] = {}
     for box in boxes:
         image = images[box["index"]]["image"]
-        wanted = min(3.0, max(0.45, image["width"] / image["height"]))
-        assert box["width"] / box["height"] == pytest.approx(wanted, rel=0.01)
+        expected = min(3.0, max(0.45, image["width"] / image["height"]))
+        assert box["width"] / box["height"] == pytest.approx(expected, rel=0.01)
         rows.setdefault(round(box["y"]), []).append(box)
-    right = visit.page.locator("#results").bounding_box()
-    assert right is not None
+    results = visit.page.locator("#results").bounding_box()
+    assert results is not None
     assert len(rows) > 2
     for row in list(rows.values())[:-1]:
         assert [box["index"] for box in row] == sorted(box["index"] for box in row)
-        assert row[-1]["x"] + row[-1]["width"] == pytest.approx(right["x"] + right["width"], abs=1.5)
-        for one, other in itertools.pairwise(row):
-            assert one["x"] + one["width"] < other["x"]
+        assert row[-1]["x"] + row[-1]["width"] == pytest.approx(results["x"] + results["width"], abs=1.5)
+        for left, right in itertools.pairwise(row):
+            assert left["x"] + left["width"] < right["x"]
 
 
-def test_thumbnails_load_and_are_named_by_their_prompts(visit: Visit) -> None:
+def test_thumbnails_load_and_have_their_prompts_as_names(visit: Visit) -> None:
     visit.search("red fox")
     for tile in visit.tiles.all()[:8]:
         image = tile.locator("img")
@@ -52,7 +52,7 @@ def test_thumbnails_load_and_are_named_by_their_prompts(visit: Visit) -> None:
         expect(tile.locator(".score")).to_have_text(re.compile(r"^-?\d\.\d{3}$"))
 
 
-def test_prompts_have_their_pictures_beside_them(visit: Visit) -> None:
+def test_prompts_show_their_images(visit: Visit) -> None:
     visit.search("several foxes")
     visit.kind("Prompts")
     visit.shows(visit.expected("prompts", q="several foxes"))
@@ -65,7 +65,7 @@ def test_prompts_have_their_pictures_beside_them(visit: Visit) -> None:
     expect(visit.box).to_have_value("several foxes")
 
 
-def test_the_switch_is_for_the_keyboard_as_well(visit: Visit) -> None:
+def test_arrow_keys_switch_between_images_and_prompts(visit: Visit) -> None:
     visit.search("red fox")
     visit.page.get_by_role("radio", name="Images").focus()
     visit.page.keyboard.press("ArrowRight")
@@ -74,14 +74,14 @@ def test_the_switch_is_for_the_keyboard_as_well(visit: Visit) -> None:
     visit.shows(visit.expected("images", q="red fox"))
 
 
-def test_prompts_alone(visit: Visit) -> None:
+def test_prompts_without_images(visit: Visit) -> None:
     visit.open("/?collection=words&q=words")
     visit.shows(visit.expected("prompts", q="words", collection="words"))
     expect(visit.page.locator("#kinds")).to_be_hidden()
     expect(visit.page.locator("#results img")).to_have_count(0)
     expect(visit.status).to_contain_text("3 prompts")
     heights = visit.page.evaluate("[...document.querySelectorAll('.prompt')].map((row) => row.clientHeight)")
-    assert max(heights) < 130  # no empty room for pictures
+    assert max(heights) < 130  # no empty space for images
     visit.rows.first.locator(".text").click()
     expect(visit.viewer.locator(".text")).to_have_text(visit.shown()[0])
     expect(visit.page.locator("#viewer-stage")).to_be_hidden()
@@ -90,7 +90,7 @@ def test_prompts_alone(visit: Visit) -> None:
     expect(visit.page.get_by_role("button", name="Browse 3 prompts")).to_be_visible()
 
 
-def test_pictures_without_prompts(visit: Visit) -> None:
+def test_images_without_prompts(visit: Visit) -> None:
     visit.open("/?collection=silent&q=fox")
     expect(visit.tiles).to_have_count(12)
     expect(visit.page.locator("#kinds")).to_be_hidden()
@@ -101,7 +101,7 @@ def test_pictures_without_prompts(visit: Visit) -> None:
     expect(visit.viewer.get_by_role("button", name="Copy prompt")).to_have_count(0)
 
 
-def test_a_thumbnail_that_was_refused_is_asked_for_again(visit: Visit) -> None:
+def test_a_refused_thumbnail_is_requested_again(visit: Visit) -> None:
     visit.provoked = "status of 503"
     visit.stop_clock()
     visit.page.route("**/thumbnail*", lambda route: route.fulfill(status=503))
@@ -116,12 +116,12 @@ def test_a_thumbnail_that_was_refused_is_asked_for_again(visit: Visit) -> None:
     assert [after[box["index"]] for box in before] == before
 
 
-def test_a_lost_thumbnail_becomes_its_prompt(visit: Visit) -> None:
+def test_a_thumbnail_that_never_loads_is_replaced_by_its_prompt(visit: Visit) -> None:
     visit.provoked = "net::ERR_FAILED"
-    asked: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
 
     def lose(route: Route) -> None:
-        asked[route.request.url] += 1
+        requests[route.request.url] += 1
         route.abort()
 
     visit.stop_clock()
@@ -132,7 +132,7 @@ def test_a_lost_thumbnail_becomes_its_prompt(visit: Visit) -> None:
     lost = visit.tiles.first.locator(".frame.missing")
     while not lost.count():
         visit.page.clock.run_for(1000)
-    assert asked[address] == 4
+    assert requests[address] == 4
     expect(lost).to_have_text(re.compile(re.escape(first["prompt"]["text"][:40])))
 
 
@@ -148,11 +148,11 @@ def test_every_width_is_filled_and_never_scrolls_sideways(visit: Visit, width: i
     assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_another_width_keeps_the_place(visit: Visit) -> None:
+def test_resizing_keeps_the_position(visit: Visit) -> None:
     visit.search("red fox")
     first = """() => {
       const tiles = [...document.querySelectorAll('.tile')];
-      return tiles.find((one) => one.getBoundingClientRect().bottom > 0).dataset.index;
+      return tiles.find((tile) => tile.getBoundingClientRect().bottom > 0).dataset.index;
     }"""
     visit.page.evaluate("scrollTo(0, 900)")
     visit.drawn()

@@ -1,4 +1,4 @@
-"""Everyone gets in: by keyboard alone, in every state, light and dark, without motion."""
+"""Accessibility: the keyboard alone, axe's rules in every state, light and dark, reduced motion."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def violations(page: Page, axe: str) -> list[str]:
     page.evaluate(axe)
     page.emulate_media(color_scheme="light")
     assert not page.evaluate(IS_DARK)
-    found: list[str] = page.evaluate(RUN, TAGS)
+    failures: list[str] = page.evaluate(RUN, TAGS)
     page.emulate_media(color_scheme="dark")
     assert page.evaluate(IS_DARK)
-    found += page.evaluate(RUN, OF_COLOURS)
-    return found
+    failures += page.evaluate(RUN, OF_COLOURS)
+    return failures
 
 
 @pytest.mark.parametrize("width", [390, 800, 1200])
@@ -42,10 +42,10 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
     viewport = {"width": width, "height": 800}
     with visiting(browser, small, reduced_motion="reduce", viewport=viewport) as visit:
         visit.provoked = "status of [45]|net::ERR_"
-        found: dict[str, list[str]] = {}
+        failures: dict[str, list[str]] = {}
 
-        def check(state: str) -> None:
-            found[state] = violations(visit.page, axe)
+        def collect(state: str) -> None:
+            failures[state] = violations(visit.page, axe)
 
         check_after_open = {
             "welcome": "/",
@@ -59,30 +59,30 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
         }
         for state, address in check_after_open.items():
             visit.open(address)
-            check(state)
+            collect(state)
         visit.open('/?q=several+foxes&mode=keyword&group_by=prompt&filter={"steps":{"gte":20}}')
         visit.filters()
-        check("filters and chips")
+        collect("filters and chips")
         visit.tiles.first.locator("a").click()
         expect(visit.page.locator("#viewer-facts")).to_contain_text("blurry")
-        check("viewer")
+        collect("viewer")
         visit.open("/?q=several+foxes&mode=keyword&kind=prompts")
         visit.rows.first.locator(".text").click()
         expect(visit.viewer).to_be_visible()
-        check("viewer of a prompt")
+        collect("viewer of a prompt")
         visit.open()
         visit.drop(gallery.drawn(7))
-        check("picture")
+        collect("picture")
         visit.page.reload()
         visit.settled()
-        check("lost picture")
+        collect("lost picture")
         visit.open("/?q=red+fox")
         expect(visit.tiles.first.locator("img")).to_have_js_property("complete", True)
         held: list[Route] = []
         visit.page.route(SEARCHES, lambda route: held.append(route))
         visit.box.fill("slow")
         expect(visit.page.locator("main[aria-busy=true]")).to_be_attached()
-        check("busy")
+        collect("busy")
         for route in held:
             route.continue_()
         visit.page.unroute(SEARCHES)
@@ -91,18 +91,18 @@ def test_axe_finds_nothing_in_any_state(browser: Browser, small: Service, axe: s
             visit.refuse(SEARCHES, status, type, "it was refused")
             visit.open("/?q=refused")
             expect(visit.notice).not_to_be_empty()
-            check(type)
+            collect(type)
             visit.page.unroute(SEARCHES)
         visit.page.route(SEARCHES, lambda route: route.abort())
         visit.open("/?q=unreachable")
         expect(visit.notice).to_contain_text("not responding")
-        check("unreachable")
+        collect("unreachable")
         visit.page.unroute(SEARCHES)
         visit.page.context.set_offline(True)
         visit.box.fill("offline")
         expect(visit.notice).to_contain_text("offline")
-        check("offline")
-    assert found == {state: [] for state in found}
+        collect("offline")
+    assert failures == {state: [] for state in failures}
 
 
 @pytest.mark.parametrize("width", [390, 1200])
@@ -117,7 +117,7 @@ def test_axe_finds_nothing_in_the_demo(browser: Browser, demo: Service, axe: str
 
 
 def press(page: Page, key: str, until: str, most: int = 40) -> None:
-    """A key, until the element with the keyboard matches."""
+    """Press a key until the focused element matches."""
     for _ in range(most):
         if page.evaluate("selector => document.activeElement.matches(selector)", until):
             return
@@ -158,18 +158,18 @@ def test_the_keyboard_alone_is_enough(visit: Visit) -> None:
     expect(page.locator("a:focus")).to_be_in_viewport()
 
 
-def test_what_has_the_keyboard_can_be_seen(visit: Visit) -> None:
+def test_focus_is_visible(visit: Visit) -> None:
     visit.search("red fox")
     page = visit.page
     page.evaluate("document.activeElement.blur()")
     for _ in range(12):
         page.keyboard.press("Tab")
-        seen = page.evaluate("""() => {
+        visible = page.evaluate("""() => {
           const own = document.activeElement;
           const around = [own, own.nextElementSibling, own.parentElement, own.closest('.box')].filter(Boolean);
           return around.map(getComputedStyle).some((look) => look.outlineStyle !== 'none' || look.boxShadow !== 'none');
         }""")
-        assert seen, page.evaluate("document.activeElement.outerHTML")
+        assert visible, page.evaluate("document.activeElement.outerHTML")
 
 
 def test_the_skip_link_leads_to_the_results(visit: Visit) -> None:
@@ -184,14 +184,14 @@ def test_the_skip_link_leads_to_the_results(visit: Visit) -> None:
     expect(visit.tiles.first.locator("a")).to_be_focused()
 
 
-def test_what_is_found_is_announced(visit: Visit) -> None:
+def test_the_number_of_results_is_announced(visit: Visit) -> None:
     status = visit.page.get_by_role("status").first
     visit.search("red fox")
     expect(status).to_have_text(re.compile("images, best first"))
     expect(visit.notice).to_be_empty()
 
 
-def test_nothing_moves_for_those_who_do_not_want_it(browser: Browser, small: Service) -> None:
+def test_nothing_moves_if_reduced_motion_is_preferred(browser: Browser, small: Service) -> None:
     with visiting(browser, small, reduced_motion="reduce") as visit:
         visit.open("/?q=red+fox")
         visit.tiles.first.locator("a").click()

@@ -1,4 +1,4 @@
-"""A picture is a query, too: dropped, pasted or chosen, alone and with words."""
+"""Images as queries: dropped, pasted or chosen, alone and with words."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ pytestmark = pytest.mark.slow
 
 def answer(visit: Visit, number: int, **words: str) -> list[str]:
     files = {"image": gallery.drawn(number)}
-    asked = {"limit": "200", **words}
-    return texts(httpx.post(f"{visit.service.url}/search/images", files=files, data=asked, timeout=START).json())
+    form = {"limit": "200", **words}
+    return texts(httpx.post(f"{visit.service.url}/search/images", files=files, data=form, timeout=START).json())
 
 
-def test_a_dropped_picture_finds_itself(visit: Visit) -> None:
+def test_a_dropped_image_finds_itself(visit: Visit) -> None:
     visit.drop(gallery.drawn(7), "seven.png")
     visit.shows(answer(visit, 7))
     first = visit.tiles.first
@@ -28,7 +28,7 @@ def test_a_dropped_picture_finds_itself(visit: Visit) -> None:
     expect(visit.page.locator("#chips img")).to_have_js_property("naturalWidth", gallery.size(7)[0])
 
 
-def test_a_picture_and_words_together_and_back_again(visit: Visit) -> None:
+def test_an_image_with_words_and_back_again(visit: Visit) -> None:
     visit.drop(gallery.drawn(7), "seven.png")
     alone = answer(visit, 7)
     visit.search("blue cat")
@@ -48,11 +48,11 @@ def test_a_picture_and_words_together_and_back_again(visit: Visit) -> None:
     expect(visit.box).to_be_focused()
 
 
-def test_pasted_and_chosen_pictures(visit: Visit) -> None:
-    carried = visit.carried(gallery.drawn(8), "eight.png", "image/png")
+def test_pasted_and_chosen_images(visit: Visit) -> None:
+    transfer = visit.transfer(gallery.drawn(8), "eight.png", "image/png")
     visit.page.evaluate(
         "clipboardData => document.body.dispatchEvent(new ClipboardEvent('paste', {clipboardData, bubbles: true}))",
-        carried,
+        transfer,
     )
     visit.shows(answer(visit, 8))
     chosen = FilePayload(name="nine.png", mimeType="image/png", buffer=gallery.drawn(9))
@@ -63,12 +63,12 @@ def test_pasted_and_chosen_pictures(visit: Visit) -> None:
     expect(visit.page.locator("#chips")).to_contain_text("nine.png")
 
 
-def test_more_results_of_a_picture(visit: Visit) -> None:
+def test_more_results_for_an_image(visit: Visit) -> None:
     visit.drop(gallery.drawn(7))
     visit.scroll_until("^90 images")
 
 
-def test_a_reload_says_that_the_picture_is_gone(visit: Visit) -> None:
+def test_a_reload_says_that_the_image_is_lost(visit: Visit) -> None:
     visit.drop(gallery.drawn(7), "seven.png")
     visit.search("fox")
     visit.page.reload()
@@ -80,7 +80,7 @@ def test_a_reload_says_that_the_picture_is_gone(visit: Visit) -> None:
     visit.shows(answer(visit, 7, q="fox"))
 
 
-def test_what_is_no_picture_is_told_in_the_service_s_words(visit: Visit) -> None:
+def test_a_file_that_is_not_an_image_shows_the_service_s_error(visit: Visit) -> None:
     visit.provoked = "status of 415"
     visit.drop(b"no picture at all", "notes.txt", "text/plain")
     expect(visit.notice).to_contain_text("not a picture")

@@ -1,4 +1,4 @@
-"""Words become results while they are typed."""
+"""The search box: results while typing, excluded words, history."""
 
 from __future__ import annotations
 
@@ -14,26 +14,6 @@ from tests.service.support.serving import Service
 pytestmark = pytest.mark.slow
 
 
-def test_a_first_visit_offers_examples_that_are_queries(emoji: Visit) -> None:
-    expect(emoji.page.get_by_role("heading", name="Find images")).to_be_visible()
-    examples = emoji.page.locator("#examples button")
-    expect(examples).to_have_count(6)
-    expect(examples.first.locator("img").first).to_have_js_property("complete", True)
-    examples.filter(has_text="happy dog").click()
-    emoji.shows(emoji.expected("images", q="happy dog"))
-    expect(emoji.box).to_have_value("happy dog")
-    expect(emoji.page.get_by_role("heading", name="Find images")).to_be_hidden()
-
-
-def test_other_collections_offer_what_is_made_most(visit: Visit) -> None:
-    examples = visit.page.locator("#examples button")
-    expect(examples.first).to_have_text("several foxes")
-    visit.page.get_by_role("button", name="Browse 90 images").click()
-    visit.settled()
-    assert visit.parameters() == {"filter": "{}"}
-    visit.shows(visit.expected("images", filter="{}"))
-
-
 def test_typing_shows_results_without_enter(visit: Visit) -> None:
     visit.box.press_sequentially("red fox", delay=20)
     expect(visit.page).to_have_title("red fox · prompt-search")
@@ -41,7 +21,7 @@ def test_typing_shows_results_without_enter(visit: Visit) -> None:
     expect(visit.status).to_have_text(re.compile(r"^90 images, best first · \d+ ms$|^The first \d+ images, "))
 
 
-def test_what_is_typed_is_one_step_of_history(visit: Visit) -> None:
+def test_typing_adds_one_entry_to_the_history(visit: Visit) -> None:
     for text in ("red", " fox", " there"):
         visit.box.press_sequentially(text)
         expect(visit.page).to_have_title(re.compile(f"{text.strip()} · "))
@@ -50,7 +30,7 @@ def test_what_is_typed_is_one_step_of_history(visit: Visit) -> None:
     expect(visit.box).to_have_value("")
 
 
-def test_what_was_confirmed_stays_a_step_when_more_is_typed(visit: Visit) -> None:
+def test_a_submitted_query_stays_in_the_history_if_typing_continues(visit: Visit) -> None:
     visit.box.fill("red")
     expect(visit.page).to_have_title("red · prompt-search")
     visit.box.press("Enter")
@@ -61,7 +41,7 @@ def test_what_was_confirmed_stays_a_step_when_more_is_typed(visit: Visit) -> Non
     expect(visit.box).to_have_value("red")
 
 
-def test_what_is_typed_before_the_page_is_ready_is_kept(visit: Visit) -> None:
+def test_words_typed_before_the_page_is_ready_are_kept(visit: Visit) -> None:
     waiting: list[Route] = []
     visit.page.route("**/collections", lambda route: waiting.append(route))
     visit.stop_clock()
@@ -80,7 +60,7 @@ def test_a_stale_answer_never_replaces_a_newer_one(visit: Visit) -> None:
     visit.box.fill("slow")
     expect(visit.status).to_have_text("Searching…")
     expect(visit.page.locator("main")).to_have_attribute("aria-busy", "true")
-    # The page gives up what it asked before, so that its answer cannot come.
+    # The page cancels the earlier request, so its answer cannot arrive.
     with visit.page.expect_event("requestfailed", lambda request: "q=slow" in request.url):
         visit.search("red fox")
     assert len(held) == 1
@@ -88,7 +68,7 @@ def test_a_stale_answer_never_replaces_a_newer_one(visit: Visit) -> None:
     expect(visit.notice).to_be_empty()
 
 
-def test_what_was_found_stays_until_there_is_something_else(visit: Visit) -> None:
+def test_results_stay_until_new_ones_replace_them(visit: Visit) -> None:
     visit.search("red fox")
     before = visit.shown()
     held: list[Route] = []
@@ -100,7 +80,7 @@ def test_what_was_found_stays_until_there_is_something_else(visit: Visit) -> Non
     visit.shows(visit.expected("images", q="slow"))
 
 
-def test_words_to_leave_out(visit: Visit) -> None:
+def test_excluded_words(visit: Visit) -> None:
     visit.search("red fox")
     button = visit.page.get_by_role("button", name="Exclude words")
     button.click()
@@ -123,14 +103,14 @@ def test_notes_of_the_service_are_shown(visit: Visit) -> None:
 
 def test_a_hostile_prompt_is_text_and_never_markup(browser: Browser, small: Service) -> None:
     with visiting(browser, small) as visit:
-        for address in ("/", "/?kind=prompts", "/?collection=words"):
+        for address in ("/?mode=keyword", "/?kind=prompts&mode=keyword", "/?collection=words"):
             visit.open(address)
             visit.box.fill(MARKUP)
             visit.settled()
             expect(visit.page).to_have_title(re.compile(r"^<img src=x"))
-            found = visit.page.locator("#results").get_by_text(MARKUP, exact=True).first
-            expect(found).to_be_attached()
-            row = found.locator("xpath=ancestor::li")
+            match = visit.page.locator("#results").get_by_text(MARKUP, exact=True).first
+            expect(match).to_be_attached()
+            row = match.locator("xpath=ancestor::li")
             row.get_by_role("button", name="More like").click()
             expect(visit.page.locator("#chips")).to_contain_text(f"Like “{MARKUP[:40]}")
             visit.settled()

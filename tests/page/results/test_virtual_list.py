@@ -1,4 +1,4 @@
-"""Endless results: nothing missing, nothing twice, and never more in the page than is near the window."""
+"""Endless scrolling: no result missing or repeated, and only those near the window in the document."""
 
 from __future__ import annotations
 
@@ -19,42 +19,41 @@ from tests.support.vectors import build, random_vectors
 
 pytestmark = pytest.mark.slow
 
-# Scrolls on by so many windows and notes every result that is drawn on the way, until the end is reached.
+# Scrolls by this many windows at a time and records every result rendered on the way, until the end.
 TO_THE_END = """([leap, ends]) => {
-  const { seen, most } = (window.found ??= { seen: new Map(), most: 0, frames: 0 });
-  if (found.frames++ % 3) return false;  // as many as it takes to draw what is seen after a leap
+  const { seen, most } = (window.record ??= { seen: new Map(), most: 0, frames: 0 });
+  if (record.frames++ % 3) return false;  // the frames needed to render what is visible after a leap
   const drawn = [...document.querySelectorAll('#results > li')];
   for (const li of drawn) {
     const place = new URLSearchParams(li.querySelector('a').search).get('item');
     if ((seen.get(li.dataset.index) ?? place) !== place) throw new Error('moved');
     seen.set(li.dataset.index, place);
   }
-  found.most = Math.max(most, drawn.length);
+  record.most = Math.max(most, drawn.length);
   const ended = scrollY + innerHeight >= document.documentElement.scrollHeight - 1;
   if (ended && document.querySelector('#status').textContent.match(ends)) return true;
   scrollBy(0, leap * innerHeight);
   return false;
 }"""
-FOUND = "{ places: [...found.seen].sort((a, b) => a[0] - b[0]).map(([, place]) => place), most: found.most }"
+RECORD = "{ places: [...record.seen].sort((a, b) => a[0] - b[0]).map(([, place]) => place), most: record.most }"
 
 
 def seen_to_the_end(visit: Visit, ends: str, leap: int = 1) -> tuple[list[str], int]:
     """Return the places of the results drawn while scrolling until the status matches `ends`, and the most at once."""
     visit.page.wait_for_function(TO_THE_END, arg=[leap, ends], timeout=4 * PATIENCE)
-    found: dict[str, Any] = visit.page.evaluate(f"({FOUND})")
-    return found["places"], found["most"]
+    record: dict[str, Any] = visit.page.evaluate(f"({RECORD})")
+    return record["places"], record["most"]
 
 
 @pytest.mark.parametrize("kind", ["images", "prompts"])
 def test_everything_comes_once_and_in_order(visit: Visit, kind: str) -> None:
     visit.open(f"/?q=red+fox&kind={kind}")
     results = visit.service.get(f"/search/{kind}", q="red fox", limit=200).json()["results"]
-    noun = "images" if kind == "images" else "prompts"
-    places, _ = seen_to_the_end(visit, f"^{len(results)} {noun}")
-    assert places == [f"{kind}/{one['id']}" for one in results]
+    places, _ = seen_to_the_end(visit, f"^{len(results)} {kind}")
+    assert places == [f"{kind}/{result['id']}" for result in results]
 
 
-def test_thousands_stay_few_in_the_page(emoji: Visit) -> None:
+def test_few_of_thousands_are_in_the_document(emoji: Visit) -> None:
     emoji.search("face")
     places, most = seen_to_the_end(emoji, "^5,160 images", leap=6)
     assert len(places) > 1000  # a leap passes some without drawing them
@@ -65,17 +64,17 @@ def test_thousands_stay_few_in_the_page(emoji: Visit) -> None:
     expect(last).to_have_attribute("aria-setsize", "5160")
 
 
-def test_where_a_search_ends_is_no_total(emoji: Visit) -> None:
+def test_the_end_of_a_search_is_not_reported_as_a_total(emoji: Visit) -> None:
     emoji.open("/?q=castle&sort=-image_count")
     assert re.match(r"The best 1,000 images · \d+ ms$", emoji.scroll_until("^The best"))
     emoji.open("/?q=castle&deduplicate=true")
     assert re.match(r"\d{3} of the best 1,000 images, best first", emoji.scroll_until("of the best"))
     emoji.open('/?q=castle&sort=-image_count&deduplicate=true&filter={"group":"flags"}')
-    found = emoji.scroll_until("^[0-9]")
-    assert re.match(r"\d+ images · ", found), "all that there are: the search did not end before"
+    status = emoji.scroll_until("^[0-9]")
+    assert re.match(r"\d+ images · ", status), "all there are: the search did not end earlier"
 
 
-def test_ten_thousand_are_no_total(browser: Browser, encoders: Encoders, tmp_path: Path) -> None:
+def test_ten_thousand_is_not_reported_as_a_total(browser: Browser, encoders: Encoders, tmp_path: Path) -> None:
     bundle = encoders.bundle
     collection = build(tmp_path / "indices" / "many", None, random_vectors(MAX_PLACES + 1, bundle.embedding_dim))
     version = current_version(collection)
@@ -87,7 +86,7 @@ def test_ten_thousand_are_no_total(browser: Browser, encoders: Encoders, tmp_pat
         assert visit.scroll_until("^The best").startswith("The best 10,000 prompts, best first")
 
 
-def test_back_returns_to_the_same_place(emoji: Visit) -> None:
+def test_back_returns_to_the_same_position(emoji: Visit) -> None:
     emoji.search("castle")
     emoji.page.wait_for_function("() => { scrollTo(0, 4000); return scrollY > 3500; }")  # as more is loaded
     emoji.drawn()
@@ -101,7 +100,7 @@ def test_back_returns_to_the_same_place(emoji: Visit) -> None:
     assert emoji.shown() == shown
 
 
-def test_what_is_focused_stays_when_it_is_scrolled_away(emoji: Visit) -> None:
+def test_a_focused_result_stays_when_scrolled_away(emoji: Visit) -> None:
     emoji.search("castle")
     emoji.tiles.first.locator("a").focus()
     emoji.page.wait_for_function("() => { scrollTo(0, 5000); return scrollY > 4500; }")

@@ -1,0 +1,266 @@
+"""The one public function: any file, any program, never an error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptsearch.metadata import from_object, from_text, generation_of_fields, read_generation
+from promptsearch.metadata.comfyui import read_graph
+from tests.promptsearch.metadata import samples as made
+from tests.support.drawing import as_bytes, picture
+
+SUFFIXES = ("jpg", "webp")
+
+
+def prompt(path: Path) -> str | None:
+    found = read_generation(path)
+    assert found == read_generation(path.read_bytes())
+    return found.prompt if found else None
+
+
+def test_every_program_in_png(tmp_path: Path) -> None:
+    files: dict[str, dict[str, Any]] = {
+        "a fox": {"parameters": made.A1111}, "a glass bottle": {"prompt": made.COMFYUI},
+        "a castle": {"prompt": made.COMFYUI_SDXL}, "a robot": {"prompt": made.COMFYUI_CUSTOM},
+        "a paper boat": {"invokeai_metadata": made.INVOKEAI}, "a wooden horse": {"sd-metadata": made.INVOKEAI_OLD},
+        "1girl": made.NOVELAI, "a teapot": {"parameters": made.FOOOCUS}, "a green lamp": {"parameters": made.SWARMUI},
+        "a red kite": made.EASY_DIFFUSION, "a snail": made.MIDJOURNEY,
+    }  # fmt: skip
+    for start, fields in files.items():
+        assert str(prompt(made.save_png(tmp_path / "a.png", fields))).startswith(start)
+        assert str(prompt(made.save_png(tmp_path / "b.png", fields, after_pixels=start != "a glass bottle")))
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_every_program_in_jpeg_and_webp(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.{suffix}"
+    for start, comment in {
+        "a fox": made.A1111, "1girl": json.dumps(made.NOVELAI), "a green lamp": json.dumps(made.SWARMUI),
+        "a red kite": json.dumps(made.EASY_DIFFUSION), "a glass bottle": json.dumps(made.COMFYUI),
+    }.items():  # fmt: skip
+        assert str(prompt(made.save_exif(path, {}, made.unicode_comment(comment)))).startswith(start)
+    tags = {made.MODEL: f"prompt:{json.dumps(made.COMFYUI)}", made.MAKE: 'workflow:{"links": []}'}
+    assert prompt(made.save_exif(path, tags)) == "a glass bottle, 夜の銀河"
+    fooocus = {made.USER_COMMENT: json.dumps(made.FOOOCUS), made.SOFTWARE: "Fooocus v2.5.5"}
+    assert prompt(made.save_exif(path, fooocus)) == "a teapot on the moon"
+
+
+def test_the_next_picture_is_never_given_the_last_ones_prompt(tmp_path: Path) -> None:
+    picture().save(tmp_path / "plain.jpg")
+    for number in range(20):
+        comment = made.unicode_comment(made.A1111.replace("a fox", f"fox {number}"))
+        assert str(prompt(made.save_exif(tmp_path / "a.jpg", {}, comment))).startswith(f"fox {number} in")
+        assert read_generation(tmp_path / "plain.jpg") is None
+
+
+def test_what_stands_before_damaged_pixels_is_read(tmp_path: Path) -> None:
+    content = made.save_png(tmp_path / "a.png", {"parameters": made.A1111}).read_bytes()
+    found = read_generation(content[: content.index(b"IDAT") + 20])
+    assert found is not None
+    assert found.settings["seed"] == 1234567890
+
+
+def test_a_comment_about_something_else_is_no_prompt(tmp_path: Path) -> None:
+    path = made.save_exif(tmp_path / "a.jpg", {made.MAKE: "Canon", made.MODEL: "EOS 5D"}, b"ASCII\0\0\0Screenshot")
+    assert read_generation(path) is None
+
+
+def test_the_prompt_alone_is_a_prompt_in_parameters_only() -> None:
+    found = generation_of_fields({"parameters": "a cat"})
+    assert found is not None
+    assert found.prompt == "a cat"
+    assert generation_of_fields({"Description": "a cat", "UserComment": "a cat"}) is None
+
+
+def test_text_that_a_node_of_comfyui_wrote_comes_before_its_graph() -> None:
+    found = generation_of_fields({"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI)})
+    assert found is not None
+    assert found.settings["seed"] == 1234567890
+    without = generation_of_fields({"parameters": "Steps: 5, Seed: 1, Size: 8x8", "prompt": json.dumps(made.COMFYUI)})
+    assert without is not None
+    assert without.prompt == "a glass bottle, 夜の銀河"
+
+
+def test_the_editors_graph_is_read_if_the_other_is_not_there_or_tells_nothing() -> None:
+    workflow = {"nodes": [{"id": 1, "type": "CLIPTextEncode", "widgets_values": ["a crane"],
+                           "outputs": [{"type": "CONDITIONING"}]},
+                          {"id": 2, "type": "KSampler", "widgets_values": [5, "fixed", 9, 1.0, "euler", "normal", 1.0],
+                           "inputs": [{"name": "positive", "link": 1}]}],
+                "links": [[1, 1, 0, 2, 0, "CONDITIONING"]]}  # fmt: skip
+    for fields in ({}, {"prompt": "{}"}, {"prompt": json.dumps({"1": {"class_type": "X", "inputs": {}}})}):
+        found = generation_of_fields({**fields, "workflow": json.dumps(workflow)})
+        assert found is not None
+        assert (found.prompt, found.settings["seed"]) == ("a crane", 5)
+
+
+def test_the_raw_texts_are_kept() -> None:
+    fields = {"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI), "workflow": "{}", "Software": "x"}
+    found = generation_of_fields(fields)
+    assert found is not None
+    assert found.raw == {name: fields[name] for name in ("parameters", "prompt", "workflow")}
+
+
+def test_a_text_is_a_prompt_with_or_without_settings() -> None:
+    assert from_text(" a cat \n").prompt == "a cat"
+    assert (from_text("a cat\nNegative prompt: dogs\n").prompt, from_text("a\nNegative prompt: b").negative_prompt) == (
+        "a cat", "b",
+    )  # fmt: skip
+    assert not from_text("  ")
+
+
+def test_a_damaged_or_missing_file_tells_nothing(tmp_path: Path) -> None:
+    whole = as_bytes(picture())
+    for content in (whole[:200], b"no picture", b"", whole[:8]):
+        assert read_generation(content) is None
+    assert read_generation(tmp_path / "missing.png") is None
+    assert read_generation(tmp_path) is None
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+INPUTS = [
+    "positive",
+    "negative",
+    "model",
+    "text",
+    "seed",
+    "steps",
+    "cfg",
+    "sampler_name",
+    "conditioning",
+    "samples",
+    "images",
+    "pipe",
+    "guider",
+    "sigmas",
+    "switch",
+    "on_true",
+    "on_false",
+    "select",
+    "input1",
+    "string_a",
+    "delimiter",
+    "lora_1",
+    "lora_name",
+    "ckpt_name",
+    "latent_image",
+    "width",
+    "height",
+    "vae",
+    "any",
+]
+KINDS = [
+    "KSampler",
+    "CLIPTextEncode",
+    "StringConcatenate",
+    "Reroute",
+    "SaveImage",
+    "VAEDecode",
+    "LoraLoader",
+    "TextGenerate",
+    "ComfySwitchNode",
+    "SamplerCustomAdvanced",
+    "StringReplace",
+    "StringFormat",
+    "ImpactSwitch",
+    "X",
+]
+IDS = st.sampled_from("123456")
+graphs = st.dictionaries(
+    IDS,
+    st.fixed_dictionaries({
+        "class_type": st.sampled_from(KINDS) | json_values,
+        "inputs": st.dictionaries(
+            st.sampled_from(INPUTS), st.tuples(IDS, st.integers(0, 2)).map(list) | json_values, max_size=5
+        ) | json_values,
+    }),
+    max_size=6,
+)  # fmt: skip
+nodes = st.lists(
+    st.fixed_dictionaries({
+        "id": st.integers(-20, 5), "type": st.sampled_from((*KINDS, "a", "b", "GetNode", "SetNode")),
+        "mode": st.sampled_from([0, 2, 4]), "widgets_values": json_values,
+        "inputs": st.lists(st.fixed_dictionaries({
+            "name": st.sampled_from(INPUTS), "link": st.integers(0, 6) | json_values, "widget": json_values,
+        }), max_size=3) | json_values,
+        "outputs": st.lists(st.fixed_dictionaries({"type": st.sampled_from("AB*")}), max_size=2) | json_values,
+    }) | json_values,
+    max_size=5,
+)  # fmt: skip
+links = st.lists(
+    st.tuples(st.integers(0, 6), st.integers(-20, 5), st.integers(-2, 2), st.integers(-20, 5), st.integers(-2, 2)).map(
+        list
+    )
+    | json_values,
+    max_size=6,
+)
+workflows = st.fixed_dictionaries({
+    "nodes": nodes, "links": links,
+    "definitions": st.fixed_dictionaries({"subgraphs": st.lists(st.fixed_dictionaries({
+        "id": st.sampled_from("ab"), "nodes": nodes, "links": links, "inputs": nodes, "outputs": nodes}), max_size=2)}),
+})  # fmt: skip
+
+
+def read_anyhow(graph: dict[str, Any]) -> None:
+    read_graph(graph)  # raises, where the reader of files would log it
+    generation_of_fields({"prompt": json.dumps(graph), "workflow": json.dumps(graph)})
+
+
+@given(graphs | workflows)
+@settings(max_examples=50)
+def test_any_graph_is_read(graph: dict[str, Any]) -> None:
+    read_anyhow(graph)
+
+
+@pytest.mark.slow
+@given(graphs | workflows)
+@settings(max_examples=1000)
+def test_any_graph_is_read_at_length(graph: dict[str, Any]) -> None:
+    read_anyhow(graph)
+
+
+@given(st.dictionaries(st.sampled_from(["prompt", "negative_prompt", "sui_image_params", "seed", "loras", "created",
+                                        "num_inference_steps", "guidance_scale", "steps"]), json_values))  # fmt: skip
+def test_any_object_is_read(found: dict[str, Any]) -> None:
+    from_object(found)
+    names = "parameters UserComment Comment invokeai_metadata sd-metadata generation_data xmp.UserComment"
+    for name in names.split():
+        generation_of_fields({name: json.dumps(found)})
+
+
+@pytest.mark.parametrize("length", [50, 2000])
+def test_long_and_round_graphs_end(length: int) -> None:
+    """Chains, circles, and diamonds, whose paths are many more than their nodes."""
+    both = [[str(n + 1), 0] for n in range(length)]
+    chain = {
+        str(n): {"class_type": "StringConcatenate", "inputs": {"string_a": link, "string_b": link, "delimiter": ""}}
+        for n, link in enumerate(both)
+    }
+    ends = {
+        "s": {"class_type": "KSampler", "inputs": {"seed": ["0", 0], "positive": ["e", 0], "model": ["0", 0]}},
+        "e": {"class_type": "CLIPTextEncode", "inputs": {"text": ["0", 0]}},
+        str(length): {"class_type": "PrimitiveString", "inputs": {"value": "x"}},
+    }
+    read_graph({**chain, **ends})
+    read_graph({**chain, **ends, str(length): {"class_type": "Reroute", "inputs": {"": ["0", 0]}}})
+    conditionings = {
+        str(n): {"class_type": "ConditioningCombine", "inputs": {"conditioning_1": link, "conditioning_2": link}}
+        for n, link in enumerate(both)
+    }
+    switches = {
+        str(n): {"class_type": "ImpactSwitch", "inputs": {
+            "select": link, "input1": link, "input2": both[n // 2], "seed": link, "value": both[n - 1], "number": link,
+        }}
+        for n, link in enumerate(both)
+    }  # fmt: skip
+    read_graph({**switches, **ends, str(length): {"class_type": "Reroute", "inputs": {"": ["0", 0]}}})
+    read_graph({**conditionings, **ends, "s": {"class_type": "KSampler", "inputs": {"seed": 1, "positive": ["0", 0]}}})

@@ -1,0 +1,92 @@
+"""Full-text search against words found by splitting the prompts in Python."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builder.indexing.fulltext import write_words
+from promptsearch.errors import CollectionError
+from promptsearch.storage import items
+from promptsearch.storage.fulltext import FullTextIndex
+from promptsearch.storage.manifest import FILES
+
+WORDS = ("castle", "dog", "red", "fox", "snow", "Schloß", "café", "2023")
+PROMPTS = [
+    " ".join(WORDS[(row * step + row // 7) % len(WORDS)] for step in range(1, 2 + row % 4)) + ("!" if row % 2 else "")
+    for row in range(200)
+]
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullTextIndex]:
+    folder = tmp_path_factory.mktemp("version")
+    with contextlib.closing(sqlite3.connect(folder / FILES.items)) as database:
+        database.executescript(items.SCHEMA)
+        rows = [(row, f"{row:020x}", text, 0) for row, text in enumerate(PROMPTS)]
+        database.executemany("INSERT INTO prompts VALUES (?, ?, ?, ?)", rows)
+        database.commit()
+    write_words(folder)
+    index = FullTextIndex(folder)
+    yield index
+    index.close()
+
+
+def having(meets: Callable[[list[str]], bool]) -> list[int]:
+    """Return the rows of the prompts whose words, in lower case and without punctuation, meet a condition."""
+    return [row for row, text in enumerate(PROMPTS) if meets(text.lower().replace("!", "").split())]
+
+
+@given(words=st.lists(st.sampled_from(WORDS), min_size=1, max_size=3), upper=st.booleans())
+def test_every_word_must_be_there(index: FullTextIndex, words: list[str], upper: bool) -> None:
+    query = " ".join(word.upper() if upper and word.isascii() else word for word in words)
+    wanted = {word.lower() for word in words}
+    assert sorted(index.search(query).tolist()) == having(lambda present: wanted <= {*present})
+
+
+@given(first=st.sampled_from(WORDS), second=st.sampled_from(WORDS))
+def test_quoted_words_must_follow_each_other(index: FullTextIndex, first: str, second: str) -> None:
+    wanted = (first.lower(), second.lower())
+    expected = having(lambda present: wanted in pairwise(present))
+    assert sorted(index.search(f'"{first} {second}"').tolist()) == expected
+
+
+def test_diacritics_do_not_matter(index: FullTextIndex) -> None:
+    assert index.search("cafe").tolist() == index.search("CAFÉ").tolist()
+    assert sorted(index.search("cafe").tolist()) == having(lambda present: "café" in present)
+
+
+def test_best_match_is_first_and_equal_ones_by_row(index: FullTextIndex) -> None:
+    rows = index.search("castle").tolist()
+    assert rows == index.search("castle").tolist()
+    # BM25 prefers prompts in which the word is frequent and that are short.
+    shares = [PROMPTS[row].split().count("castle") / len(PROMPTS[row].split()) for row in (rows[0], rows[-1])]
+    assert shares[0] > shares[1]
+    same = [row for row in rows if PROMPTS[row].replace("!", "") == PROMPTS[rows[0]].replace("!", "")]
+    assert rows[: len(same)] == sorted(same)
+
+
+@pytest.mark.parametrize("query", ["", "  ", "!", '"', '""', "* - ( )", "unicorn", "NEAR(dog) OR fox*", "dog\0unicorn"])
+def test_operators_are_not_interpreted(index: FullTextIndex, query: str) -> None:
+    assert index.search(query).tolist() == []
+
+
+@given(query=st.text(max_size=30))
+def test_any_text_is_a_query(index: FullTextIndex, query: str) -> None:
+    query = query.encode("utf-8", "ignore").decode()
+    assert {*index.search(query).tolist()} <= {*range(len(PROMPTS))}
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a database" * 100])
+def test_missing_or_damaged_file_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    if content is not None:
+        (tmp_path / FILES.words).write_bytes(content)
+    with pytest.raises(CollectionError, match=r"words\.sqlite cannot be read"):
+        FullTextIndex(tmp_path)
