@@ -72,7 +72,7 @@ def test_several_workers_answer_with_the_metrics_of_all(indices: Path, models: P
     with serving(tmp_path, flags) as service:
         for _ in range(16):  # each on a connection of its own, which either process takes
             assert service.get("/healthz").status_code == 200
-        wait_for(lambda: counted(service, "requests_total", **labels) == 16, "count all requests")
+        wait_for(lambda: counted(service, "requests_total", None, **labels) == 16, "count all requests")
         for _ in range(5):
             exported = samples(service)
             assert exported["prompt_search_requests_total", frozenset(labels.items())] == 16
