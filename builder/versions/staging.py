@@ -27,11 +27,12 @@ _ENDING = re.compile(r"\.[A-Za-z]\w{0,11}$")  # of a file's name
 
 
 def staging_folder(collection: Path) -> Path:
+    """Return the folder that a collection's next version is built in."""
     return collection / "staging"
 
 
 def staged_manifest(collection: Path) -> Manifest:
-    """What `embed` (and then `index`) left; raises BuildError where there is nothing."""
+    """Return the manifest that `embed` (and then `index`) left. Raises BuildError if nothing is staged."""
     folder = staging_folder(collection)
     if not (folder / FILES.manifest).is_file():
         raise BuildError(f"nothing is staged for {collection.name}: run `python -m builder embed` first")
@@ -66,6 +67,7 @@ class Staging:
         self._quarantine.writerow(("where", "reason"))
 
     def reject(self, rejected: Rejected) -> None:
+        """Write a rejection to the quarantine file, and count its reason."""
         self._quarantine.writerow((rejected.where, rejected.reason))
         self.quarantined += 1
         # The part before a colon is the same for all of its kind; what follows tells of the one row.
@@ -135,6 +137,7 @@ class Staging:
         self._items.execute(f"{sql} WHERE prompt = ?", (prompt,))
 
     def counts(self) -> dict[str, int]:
+        """Return the number of prompts, images, image vectors and rejections so far, as a manifest has them."""
         (prompts,) = self._items.execute("SELECT count(*) FROM prompts").fetchone()
         return {
             "prompts": prompts,
@@ -178,7 +181,7 @@ class Staging:
 
 
 def _database(path: Path, schema: str) -> sqlite3.Connection:
-    """A database that is written once: without a journal, since a staging folder left by a crash is thrown away."""
+    """Open a new database without a journal, since a staging folder that a crash left is thrown away."""
     database = sqlite3.connect(path, isolation_level=None)
     database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {schema}; BEGIN")
     return database
