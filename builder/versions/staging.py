@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.errors import BuildError
-from promptsearch.storage import digests, items, thumbnails
+from promptsearch.storage import digests, items, raw_metadata, thumbnails
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import FILES, Manifest
 
@@ -62,6 +62,8 @@ class Staging:
         self._items = _database(self.folder / FILES.items, items.SCHEMA)
         self._items.execute("CREATE TEMP TABLE given (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
         self._thumbnails = _database(self.folder / FILES.thumbnails, thumbnails.SCHEMA)
+        self._raw = _database(self.folder / FILES.raw, raw_metadata.SCHEMA)
+        self._has_raw = False
         self._quarantine_file = (self.folder / FILES.quarantine).open("w", newline="", encoding="utf-8")
         self._quarantine = csv.writer(self._quarantine_file)
         self._quarantine.writerow(("where", "reason"))
@@ -124,6 +126,9 @@ class Staging:
             self._repeats[item.key] = repeat
         if thumbnail:
             self._thumbnails.execute("INSERT INTO thumbnails VALUES (?, ?)", (row, thumbnail))
+        if item.raw:
+            self._raw.execute("INSERT INTO raw VALUES (?, ?)", (row, raw_metadata.pack(item.raw)))
+            self._has_raw = True
 
     def texts(self, size: int) -> Iterator[list[tuple[str, NDArray[np.float16] | None]]]:
         """All prompts in the order of their rows, `size` at a time, each with the vector that its source gave."""
@@ -163,14 +168,17 @@ class Staging:
     ) -> None:
         if kind is None:
             first = self.images.rows
-            self._items.execute("UPDATE images SET row = ? - row - 1 WHERE row < 0", (first,))
-            for database in (self._items, self._thumbnails):
+            for database, table in ((self._items, "images"), (self._raw, "raw")):
+                database.execute(f"UPDATE {table} SET row = ? - row - 1 WHERE row < 0", (first,))
+            for database in (self._items, self._thumbnails, self._raw):
                 database.commit()
-        self._items.close()
-        self._thumbnails.close()
+        for database in (self._items, self._thumbnails, self._raw):
+            database.close()
         self._quarantine_file.close()
         for rows in (self.images, self.prompts, self._digests):
             rows.__exit__(kind, error, trace)
+        if kind is None and not self._has_raw:
+            (self.folder / FILES.raw).unlink()
         if kind is None and not self._has_digests:
             (self.folder / FILES.digests).unlink()
         if kind is None and not self.images.rows:
