@@ -42,7 +42,7 @@ from builder.encode.decoding import Decoded
 from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
 from builder.sources import Item
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from builder.versions.staging import Staging
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders

@@ -22,7 +22,7 @@ from promptsearch.storage.manifest import Manifest, ModelReference
 
 from ..progress import Progress
 from ..sources import Item, Rejected, Source
-from ..sources.storable import storable
+from ..sources.inputs.storable import storable
 from ..versions.removal import require_most_kept
 from ..versions.staging import Staging
 from ..versions.versions import version_name

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Item, open_source
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import SourceError
 from tests.builder.sources.building import MODEL, built, sorted_out

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Item
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from builder.versions.staging import Staging
 from promptsearch.errors import CollectionError, UnknownItem
 from promptsearch.storage.items import ItemStore, Prompt, item_id

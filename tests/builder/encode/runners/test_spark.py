@@ -22,7 +22,7 @@ from builder.encode.runners.local import LocalRunner
 from builder.encode.runners.spark import PICTURES, SparkRunner
 from builder.indexing.index import index
 from builder.sources import Item, Rejected
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from builder.versions.publish import publish
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
