@@ -1,7 +1,7 @@
-"""Vectors that were computed before: `indices/<collection>/cache/<model>.sqlite`, by the content of what was encoded.
+"""A cache of vectors by the digest of the encoded content: `indices/<collection>/cache/<model>.sqlite`.
 
 Every batch is one transaction, so a build that is killed at any moment keeps all but the batch in flight, and the next
-one goes on there. The file may be deleted at any time; the next build then computes everything again.
+one resumes there. The file may be deleted at any time; the next build then encodes everything again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BuildError
 from promptsearch.storage import digests
 
-VERSION = 2  # of the schema and of how thumbnails are made; a file of another is made anew
+VERSION = 2  # of the schema and of the thumbnails; a file of another version is replaced
 _SCHEMA = """
 CREATE TABLE pictures (digest BLOB PRIMARY KEY, vector BLOB NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
                        thumbnail BLOB NOT NULL);
@@ -32,7 +32,7 @@ Vector = NDArray[np.float16]
 
 
 def digest_of(content: bytes) -> bytes:
-    """Return 16 bytes that stand for the content. Versions and takedowns keep them: they never change."""
+    """Return a digest of 16 bytes. Published versions and takedowns store it, so the algorithm never changes."""
     return hashlib.blake2b(content, digest_size=digests.SIZE).digest()
 
 
@@ -46,7 +46,7 @@ class CachedPicture:
 
 
 class Cache:
-    """What this collection's builds have encoded with one model. Close it by leaving the `with` block."""
+    """The vectors that builds of this collection have encoded with one model. The `with` block closes it."""
 
     def __init__(self, collection: Path, bundle: Bundle) -> None:
         self.path = collection / "cache" / f"{bundle.identity[:16]}.sqlite"
@@ -54,23 +54,23 @@ class Cache:
         try:
             self._database = self._open()
         except sqlite3.DatabaseError as error:
-            raise BuildError(f"{self.path} is damaged ({error}): delete it, it can be computed again") from error
+            raise BuildError(f"{self.path} is damaged ({error}): delete it, the next build recomputes it") from error
 
     def picture(self, digest: bytes) -> CachedPicture | None:
-        """Return what is known of a picture; None if it was not encoded yet."""
+        """Return the cached picture; None if it was not encoded yet."""
         sql = "SELECT vector, width, height, thumbnail FROM pictures WHERE digest = ?"
-        found = self._database.execute(sql, (digest,)).fetchone()
-        if found is None:
+        row = self._database.execute(sql, (digest,)).fetchone()
+        if row is None:
             return None
-        vector, width, height, thumbnail = found
+        vector, width, height, thumbnail = row
         return CachedPicture(np.frombuffer(vector, dtype="<f2"), (width, height), thumbnail)
 
     def has_picture(self, digest: bytes) -> bool:
-        """Return whether the vector of a picture is known."""
+        """Return whether the vector of a picture is cached."""
         return self._database.execute("SELECT 1 FROM pictures WHERE digest = ?", (digest,)).fetchone() is not None
 
     def texts(self, digests: Sequence[bytes]) -> dict[bytes, Vector]:
-        """Return the vectors of the texts that are known, by digest: float16 [embedding_dim] each."""
+        """Return the vectors of cached texts by digest, float16 [embedding_dim] each."""
         known: dict[bytes, Vector] = {}
         for start in range(0, len(digests), _BATCH):
             batch = digests[start : start + _BATCH]
@@ -81,19 +81,19 @@ class Cache:
         return known
 
     def add_pictures(self, pictures: Iterable[tuple[bytes, CachedPicture]]) -> None:
-        """Durable when this returns, all of them or none."""
-        rows = [(digest, one.vector.tobytes(), *one.size, one.thumbnail) for digest, one in pictures]
+        """Store pictures by digest in one transaction: all of them or none."""
+        rows = [(digest, picture.vector.tobytes(), *picture.size, picture.thumbnail) for digest, picture in pictures]
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)", rows)
 
     def add_texts(self, vectors: Iterable[tuple[bytes, Vector]]) -> None:
-        """Durable when this returns, all of them or none."""
+        """Store the vectors of texts by digest in one transaction: all of them or none."""
         rows = [(digest, vector.tobytes()) for digest, vector in vectors]
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", rows)
 
     def write_known(self, path: Path) -> None:
-        """Write the digests of all pictures, and nothing else, to a new file that `KnownPictures` reads."""
+        """Write the digests of all pictures, without their content, to a new file that `KnownPictures` reads."""
         self._database.execute("ATTACH DATABASE ? AS known", (str(path),))
         self._database.execute("CREATE TABLE known.pictures (digest BLOB PRIMARY KEY) WITHOUT ROWID")
         with self._database:
@@ -122,7 +122,7 @@ class Cache:
 
 
 class KnownPictures:
-    """Read-only look into a cache, or what `Cache.write_known` made of it: which pictures need no decoding."""
+    """A read-only set of the digests in a cache, or in a file of `Cache.write_known`: pictures to skip."""
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)

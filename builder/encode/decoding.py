@@ -1,6 +1,6 @@
-"""Pictures decoded in processes of their own, ahead of the encoder.
+"""Decode pictures in separate processes, ahead of the encoder.
 
-A picture that ends its process (a decoder's crash, memory that ran out) costs that process and itself, nothing else.
+A picture that kills its process (a crash of the decoder, out of memory) costs only that process and itself.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ from .cache import KnownPictures, digest_of
 
 log = logging.getLogger(__name__)
 
-CHUNK = 8  # items a task: fewer trips between processes
-AHEAD = 4  # tasks a process that are decoded and wait for the encoder
+CHUNK = 8  # pictures a task, to save round trips between processes
+AHEAD = 4  # tasks a process that are queued or wait for the encoder
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """A picture's content digest and, where the cache did not know that, what was decoded.
+    """A picture's content digest and, if that is not in the cache, the decoded picture.
 
-    `crop` is uint8 [size, size, 3], `size` that of the whole picture in pixels, `thumbnail` is WebP.
+    `crop` is the encoder's input, uint8 [size, size, 3]; `size` is (width, height) of the whole picture in pixels;
+    `thumbnail` is WebP.
     """
 
     digest: bytes
@@ -49,18 +50,18 @@ class Decoded:
     thumbnail: bytes | None = None
 
 
-Outcome = Decoded | str  # a reason, where there is no picture
+Outcome = Decoded | str  # the reason, if it could not be decoded
 
 
 class Decoders:
-    """A pool of `processes` that reads and decodes. Close it by leaving the `with` block."""
+    """A pool of `processes` that read and decode pictures. The `with` block closes it."""
 
     def __init__(self, spec: ImageSpec, cache: Path, processes: int) -> None:
         self._spec, self._cache, self._processes = spec, cache, processes
         self._pool = self._new_pool(processes)
 
     def decode(self, items: Iterable[Item | Rejected]) -> Iterator[tuple[Item | Rejected, Outcome | None]]:
-        """Each item in its order, with what became of its picture (None: it has none, or it brings its vector)."""
+        """Yield each item in order with the outcome of its picture; None if it has no picture, or has a vector."""
         waiting: deque[tuple[list[Item | Rejected], Future[list[Outcome]] | None]] = deque()
         for chunk in chunks(items, most_pictures=CHUNK, most_items=32 * CHUNK):
             pictures = [picture for item in chunk if (picture := to_decode(item))]
@@ -81,7 +82,7 @@ class Decoders:
         try:
             return future.result()
         except BrokenProcessPool:
-            # One of the pictures in flight did it, so each is tried where it can break nothing else.
+            # Any picture in flight may be the cause, so each is decoded in a pool of its own.
             return self._one_by_one([picture for item in chunk if (picture := to_decode(item))])
 
     def _one_by_one(self, pictures: Sequence[Picture]) -> list[Outcome]:
@@ -104,7 +105,7 @@ class Decoders:
             return self._pool.submit(_decode_all, pictures)
 
     def _new_pool(self, processes: int) -> ProcessPoolExecutor:
-        # Forked from a process without threads: this one has ONNX Runtime's.
+        # Not forked from this process, which has the threads of ONNX Runtime.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])  # imported once, not by each process
         return ProcessPoolExecutor(processes, context, initializer=_start, initargs=(self._spec, self._cache))
@@ -117,12 +118,12 @@ class Decoders:
 
 
 def to_decode(item: Item | Rejected) -> Picture | None:
-    """Return the picture of an item that must be decoded; None if there is none, or the item brings its vector."""
+    """Return the picture of an item if it must be decoded; None if it has none, or has a vector."""
     return item.picture if isinstance(item, Item) and item.vector is None else None
 
 
 def chunks(items: Iterable[Item | Rejected], *, most_pictures: int, most_items: int) -> Iterator[list[Item | Rejected]]:
-    """Yield runs of items, each as long as both limits allow."""
+    """Yield the items in lists, each as long as both limits allow."""
     chunk: list[Item | Rejected] = []
     pictures = 0
     for item in items:
@@ -143,12 +144,12 @@ _known: KnownPictures
 def _start(spec: ImageSpec, cache: Path) -> None:
     global _preprocessing, _known
     _preprocessing, _known = Preprocessing(spec), KnownPictures(cache)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the builder ends this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the builder stops this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """End this process with its parent: a builder that is killed cannot end its pool, which would wait for ever."""
+    """Exit when the parent exits: a builder that is killed cannot stop its pool, which would wait forever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])
@@ -169,6 +170,6 @@ def _decode(picture: Picture) -> Outcome:
         return Decoded(digest, np.asarray(_preprocessing.crop(opened)), opened.size, make_thumbnail(opened))
     except PictureError as error:
         return str(error)
-    except Exception as error:  # whatever it is, it costs this picture alone
+    except Exception as error:  # any error costs only this picture
         log.exception("decoding a picture failed")
         return f"decoding it failed: {type(error).__name__}: {error}"

@@ -1,8 +1,8 @@
-"""A source's items and their embeddings to a staged version.
+"""Embed a source's items and write them to a staged version.
 
-What was encoded before is taken from the cache (see `cache`), which is also how a build goes on that was
-stopped. What is new is encoded by a runner (see `runners`), and what it gives is stored here, in the source's
-order: ids, rows and counts are the same whatever ran.
+Vectors of content that was encoded before come from the cache (see `cache`), so interrupted builds resume. A runner
+(see `runners`) encodes the rest. Results are stored in the source's order: ids, rows and counts do not depend on the
+runner.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .decoding import Outcome
 from .runners import EncodeStats, Runner
 from .truncation import TruncationCheck
 
-TEXTS_AT_ONCE = 4096  # enough that texts of one length find each other
+TEXTS_AT_ONCE = 4096  # enough for batches of texts of similar length
 
 
 def embed(
@@ -44,16 +44,16 @@ def embed(
     prompt_text: PromptText = "plain",
     allow_removal: bool = False,
 ) -> Manifest:
-    """Stage `source` for the collection in that folder; return the manifest as far as it is known.
+    """Stage `source` for the collection in that folder; return the manifest without indexes and files.
 
-    What cannot be read goes to the quarantine file and the rest is built: a rejected row altogether, a picture that
-    does not decode leaves its prompt and settings. Raises BuildError if nothing at all is left or, without
-    `allow_removal`, less than half of what is served now.
+    Rejections go to the quarantine file and the rest is built: of a picture that does not decode, the prompt and
+    settings are kept. Raises BuildError if nothing is left or, without `allow_removal`, less than half of the items
+    that are served now.
     """
     started = time.monotonic()
-    tally = EncodeStats()
+    stats = EncodeStats()
     with Staging(collection, bundle.embedding_dim) as staging, Cache(collection, bundle) as cache:
-        decoded = _embed_items(source, runner, staging, cache, tally)
+        decoded = _embed_items(source, runner, staging, cache, stats)
         pictures_done = time.monotonic()
         prompts = _embed_prompts(runner, staging, cache, prompt_text, TruncationCheck(bundle))
         counts = staging.counts()
@@ -78,13 +78,13 @@ def embed(
         build={
             "engine": engine_name,
             "quarantined": dict(staging.reasons.most_common()),
-            "encoded": {"images": tally.encoded, "prompts": prompts.encoded},
-            "from_cache": {"images": decoded - tally.encoded, "prompts": prompts.known},
+            "encoded": {"images": stats.encoded, "prompts": prompts.encoded},
+            "from_cache": {"images": decoded - stats.encoded, "prompts": prompts.known},
             "prompt_text": rules(prompt_text),
             "prompts_truncated": prompts.truncated,
-            "images_a_second": round(tally.encoded / (pictures_done - started), 2) if tally.encoded else None,
+            "images_a_second": round(stats.encoded / (pictures_done - started), 2) if stats.encoded else None,
             "seconds": {"images": round(pictures_done - started, 2), "prompts": round(done - pictures_done, 2)},
-            "seconds_encoding_images": round(tally.encoding, 2),  # of those for images; the rest waited for decoding
+            "seconds_encoding_images": round(stats.encoding, 2),  # the rest is waiting for decoders
         },
         files={},
     )
@@ -92,18 +92,18 @@ def embed(
     return manifest
 
 
-def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache, tally: EncodeStats) -> int:
-    """Store every item; returns how many have a picture that was decoded, now or before."""
+def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache, stats: EncodeStats) -> int:
+    """Store every item; return how many have a decoded picture, whether new or from the cache."""
     decoded = 0
     with Progress("items", source.count()) as progress:
-        for item, outcome in runner.pictures(map(storable, source.items()), cache, tally):
+        for item, outcome in runner.pictures(map(storable, source.items()), cache, stats):
             decoded += _store(item, outcome, staging, cache)
             progress.add(1)
     return decoded
 
 
 def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cache: Cache) -> bool:
-    """Store one item; return whether its picture was decoded."""
+    """Store one item or its rejection; return whether it has a decoded picture."""
     if isinstance(item, Rejected):
         staging.reject(item)
     elif isinstance(outcome, str):
@@ -114,7 +114,7 @@ def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cac
         staging.add(item, item.vector)
     else:
         picture = cache.picture(outcome.digest)
-        assert picture is not None, "what was decoded is encoded before it comes"
+        assert picture is not None, "runners encode a picture before they yield it"
         staging.add(item, picture.vector, picture.size, picture.thumbnail, outcome.digest)
         return True
     return False
@@ -122,9 +122,11 @@ def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cac
 
 @dataclass
 class _PromptCounts:
-    encoded: int = 0  # texts that were not known before; several prompts may have the same
+    """Counts for the manifest."""
+
+    encoded: int = 0  # distinct texts that were not cached; several prompts may share one
     known: int = 0  # prompts whose vector came from the cache, the source, or another prompt of the same text
-    truncated: int = 0  # prompts that the model does not read to their end
+    truncated: int = 0  # prompts that exceed the model's context
 
 
 def _embed_prompts(
@@ -138,18 +140,18 @@ def _embed_prompts(
             cache.add_texts(zip(digests, vectors.astype("<f2"), strict=True))
             counts.encoded += len(texts)
             progress.add(len(texts))
-    # Read again, as a runner may have asked for all before it gives the first.
+    # A second pass, because a runner may read all texts before it yields the first vectors.
     row = 0
     for batch in staging.texts(TEXTS_AT_ONCE):
         texts = [text_to_embed(prompt, prompt_text) for prompt, _ in batch]
         digests = [digest_of(text.encode()) for text in texts]
-        known = cache.texts([digest for digest, (_, given) in zip(digests, batch, strict=True) if given is None])
+        known = cache.texts([digest for digest, (_, own) in zip(digests, batch, strict=True) if own is None])
         rows: list[Vector] = [
-            known[digest] if given is None else given for digest, (_, given) in zip(digests, batch, strict=True)
+            known[digest] if own is None else own for digest, (_, own) in zip(digests, batch, strict=True)
         ]
         staging.prompts.append(np.stack(rows))
-        for text, (_, given) in zip(texts, batch, strict=True):
-            if given is None and truncation.is_truncated(text):
+        for text, (_, own) in zip(texts, batch, strict=True):
+            if own is None and truncation.is_truncated(text):
                 staging.mark_truncated(row)
                 counts.truncated += 1
             row += 1
@@ -158,12 +160,12 @@ def _embed_prompts(
 
 
 def _new_texts(staging: Staging, cache: Cache, prompt_text: PromptText, progress: Progress) -> Iterator[list[str]]:
-    """Yield the texts of each batch of prompts that have no vector yet; no batch is empty.
+    """Yield, for each batch of prompts, the texts that have no vector yet; skip empty batches.
 
-    The cache knows vectors by the text that was embedded, so other rules for it never meet a wrong one.
+    The cache's key is the embedded text, so vectors of other `prompt_text` rules are never mixed in.
     """
     for batch in staging.texts(TEXTS_AT_ONCE):
-        texts = (text_to_embed(prompt, prompt_text) for prompt, given in batch if given is None)
+        texts = (text_to_embed(prompt, prompt_text) for prompt, own in batch if own is None)
         wanted = {digest_of(text.encode()): text for text in texts}
         known = cache.texts(list(wanted))
         new = [text for digest, text in wanted.items() if digest not in known]

@@ -1,4 +1,4 @@
-"""Takedowns at once: lines in a collection's `hidden` file, which a running service honours and later builds keep."""
+"""Takedowns: lines in a collection's `hidden` file, which running services apply and later builds keep."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from promptsearch.storage.manifest import FILES, current_version
 from promptsearch.system.files import replace_text
 from promptsearch.system.locks import exclusive_lock
 
-_SHOWN = 60  # characters of a prompt
+_SHOWN = 60  # characters of a prompt that are shown
 
 
 @dataclass(frozen=True)
 class Affected:
-    """An item that was hidden or is shown again, as people recognise it."""
+    """An item that was hidden or is shown again, described for people."""
 
     id: str
     source: str | None = None  # of an image
     prompt: str | None = None  # its text
-    known: bool = True  # False: the version that is served does not have it
+    known: bool = True  # False if the current version does not have it
 
     def __str__(self) -> str:
         if not self.known:
-            return f"{self.id}: not in the version that is served"
+            return f"{self.id}: not in the current version"
         prompt = "no prompt" if self.prompt is None else repr(_shortened(self.prompt))
         return f"{self.id} prompt {prompt}" if self.source is None else f"{self.id} image {self.source}: {prompt}"
 
 
 def hide(collection: Path, ids: Sequence[str]) -> list[Affected]:
-    """Hide these images and prompts, and every image that shows the same picture; return what was not hidden before.
+    """Hide these images and prompts, and every image with the same picture; return the newly hidden items.
 
-    The ids that were named come first. What stands in the file stays as it is. Raises BuildError, and hides nothing, if
-    an id is not in the current version.
+    The items of `ids` come first. Existing lines of the file are kept. Raises BuildError, and hides nothing, if an id
+    is not in the current version.
     """
     with _locked(collection), _current(collection) as opened:
         hidden = read_hidden(collection)
@@ -55,9 +55,9 @@ def hide(collection: Path, ids: Sequence[str]) -> list[Affected]:
 
 
 def unhide(collection: Path, ids: Sequence[str]) -> list[Affected]:
-    """Show these again, and every image that shows the same picture; return what was hidden before.
+    """Show these again, and every image with the same picture; return the items that were hidden before.
 
-    Raises BuildError, and shows nothing, if one is not hidden.
+    Raises BuildError, and shows nothing, if an id is not hidden.
     """
     with _locked(collection), _current(collection) as opened:
         hidden = read_hidden(collection)
@@ -71,7 +71,7 @@ def unhide(collection: Path, ids: Sequence[str]) -> list[Affected]:
 
 
 def hidden_and_gone(collection: Path) -> list[Takedown]:
-    """Return the takedowns that hide nothing in the current version, by id: their items left the source."""
+    """Return the takedowns, sorted by id, that hide nothing in the current version: their items left the source."""
     with _current(collection) as opened:
         hidden = read_hidden(collection)
         followed = {takedown.picture for takedown in hidden if takedown.picture is not None}
@@ -86,7 +86,7 @@ def hidden_and_gone(collection: Path) -> list[Takedown]:
 
 
 def follow_pictures(collection: Path) -> None:
-    """Bind takedowns that name an image alone, as earlier releases wrote them, to the picture that it shows now."""
+    """Add the current picture's digest to takedowns that have only an image's id, as earlier releases wrote them."""
     with _locked(collection):
         loose = {takedown.id for takedown in read_hidden(collection) if takedown.picture is None}
         if not loose:
@@ -108,7 +108,7 @@ def _bound(line: str, pictures: dict[str, bytes]) -> str:
 
 
 def _lifted(opened: Collection, hidden: Set[Takedown], ids: Sequence[str]) -> set[Takedown]:
-    """Return the takedowns of these ids and of the pictures that they show. Raises BuildError if one has none."""
+    """Return the takedowns of these ids and of their pictures. Raises BuildError for an id that is not hidden."""
     named = {takedown for takedown in hidden if takedown.id in ids}
     pictures = {takedown.picture for takedown in named if takedown.picture is not None}
     unnamed = [id for id in ids if all(takedown.id != id for takedown in named)]
@@ -153,14 +153,14 @@ def _shortened(text: str) -> str:
 
 @contextlib.contextmanager
 def _current(collection: Path) -> Iterator[Collection]:
-    """Open the current version, with everything that is hidden in it."""
+    """Open the current version, hidden items included."""
     with contextlib.closing(Collection(current_version(collection))) as opened:
         yield opened
 
 
 @contextlib.contextmanager
 def _locked(collection: Path) -> Iterator[None]:
-    """One takedown after the other, so that none is lost. Builds hold another lock: a takedown waits for no build."""
+    """Serialize takedowns, so that none is lost. Builds use another lock, so a takedown does not wait for them."""
     current_version(collection)  # raises UnknownCollection
     with exclusive_lock(collection):
         yield

@@ -1,4 +1,4 @@
-"""A version in the making: `indices/<collection>/staging/`, the files of a version as rows come in."""
+"""The version under construction: `indices/<collection>/staging/`, files that grow row by row."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from promptsearch.storage.manifest import FILES, Manifest
 from ..sources import Item, Rejected
 from .vectors import VectorFile
 
-_ENDING = re.compile(r"\.[A-Za-z]\w{0,11}$")  # of a file's name
+_SUFFIX = re.compile(r"\.[A-Za-z]\w{0,11}$")  # of a file's name
 
 
 def staging_folder(collection: Path) -> Path:
-    """Return the folder that a collection's next version is built in."""
+    """Return the folder in which the next version of a collection is built."""
     return collection / "staging"
 
 
 def staged_manifest(collection: Path) -> Manifest:
-    """Return the manifest that `embed` (and then `index`) left. Raises BuildError if nothing is staged."""
+    """Return the manifest that `embed` (and then `index`) wrote. Raises BuildError if nothing is staged."""
     folder = staging_folder(collection)
     if not (folder / FILES.manifest).is_file():
         raise BuildError(f"nothing is staged for {collection.name}: run `python -m builder embed` first")
@@ -43,7 +43,7 @@ Vector = NDArray[np.float16] | NDArray[np.float32]
 
 
 class Staging:
-    """Collects items, vectors, thumbnails and rejections. Leave the `with` block without an error to keep them."""
+    """Collects items, vectors, thumbnails and rejections; a `with` block that ends without an error keeps them."""
 
     def __init__(self, collection: Path, embedding_dim: int) -> None:
         self.folder = staging_folder(collection)
@@ -58,9 +58,9 @@ class Staging:
         self.reasons: Counter[str] = Counter()
         self._next_prompt = 0
         self._without_vector = 0
-        self._repeats: dict[str, int] = {}  # how often a key has come, of those that came again
+        self._repeats: dict[str, int] = {}  # the number of occurrences of keys that occurred again
         self._items = _database(self.folder / FILES.items, items.SCHEMA)
-        self._items.execute("CREATE TEMP TABLE given (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
+        self._items.execute("CREATE TEMP TABLE source_vectors (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
         self._thumbnails = _database(self.folder / FILES.thumbnails, thumbnails.SCHEMA)
         self._raw = _database(self.folder / FILES.raw, raw_metadata.SCHEMA)
         self._has_raw = False
@@ -72,9 +72,9 @@ class Staging:
         """Write a rejection to the quarantine file, and count its reason."""
         self._quarantine.writerow((rejected.where, rejected.reason))
         self.quarantined += 1
-        # The part before a colon is the same for all of its kind; what follows tells of the one row.
-        ending = _ENDING.search(rejected.where)
-        self.reasons[rejected.reason.partition(":")[0] + (f" ({ending[0].lower()})" if ending else "")] += 1
+        # The text before a colon is the kind of error; the rest is about this row.
+        suffix = _SUFFIX.search(rejected.where)
+        self.reasons[rejected.reason.partition(":")[0] + (f" ({suffix[0].lower()})" if suffix else "")] += 1
 
     def add(
         self,
@@ -84,20 +84,21 @@ class Staging:
         thumbnail: bytes | None = None,
         digest: bytes | None = None,
     ) -> None:
-        """Store an item, with its picture's unit vector (float16 or float32 [dim]) if it has one.
+        """Store an item, with its picture's unit vector (float16 or float32 [embedding_dim]) if it has one.
 
-        `size`, `thumbnail` and `digest` (of the content) are those of the decoded picture, if one was decoded.
+        `size` (width, height in pixels), `thumbnail` (WebP) and `digest` (of the content) are those of the decoded
+        picture, if there is one. Raises BuildError if the item's own vectors are of another dimension.
         """
-        for given in (item.vector, item.prompt_vector):
-            if given is not None and given.shape != (self._dim,):
+        for own in (item.vector, item.prompt_vector):
+            if own is not None and own.shape != (self._dim,):
                 raise BuildError(
-                    f"the source's vectors have {given.shape[-1]} dimensions, the model's {self._dim}: "
-                    "name the model that they were made with"
+                    f"the source's vectors have {own.shape[-1]} dimensions, the model's {self._dim}: "
+                    "name the model that computed them"
                 )
         prompt = None if item.prompt is None else self._prompt_row(item.prompt)
         if prompt is not None and item.prompt_vector is not None:
             self._items.execute(
-                "INSERT INTO given VALUES (?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO source_vectors VALUES (?, ?) ON CONFLICT DO NOTHING",
                 (prompt, item.prompt_vector.astype("<f2").tobytes()),
             )
         if vector is not None:
@@ -107,7 +108,7 @@ class Staging:
             self._has_digests |= digest is not None
         else:
             self._without_vector += 1
-            row = -self._without_vector  # numbered after all that have a vector, when they are counted
+            row = -self._without_vector  # placed after all rows with a vector, in `__exit__`
         file = item.picture.file if item.picture and vector is not None else None
         settings = [item.settings.get(name) for name in items.SETTINGS]
         extra = json.dumps(item.extra, ensure_ascii=False) if item.extra else None
@@ -118,7 +119,7 @@ class Staging:
             "ON CONFLICT (id) DO NOTHING"
         )
         repeat = self._repeats.get(item.key, 1)
-        while True:  # a key that occurs again (the same link on two rows) is another generation
+        while True:  # a repeated key (the same link on two rows) is another generation
             id = item_id("image", item.key if repeat == 1 else f"{item.key}#{repeat}")
             if self._items.execute(sql, (row, id, *values)).rowcount:
                 break
@@ -131,18 +132,19 @@ class Staging:
             self._has_raw = True
 
     def texts(self, size: int) -> Iterator[list[tuple[str, NDArray[np.float16] | None]]]:
-        """All prompts in the order of their rows, `size` at a time, each with the vector that its source gave."""
-        cursor = self._items.execute("SELECT text, vector FROM prompts LEFT JOIN given USING (row) ORDER BY row")
+        """Yield all prompts by row, `size` at a time, each with the vector from its source or None."""
+        sql = "SELECT text, vector FROM prompts LEFT JOIN source_vectors USING (row) ORDER BY row"
+        cursor = self._items.execute(sql)
         while batch := cursor.fetchmany(size):
-            yield [(text, None if given is None else np.frombuffer(given, dtype="<f2")) for text, given in batch]
+            yield [(text, None if vector is None else np.frombuffer(vector, dtype="<f2")) for text, vector in batch]
 
     def mark_truncated(self, prompt: int) -> None:
-        """Say in the `extra` of a prompt's images (the row is the prompt's) that the model reads only its beginning."""
+        """Set `prompt_truncated` in the `extra` of the images of this prompt, a row of the prompts."""
         sql = "UPDATE images SET extra = json_set(coalesce(extra, '{}'), '$.prompt_truncated', json('true'))"
         self._items.execute(f"{sql} WHERE prompt = ?", (prompt,))
 
     def counts(self) -> dict[str, int]:
-        """Return the number of prompts, images, image vectors and rejections so far, as a manifest has them."""
+        """Return the number of prompts, images, image vectors and rejections so far, under the manifest's names."""
         (prompts,) = self._items.execute("SELECT count(*) FROM prompts").fetchone()
         return {
             "prompts": prompts,
@@ -189,7 +191,7 @@ class Staging:
 
 
 def _database(path: Path, schema: str) -> sqlite3.Connection:
-    """Open a new database without a journal, since a staging folder that a crash left is thrown away."""
+    """Open a new database without a journal, because the next build discards a staging folder after a crash."""
     database = sqlite3.connect(path, isolation_level=None)
     database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {schema}; BEGIN")
     return database

@@ -116,4 +116,4 @@ def test_what_is_no_item_is_quarantined_by_name() -> None:
             raise RuntimeError("no text")
 
     item = Item("a", "a.png", "one", extra={"x": Unreadable()})
-    assert storable(item) == Rejected("a.png", "it cannot be stored: RuntimeError: no text")
+    assert storable(item) == Rejected("a.png", "the item cannot be stored: RuntimeError: no text")

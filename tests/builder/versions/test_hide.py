@@ -63,7 +63,7 @@ def test_it_is_said_what_was_hidden(collection: Path) -> None:
     assert str(image) == f"{IMAGES[3]} image 3.png: 'prompt 3'"
     assert str(prompt) == f"{PROMPT} prompt 'prompt 3'"
     build(collection, VECTORS[:2], None)
-    assert str(unhide(collection, [IMAGES[3]])[0]) == f"{IMAGES[3]}: not in the version that is served"
+    assert str(unhide(collection, [IMAGES[3]])[0]) == f"{IMAGES[3]}: not in the current version"
 
 
 def test_a_long_prompt_is_said_by_its_beginning(tmp_path: Path) -> None:
