@@ -1,16 +1,16 @@
-"""`diffusiondb`: DiffusionDB's parts, as folders or as the zip archives that are downloaded; or its prompts alone.
+"""`diffusiondb`: DiffusionDB's parts, as folders or as the downloaded zip archives; or its prompts alone.
 
 A part is `part-000001/` or `part-000001.zip`, with up to 1,000 pictures and `part-000001.json`, which names each
 picture's prompt and settings. Parts are found in the folder itself, in its `images/` (DiffusionDB 2M) and in its
-`diffusiondb-large-part-1/` and `-2/` (Large). Archives are read without unpacking; a part that is there as both is read
-as a folder.
+`diffusiondb-large-part-1/` and `-2/` (Large). Archives are read without unpacking; a part that exists as both
+is read as a folder.
 
 `metadata.parquet` or `metadata-large.parquet` in that folder adds timestamp, size, user name and NSFW scores (0 to 1; 2
-where the generator blurred the picture itself). Its rows come in no useful order, so those of the parts that are here
-are first copied to a temporary database (17 microseconds and 260 bytes of disk each: four minutes and 4 GB for all of
-Large, half a microsecond for each row of parts that are not here); what is in memory does not grow with them.
+if the generator blurred the picture itself). Its rows come in no useful order, so those of the parts on disk are first
+copied to a temporary database (17 microseconds and 260 bytes of disk each: four minutes and 4 GB for all of Large, half
+a microsecond for each row of a missing part); memory use does not grow with them.
 
-Without any parts, or where the path is the Parquet file itself, the metadata alone makes a collection of prompts.
+Without any parts, or if the path is the Parquet file itself, the metadata alone gives a collection of prompts.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import pyarrow
 from pyarrow import compute
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import size, text, told
+from promptsearch.metadata.values import size, split_settings, text
 
 from . import Item, Picture, Rejected
 from .inputs.lookup import Lookup
@@ -42,7 +42,7 @@ METADATA = ("metadata.parquet", "metadata-large.parquet")
 PART = re.compile(r"part-(\d{6})(\.zip)?")
 CONTAINERS = re.compile(r"images|diffusiondb-large-part-\d+")
 FULL = 1000  # pictures of a part; a data set's last part has fewer
-_JSON_BYTES = 2**26  # of one part's; a thousand prompts take less than one megabyte
+_JSON_BYTES = 2**26  # limit for one part's JSON; a thousand prompts take less than one megabyte
 # metadata.parquet's samplers, from DiffusionDB's data card
 _SAMPLERS = {
     1: "ddim",
@@ -54,17 +54,22 @@ _SAMPLERS = {
     7: "k_dpm_2_ancestral",
     8: "k_lms",
 }
-_NAMES = {"se": "seed", "c": "cfg_scale", "st": "steps", "sa": "sampler"}  # a part's JSON's names for our settings
-_ADDED = ("timestamp", "width", "height", "user_name", "image_nsfw", "prompt_nsfw")  # what the JSON doesn't have
+_NAMES = {"se": "seed", "c": "cfg_scale", "st": "steps", "sa": "sampler"}  # names of our settings in a part's JSON
+_ADDED = ("timestamp", "width", "height", "user_name", "image_nsfw", "prompt_nsfw")  # columns that a part's JSON lacks
 _REQUIRED = ("image_name", "prompt", "part_id")
 _WHOLE = (*_REQUIRED, "seed", "step", "cfg", "sampler", *_ADDED)
 
 
 class DiffusionDBSource:
+    """DiffusionDB's pictures with their prompts and settings, or its prompts alone."""
+
     kind = "diffusiondb"
 
     def __init__(self, path: Path) -> None:
-        """`path`: the folder of parts and/or metadata, one part, or a Parquet file of metadata."""
+        """Open the folder of parts and/or metadata, one part, or a Parquet file of metadata.
+
+        Raises SourceError if there are neither parts nor metadata, or the metadata lacks required columns.
+        """
         whole = path.resolve()
         is_part = PART.fullmatch(whole.name) is not None
         self.root = whole if whole.is_dir() and not is_part else whole.parent
@@ -75,7 +80,7 @@ class DiffusionDBSource:
         if whole.suffix == ".parquet" and whole.is_file():
             self._metadata: Path | None = whole
         elif self._parts or whole.is_dir():
-            # Beside the parts, or beside the folder of parts that was named.
+            # Beside the parts, or beside the folder of parts that `path` names.
             places = (self.root, self.root.parent) if CONTAINERS.fullmatch(self.root.name) else (self.root,)
             self._metadata = next((p / name for p in places for name in METADATA if (p / name).is_file()), None)
         else:
@@ -89,11 +94,13 @@ class DiffusionDBSource:
             raise SourceError(f"{self._metadata} has no column {', '.join(sorted(missing))}: it is not DiffusionDB's")
 
     def count(self) -> int:
+        """Return the rows of the metadata or, if there are parts, FULL for each part."""
         if not self._parts and self._metadata:
             return rows_in(self._metadata)
         return FULL * len(self._parts)
 
     def items(self) -> Iterator[Item | Rejected]:
+        """Yield the pictures by part and file name; without parts, the prompts in the metadata's order."""
         if not self._parts:
             assert self._metadata is not None
             yield from _prompts(self._metadata)
@@ -103,8 +110,8 @@ class DiffusionDBSource:
                 try:
                     _collect(self._metadata, self._parts.keys(), added)
                 except (SourceError, pyarrow.ArrowException) as error:
-                    # Damaged further in: the pictures are still pictures.
-                    yield Rejected(self._metadata.name, f"{error}; parts are read with what came before")
+                    # The file is damaged further in, which does not affect the pictures.
+                    yield Rejected(self._metadata.name, f"{error}; parts are read with the rows before the damage")
             for number, path in sorted(self._parts.items()):
                 yield from self._part(number, path, added)
 
@@ -118,19 +125,21 @@ class DiffusionDBSource:
             yield Rejected(place, f"the part cannot be read: {error}")
             return
         try:
-            told_of = _object(raw)
+            entries = _object(raw)
         except ValueError as error:
             yield Rejected(f"{place}/{name}.json", f"{error}; its pictures are read without prompts")
-            told_of = {}
-        for file in sorted({*told_of, *names}):
+            entries = {}
+        for file in sorted({*entries, *names}):
             if not _is_name(file):
-                yield Rejected(f"{place}/{name}.json", f"{text(file)!r} is no picture's name")
+                yield Rejected(f"{place}/{name}.json", f"{text(file)!r} is not the name of a picture")
                 continue
-            entry = told_of.get(file, {})
+            entry = entries.get(file, {})
             if not isinstance(entry, dict):
-                yield Rejected(f"{place}/{name}.json", f"{file}: this is no JSON object; the picture is read without")
+                yield Rejected(
+                    f"{place}/{name}.json", f"{file}: not a JSON object; the picture is read without metadata"
+                )
                 entry = {}
-            # A picture that is named but missing is the decoder's to tell of; its prompt stays.
+            # The decoder reports a picture that is named but missing; its prompt is kept.
             in_folder = FilePicture(self.root, f"{place}/{file}")
             picture = ZipPicture(path, names.get(file, file)) if is_zip else in_folder
             row = json.loads((added.get(file) if added else None) or "{}")
@@ -138,15 +147,15 @@ class DiffusionDBSource:
 
 
 def _parts(folder: Path) -> dict[int, Path]:
-    """Where each part is; the first place counts, and a folder before an archive."""
+    """Return the path of each part by number: the first place wins, and a folder before an archive."""
     with os.scandir(folder) as entries:
         inner = sorted(Path(entry.path) for entry in entries if CONTAINERS.fullmatch(entry.name) and entry.is_dir())
-    found: dict[int, Path] = {}
+    parts: dict[int, Path] = {}
     for container in (folder, *inner):
         for path in sorted(container.glob("part-*")):
             if PART.fullmatch(path.name) and path.is_dir() != (path.suffix == ".zip"):
-                found.setdefault(_number(path), path)
-    return found
+                parts.setdefault(_number(path), path)
+    return parts
 
 
 def _number(part: Path) -> int:
@@ -154,7 +163,7 @@ def _number(part: Path) -> int:
 
 
 def _read_folder(path: Path, name: str) -> tuple[bytes, dict[str, str]]:
-    """The part's JSON (empty where there is none), and its pictures' names."""
+    """Return the part's JSON (empty if there is none), and its pictures' names."""
     with os.scandir(path) as entries:
         names = {entry.name: entry.name for entry in entries if _is_picture(entry.name)}
     json_file = path / name
@@ -165,7 +174,7 @@ def _read_folder(path: Path, name: str) -> tuple[bytes, dict[str, str]]:
 
 
 def _read_zip(path: Path, name: str) -> tuple[bytes, dict[str, str]]:
-    """The same of an archive; a picture's name is the last part of its member's."""
+    """Return the same for an archive; the name of a picture is the last component of its member's name."""
     with zipfile.ZipFile(path) as archive:
         members = {member.rpartition("/")[2]: member for member in reversed(archive.namelist())}
         names = {file: member for file, member in members.items() if _is_picture(file)}
@@ -176,18 +185,18 @@ def _read_zip(path: Path, name: str) -> tuple[bytes, dict[str, str]]:
 
 
 def _object(raw: bytes) -> dict[str, Any]:
-    """Raises ValueError."""
+    """Parse a part's JSON object. Raises ValueError if it is empty, too large, or not a JSON object."""
     if not raw:
         raise ValueError("no such file")
     if len(raw) > _JSON_BYTES:
-        raise ValueError(f"more than {_JSON_BYTES >> 20} MB are no part's")
+        raise ValueError(f"larger than {_JSON_BYTES >> 20} MB, too large for one part")
     try:
-        found = json.loads(raw)
+        parsed = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError("this is no JSON object")  # noqa: TRY004 - the file is wrong, not the program
-    return found
+        raise ValueError(f"not valid JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the file is wrong, not the program
+    return parsed
 
 
 def _is_picture(file: str) -> bool:
@@ -195,17 +204,17 @@ def _is_picture(file: str) -> bool:
 
 
 def _is_name(file: str) -> bool:
-    """Whether this is the name of a file in the part's own folder."""
+    """Return whether this is the name of a file in the part's own folder."""
     return file.isprintable() and "/" not in file and "\\" not in file and file not in ("", ".", "..")
 
 
 def _item(number: int, file: str, entry: Mapping[str, Any], row: Mapping[str, Any], picture: Picture | None) -> Item:
-    """Of a part's entry, or of nothing but the metadata's row."""
+    """Return the item for a part's JSON entry and its row of metadata, either of which may be empty."""
     key = f"part-{number:06}/{file}"
     prompt = entry.get("p", row.get("prompt"))
     cells = {name: value for name, value in row.items() if name not in ("prompt", "width", "height")}
     cells |= {ours: entry.get(theirs) for theirs, ours in _NAMES.items() if theirs in entry}
-    settings, extra = told(cells)
+    settings, extra = split_settings(cells)
     return Item(
         key=key,
         source=key,
@@ -227,12 +236,15 @@ def _prompts(metadata: Path) -> Iterator[Item | Rejected]:
             if isinstance(name, str) and isinstance(part, int) and _is_name(name):
                 yield from read_item(f"part-{part:06}/{name}", partial(_item, part, name, {}, _renamed(row), None))
             else:
-                yield Rejected(f"{metadata.name} row {number}", f"image_name {name!r} in part {part!r} is no picture")
+                yield Rejected(
+                    f"{metadata.name} row {number}",
+                    f"image_name {name!r} in part {part!r} is not the name of a picture",
+                )
             number += 1
 
 
 def _collect(metadata: Path, parts: Any, added: Lookup) -> None:
-    """What the metadata adds to the pictures of these parts."""
+    """Copy the metadata of these parts' pictures to `added`: JSON by file name."""
     wanted = pyarrow.array(sorted(parts))
     columns = [name for name in columns_of(metadata) if name in (*_ADDED, "image_name", "part_id")]
     for _, batch in batches(metadata, columns):
@@ -243,7 +255,7 @@ def _collect(metadata: Path, parts: Any, added: Lookup) -> None:
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of metadata under our names."""
+    """Return a row of metadata under our names, without empty cells."""
     cells = {
         "prompt": row.get("prompt"),
         "seed": row.get("seed"),
@@ -257,5 +269,5 @@ def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
     }
     for name in ("image_nsfw", "prompt_nsfw"):
         if row.get(name) is not None:
-            cells[name] = round(float(row[name]), 6)  # half of float32's digits are noise
+            cells[name] = round(float(row[name]), 6)  # float32 has about seven significant digits
     return {name: value for name, value in cells.items() if value is not None}

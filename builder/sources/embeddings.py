@@ -1,8 +1,8 @@
-"""`embeddings`: a folder of embeddings as clip-retrieval's inference and img2dataset's users write it.
+"""`embeddings`: a folder of embeddings in the layout of clip-retrieval's inference.
 
 `img_emb/img_emb_0.npy` and/or `text_emb/text_emb_0.npy` (float [n, dim]) with `metadata/metadata_0.parquet` (n rows),
 and so on by number. Nothing is encoded again, so the vectors must be those of the model that the collection is built
-with. They are memory-mapped and brought to unit length; a row whose vector has no direction is rejected.
+with. They are memory-mapped and scaled to unit length; a row whose vector is zero or not finite is rejected.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import plain, size, text, told
+from promptsearch.metadata.values import plain, size, split_settings, text
 
 from . import Item, Rejected
 from .inputs.reading import read_item
@@ -26,12 +26,12 @@ from .inputs.tables import batches, columns_of, rows_in
 
 _FOLDERS = {"images": "img_emb", "texts": "text_emb", "metadata": "metadata"}
 _OWN = {"caption", "url", "width", "height"}  # columns that become fields of an item
-_PLACES = ("image_path", "key", "url")  # columns that tell items apart, best first
+_PLACES = ("image_path", "key", "url")  # columns that identify an item, best first
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The files of one number."""
+    """The files with one number."""
 
     metadata: Path
     images: Path | None
@@ -39,32 +39,34 @@ class _Part:
 
 
 class EmbeddingsSource:
+    """Items that come with their vectors: nothing is decoded or encoded."""
+
     kind = "embeddings"
 
     def __init__(self, path: Path) -> None:
-        """Raises SourceError where files are missing or do not belong together."""
+        """Open the folder. Raises SourceError if files are missing or their shapes do not match."""
         if not path.is_dir():
-            raise SourceError(f"{path} is no folder: name the one that holds img_emb/, text_emb/ and metadata/")
+            raise SourceError(f"{path} is not a folder: name the folder that holds img_emb/, text_emb/ and metadata/")
         self.root = path.resolve()
-        found = {name: _numbered(self.root / folder, folder) for name, folder in _FOLDERS.items()}
-        if not found["images"] and not found["texts"]:
+        files_of = {name: _numbered(self.root / folder, folder) for name, folder in _FOLDERS.items()}
+        if not files_of["images"] and not files_of["texts"]:
             raise SourceError(f"{path} has neither img_emb/img_emb_0.npy nor text_emb/text_emb_0.npy")
-        for number in sorted({number for files in found.values() for number in files}):
-            for name, files in found.items():
+        for number in sorted({number for files in files_of.values() for number in files}):
+            for name, files in files_of.items():
                 if number not in files and (files or name == "metadata"):
-                    other = next(files[number] for files in found.values() if number in files)
+                    other = next(files[number] for files in files_of.values() if number in files)
                     raise SourceError(
                         f"{other} has no {_FOLDERS[name]} of the same number beside it: every part needs "
-                        f"{' and '.join(_FOLDERS[kind] for kind in found if found[kind] or kind == 'metadata')}"
+                        f"{' and '.join(_FOLDERS[kind] for kind in files_of if files_of[kind] or kind == 'metadata')}"
                     )
         self._parts = [
-            _Part(metadata, found["images"].get(number), found["texts"].get(number))
-            for number, metadata in sorted(found["metadata"].items())
+            _Part(metadata, files_of["images"].get(number), files_of["texts"].get(number))
+            for number, metadata in sorted(files_of["metadata"].items())
         ]
         self._check()
 
     def _check(self) -> None:
-        """Every part's files have as many rows, and all vectors of a kind (and of both) are as long."""
+        """Raise SourceError unless a part's files have equally many rows, and all vectors one dimension."""
         first: tuple[Path, int] | None = None
         for part in self._parts:
             rows = rows_in(part.metadata)
@@ -74,19 +76,21 @@ class EmbeddingsSource:
                 vectors = _open(path)
                 if len(vectors) != rows:
                     raise SourceError(
-                        f"{path} has {len(vectors)} rows and {part.metadata} has {rows}: they don't belong together"
+                        f"{path} has {len(vectors)} rows and {part.metadata} has {rows}: expected as many"
                     )
                 first = first or (path, vectors.shape[1])
                 if vectors.shape[1] != first[1]:
                     raise SourceError(
                         f"{path} has vectors of {vectors.shape[1]} dimensions and {first[0]} of {first[1]}: "
-                        "they are of different models"
+                        "expected the vectors of one model"
                     )
 
     def count(self) -> int:
+        """Return the number of rows of all metadata files."""
         return sum(rows_in(part.metadata) for part in self._parts)
 
     def items(self) -> Iterator[Item | Rejected]:
+        """Yield the rows by part; a row whose vector is zero or not finite is rejected."""
         for part in self._parts:
             yield from self._part(part)
 
@@ -115,32 +119,35 @@ class EmbeddingsSource:
 
 
 def _numbered(folder: Path, stem: str) -> dict[int, Path]:
-    """Files such as `img_emb_7.npy` by their number, which may have leading zeros."""
+    """Return files such as `img_emb_7.npy` by number, which may have leading zeros.
+
+    Raises SourceError if two files have the same number.
+    """
     name = re.compile(rf"{stem}_(\d+)\.(npy|parquet)")
-    found: dict[int, Path] = {}
+    paths: dict[int, Path] = {}
     for path in sorted(folder.glob(f"{stem}_*")):
         if match := name.fullmatch(path.name):
             number = int(match[1])
-            if number in found:
-                raise SourceError(f"{path} and {found[number]} have the same number: remove one")
-            found[number] = path
-    return found
+            if number in paths:
+                raise SourceError(f"{path} and {paths[number]} have the same number: remove one")
+            paths[number] = path
+    return paths
 
 
 def _open(path: Path) -> NDArray[Any]:
-    """Memory-mapped floats [n, dim]; raises SourceError where it is none."""
+    """Memory-map an array of floats [n, dim]. Raises SourceError if it is not one."""
     try:
         vectors: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise SourceError(f"{path} cannot be read as an array: {error}") from error
     if vectors.ndim != 2 or vectors.dtype.kind != "f" or not vectors.shape[1]:
-        raise SourceError(f"{path} holds {vectors.dtype} {list(vectors.shape)}, not vectors: floats [n, dim]")
+        raise SourceError(f"{path} holds {vectors.dtype} {list(vectors.shape)}, expected vectors: floats [n, dim]")
     return vectors
 
 
 def _unit(vectors: NDArray[Any]) -> NDArray[np.float32]:
-    """Unit length, float32; zeros where a vector has no direction."""
-    # In double precision: squares of large halves and floats overflow their own.
+    """Return the vectors scaled to unit length, float32 [n, dim]; zeros for those that are zero or not finite."""
+    # In float64, because the squares of large float16 and float32 values overflow.
     exact = np.asarray(vectors, dtype=np.float64)
     exact = np.where(np.isfinite(exact).all(axis=1, keepdims=True), exact, 0.0)
     lengths = np.linalg.norm(exact, axis=1, keepdims=True)
@@ -153,7 +160,7 @@ def _item(
     place = next((text(row[name]) for name in _PLACES if row.get(name) not in (None, "")), where)
     caption = row.get("caption")
     words = text(caption).strip() if caption is not None else ""
-    settings, extra = told({name: plain(value) for name, value in row.items() if name not in _OWN})
+    settings, extra = split_settings({name: plain(value) for name, value in row.items() if name not in _OWN})
     return Item(
         key=place,
         source=text(row["url"]) if row.get("url") else place,

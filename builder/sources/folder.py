@@ -1,15 +1,15 @@
-"""`folder`: your own generations, in folders of any depth.
+"""`folder`: generated pictures in folders of any depth.
 
-Prompt and settings are read from each picture's own metadata (`promptsearch/metadata/`), else from a file beside it:
+The prompt and settings come from each picture's own metadata (`promptsearch/metadata/`), else from a file beside it:
 
 - `name.txt`, `name.caption` (or `name.png.txt`): the prompt, perhaps with AUTOMATIC1111's `Negative prompt:` and
   `Steps: …` lines;
-- `name.json`: a graph of ComfyUI, what SwarmUI or Easy Diffusion write, or an object with `prompt`, `negative_prompt`,
-  `seed`, `steps`, `cfg_scale`, `sampler`, `model`, `created` (seconds since 1970 or ISO 8601), all optional; whatever
-  else it has is kept among the image's `extra`.
+- `name.json`: a ComfyUI graph, a sidecar of SwarmUI or Easy Diffusion, or an object with `prompt`, `negative_prompt`,
+  `seed`, `steps`, `cfg_scale`, `sampler`, `model`, `created` (seconds since 1970 or ISO 8601), all optional; any
+  other field is kept in the image's `extra`.
 
-A picture without either is still a picture. `created` is what the metadata says and never the file's own time, which
-changes with every copy.
+A picture without either is kept, without a prompt. `created` comes from the metadata and never from the file's
+modification time, which changes with every copy.
 """
 
 from __future__ import annotations
@@ -29,22 +29,27 @@ from .inputs.tree import pictures_below
 
 
 class FolderSource:
+    """Pictures below a folder, with the metadata that their generators wrote."""
+
     kind = "folder"
 
     def __init__(self, path: Path) -> None:
+        """Open the folder. Raises SourceError if it is not one."""
         if not path.is_dir():
-            raise SourceError(f"{path} is no folder: name the one that your pictures lie in")
+            raise SourceError(f"{path} is not a folder: name the folder that holds your pictures")
         self.root = path.resolve()
 
     def count(self) -> int:
+        """Return the number of pictures and rejected files, which takes a walk over all folders."""
         return sum(1 for _ in pictures_below(self.root))
 
     def items(self) -> Iterator[Item | Rejected]:
-        for found in pictures_below(self.root):
-            if isinstance(found, Rejected):
-                yield found
+        """Yield the pictures by path, each after the rejections of its unreadable sidecars."""
+        for picture in pictures_below(self.root):
+            if isinstance(picture, Rejected):
+                yield picture
             else:
-                yield from read_item(found, partial(self._item, found))
+                yield from read_item(picture, partial(self._item, picture))
 
     def _item(self, file: str) -> Iterator[Item | Rejected]:
         path = self.root / file

@@ -1,12 +1,12 @@
-"""`img2dataset`: what img2dataset downloads, in its output formats `files`, `webdataset` and `parquet`.
+"""`img2dataset`: the output of img2dataset in its formats `files`, `webdataset` and `parquet`.
 
 A shard is `00000/` (`files`) or `00000.tar` (`webdataset`), each with `00000.parquet` beside it, or `00000.parquet`
 alone with the pictures in a column (`parquet`). The caption is the prompt and the link the source; rows that could not
-be downloaded are items without a picture. Where a shard's Parquet file is missing or damaged, the `.json` and `.txt`
-beside each picture tell of it.
+be downloaded are items without a picture. If a shard's Parquet file is missing or damaged, the `.json` and `.txt` files
+beside each picture replace it.
 
-One shard's list of members is in memory at a time, no pictures: those of a tar are read at their offset, which is noted
-when the archive's headers are; those of Parquet by row group.
+Only one shard's list of members is in memory at a time, and no pictures: those of a tar archive are read at the offset
+that its headers give; those of Parquet by row group.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 
 from promptsearch.errors import PictureError, SourceError
 from promptsearch.metadata.text_decoding import decode_text
-from promptsearch.metadata.values import json_object, size, text, told
+from promptsearch.metadata.values import json_object, size, split_settings, text
 
 from . import Item, Picture, Rejected
 from .inputs.picture import FilePicture, SlicePicture
@@ -32,12 +32,14 @@ from .inputs.tree import SUFFIXES
 
 SHARD = re.compile(r"(\d{5,})(\.tar|\.parquet)?")
 _PICTURES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)
-_TEXT_BYTES = 2**20  # more is no caption and no metadata
+_TEXT_BYTES = 2**20  # limit for a caption or metadata file
 _OWN = {"caption", "txt", "url", "width", "height", "key"}  # columns that become fields of an item
 
 
 @dataclass
 class _Shard:
+    """The files of one shard."""
+
     name: str
     table: Path | None = None
     folder: Path | None = None
@@ -46,7 +48,7 @@ class _Shard:
 
 @dataclass
 class _Sample:
-    """What lies in a shard under one key."""
+    """The files of a shard that share one key."""
 
     picture: Picture | None = None
     name: str = ""  # the picture's, within the shard
@@ -54,12 +56,14 @@ class _Sample:
 
 
 class Img2DatasetSource:
+    """Downloaded pictures with their captions, links and whatever columns the list of links had."""
+
     kind = "img2dataset"
 
     def __init__(self, path: Path) -> None:
-        """`path`: the output folder; raises SourceError where it has no shards."""
+        """Open img2dataset's output folder. Raises SourceError if it has no shards."""
         if not path.is_dir():
-            raise SourceError(f"{path} is no folder: name img2dataset's output folder")
+            raise SourceError(f"{path} is not a folder: name img2dataset's output folder")
         self.root = path.resolve()
         shards: dict[str, _Shard] = {}
         with os.scandir(self.root) as entries:
@@ -79,12 +83,14 @@ class Img2DatasetSource:
         self._shards = [shards[name] for name in sorted(shards, key=lambda name: (int(name), name))]
 
     def count(self) -> int | None:
+        """Return the number of rows of the shards' Parquet files; None if there are none or one is damaged."""
         try:
             return sum(rows_in(shard.table) for shard in self._shards if shard.table) or None
-        except SourceError:  # a damaged table, which `items` tells of
+        except SourceError:  # a damaged table, which `items` reports
             return None
 
     def items(self) -> Iterator[Item | Rejected]:
+        """Yield the samples by shard: first the rows of its table, then the pictures without a row."""
         for shard in self._shards:
             yield from self._shard(shard)
 
@@ -98,8 +104,8 @@ class Img2DatasetSource:
             try:
                 yield from self._rows(shard, shard.table, samples)
             except SourceError as error:
-                yield Rejected(shard.table.name, f"{error}; what its pictures' own files say is used")
-        for key, sample in samples.items():  # those that no row told of
+                yield Rejected(shard.table.name, f"{error}; the files beside its pictures are used instead")
+        for key, sample in samples.items():  # those without a row
             if sample.picture is not None:
                 row, problems = _beside(sample)
                 for problem in problems:
@@ -109,11 +115,11 @@ class Img2DatasetSource:
     def _rows(self, shard: _Shard, table: Path, samples: dict[str, _Sample]) -> Iterator[Item | Rejected]:
         columns = columns_of(table)
         column = next((name for name in columns if name in _PICTURES), None)
-        told_columns = [name for name in columns if name != column]
+        other_columns = [name for name in columns if name != column]
         if "key" not in columns and "url" not in columns:
             raise SourceError(f"{table} has neither a key nor a url column, which img2dataset writes")
         last_group, row_in_group, number = -1, 0, 0
-        for group, batch in batches(table, told_columns):
+        for group, batch in batches(table, other_columns):
             if group != last_group:
                 last_group, row_in_group = group, 0
             for row in batch.to_pylist():
@@ -140,7 +146,10 @@ def _list_folder(root: Path, folder: Path, samples: dict[str, _Sample]) -> Itera
 
 
 def _list_tar(path: Path, samples: dict[str, _Sample]) -> Iterator[Rejected]:
-    """Headers alone are read. Nothing is unpacked, so a member's name can lead nowhere."""
+    """Add the members of a tar archive to `samples`, reading only headers.
+
+    Nothing is unpacked, so the name of a member cannot lead out of the folder.
+    """
     end = path.stat().st_size
     try:
         with tarfile.open(path, "r:") as archive:
@@ -152,16 +161,16 @@ def _list_tar(path: Path, samples: dict[str, _Sample]) -> Iterator[Rejected]:
                     return
                 _put(samples, text(member.name), SlicePicture(path, member.offset_data, member.size))
             read_to = archive.offset
-        with path.open("rb") as file:  # tarfile takes any damage but the first header's for the end
+        with path.open("rb") as file:  # tarfile treats damage after the first header as the end of the archive
             file.seek(read_to)
             if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
-                yield Rejected(path.name, "the archive has no proper end, what comes before is read")
+                yield Rejected(path.name, "the archive has no proper end; the members before it are read")
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
-        yield Rejected(path.name, f"the archive is damaged, what comes before is read: {error}")
+        yield Rejected(path.name, f"the archive is damaged; the members before the damage are read: {error}")
 
 
 def _put(samples: dict[str, _Sample], name: str, place: Picture) -> None:
-    """webdataset's rule: what has the same name up to the first dot of its last part belongs together."""
+    """Add a file to its sample: as in webdataset, the key is the path up to the first dot of the file name."""
     folder, slash, file = name.rpartition("/")
     key, _, suffix = file.partition(".")
     sample = samples.setdefault(f"{folder}{slash}{key}", _Sample())
@@ -174,14 +183,14 @@ def _put(samples: dict[str, _Sample], name: str, place: Picture) -> None:
 
 
 def _beside(sample: _Sample) -> tuple[dict[str, Any], list[str]]:
-    """What the JSON and the text beside a picture say, and what is wrong with them."""
+    """Return the content of the JSON and text files beside a picture, and what is wrong with them."""
     row: dict[str, Any] = {}
     problems = []
     for suffix, place in sample.texts.items():
         try:
             raw = place.read()
             if len(raw) > _TEXT_BYTES:
-                raise ValueError("more than 1 MB is no metadata")
+                raise ValueError("larger than 1 MB, too large for metadata")
             content = decode_text(raw)
             if suffix == "txt":
                 row["txt"] = content
@@ -199,7 +208,7 @@ def _item(shard: _Shard, key: str, row: Mapping[str, Any], sample: _Sample) -> I
         del cells["status"]
     if cells.get("exif") == "{}":
         del cells["exif"]
-    settings, extra = told(cells)
+    settings, extra = split_settings(cells)
     place = f"{shard.name}/{key}"
     return Item(
         key=place,

@@ -1,4 +1,4 @@
-"""What kind of source a path looks like, for those who name another."""
+"""Recognise the kind of source at a path, to correct users who name another."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from promptsearch.errors import SourceError
 
 from .inputs.rows import columns_of_csv
 
-# Names that nobody gives to their own pictures, and where they stand.
+# File names that identify a kind: nobody calls their own pictures so.
 _PATTERNS = (
     ("embeddings", re.compile(r"(img_emb/img_emb|text_emb/text_emb)_\d+\.npy")),
     ("diffusiondb", re.compile(r"(.+/)?part-\d{6}(\.zip|/part-\d{6}\.json)|metadata(-large)?\.parquet")),
@@ -32,12 +32,12 @@ _GLOBS = {
 
 
 def kind_of(path: Path) -> str | None:
-    """The first kind whose files are there; None where it may be anything."""
+    """Return the first kind whose files are at `path`; None if it could be any."""
     if path.is_file():
         return _kind_of_file(path)
     for kind, pattern in _PATTERNS:
         for glob in _GLOBS[kind]:
-            if any(pattern.fullmatch(found.relative_to(path).as_posix()) for found in path.glob(glob)):
+            if any(pattern.fullmatch(match.relative_to(path).as_posix()) for match in path.glob(glob)):
                 return kind
     return None
 

@@ -1,8 +1,8 @@
-"""`manifest`: a CSV that lists pictures and prompts, beside or apart from the pictures' folder.
+"""`manifest`: a CSV that lists pictures and prompts, in the folder of the pictures or elsewhere.
 
 Columns: `image` (path below the folder) and/or `prompt`; optionally seed, steps, cfg_scale, sampler, model, created,
-width, height. Every other column is kept as it is, among an image's `extra`, and so is a setting with an odd value.
-Delimiters are commas, semicolons, tabs or bars; texts UTF-8, UTF-16 or Windows-1252.
+width, height. Every other column is kept in an image's `extra`, and so is a setting with an invalid value. Delimiters
+are commas, semicolons, tabs or vertical bars; the encoding is UTF-8, UTF-16 or Windows-1252.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from unicodedata import normalize
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import odd_sizes, size, told
+from promptsearch.metadata.values import odd_sizes, size, split_settings
 
 from . import Item, Rejected
 from .inputs.picture import FilePicture
@@ -22,23 +22,30 @@ from .inputs.reading import read_item
 from .inputs.rows import Row, count_lines, read_csv
 
 _PLACED = ("image", "prompt", "width", "height")  # columns that become fields of an item
-_LISTED = 64  # folders whose names are kept
+_LISTED = 64  # folders whose listings are kept in memory
 
 
 class ManifestSource:
+    """Rows of a CSV: a picture, a prompt, or both."""
+
     kind = "manifest"
 
     def __init__(self, path: Path, images: Path | None) -> None:
-        """`path`: the CSV, or a folder with a `manifest.csv`; `images`: the pictures' folder, else the CSV's own."""
+        """Open a CSV, or a folder with a `manifest.csv`; without `images`, the pictures are in the CSV's folder.
+
+        Raises SourceError if there is no such CSV.
+        """
         self._csv = path / "manifest.csv" if path.is_dir() else path
         if not self._csv.is_file():
             raise SourceError(f"{path} has no manifest.csv")
         self.root = (images or self._csv.parent).resolve()
 
     def count(self) -> int:
+        """Return the number of lines after the header: at least the rows, more if cells have line breaks."""
         return max(0, count_lines(self._csv) - 1)
 
     def items(self) -> Iterator[Item | Rejected]:
+        """Yield the rows in order. Raises SourceError if there is neither a column `image` nor `prompt`."""
         for line, row in read_csv(self._csv, any_of=("image", "prompt")):
             where = f"{self._csv.name}:{line}"
             if isinstance(row, Exception):
@@ -51,9 +58,9 @@ class ManifestSource:
         if not prompt and not image:
             raise ValueError("neither image nor prompt")
         file = _find(self.root, image).as_posix()
-        settings, extra = told({name: value for name, value in row.items() if name and name not in _PLACED})
+        settings, extra = split_settings({name: value for name, value in row.items() if name and name not in _PLACED})
         return Item(
-            # Not the line, which changes when another is added above.
+            # Not the line number, which changes when a row is inserted above.
             key=file if image else f"row {json.dumps(row, sort_keys=True)}",
             source=image or f"{self._csv.name}:{line}",
             prompt=prompt or None,
@@ -66,20 +73,22 @@ class ManifestSource:
 
 
 def _find(root: Path, image: str) -> PurePosixPath:
-    """The place of a picture below the root: as it is written, else with slashes for backslashes, else the only file
-    whose name differs in case or Unicode form alone. Raises ValueError for places outside the root.
+    """Return the path of a picture below the root.
+
+    This is the path as written, else with slashes for backslashes, else the only file whose name differs just in case
+    or Unicode normalization. Raises ValueError for a path that leaves the root.
     """
     place = _below(image)
     if not image or (root / place).is_file():
         return place
     place = _below(image.replace("\\", "/"))
-    found = PurePosixPath()
+    path = PurePosixPath()
     for part in place.parts:
-        names = _names(root / found).get(_folded(part), [])
+        names = _names(root / path).get(_folded(part), [])
         if part not in names and len(names) != 1:
-            return place  # no such file, as the decoder will say
-        found /= part if part in names else names[0]
-    return found
+            return place  # no such file, which the decoder reports
+        path /= part if part in names else names[0]
+    return path
 
 
 def _below(image: str) -> PurePosixPath:
@@ -91,7 +100,7 @@ def _below(image: str) -> PurePosixPath:
 
 @lru_cache(_LISTED)
 def _names(folder: Path) -> dict[str, list[str]]:
-    """The names in a folder by what they have in common with others that are written alike."""
+    """Return the names in a folder by their folded form; empty if there is no such folder."""
     names: dict[str, list[str]] = {}
     try:
         for entry in folder.iterdir():

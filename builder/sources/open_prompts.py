@@ -1,8 +1,8 @@
 """`open-prompts`: the CSV of krea-ai's open-prompts data set, with or without a folder of its pictures.
 
-Columns `prompt` and `raw_data`, the latter JSON whose `raw_discord_data` holds what is known of the generation. A
-picture belongs to a row by the stem of its `image_uri`'s file name, or else by the row's number, counted from zero.
-The CSV is read as a stream; the pictures' names are kept in a file, not in memory.
+Columns are `prompt` and `raw_data`, which is JSON whose `raw_discord_data` describes the generation. The picture of a
+row is the file whose stem is that of the row's `image_uri`, or else the row's number, counted from zero. The CSV is
+read as a stream; the names of the pictures are kept on disk, not in memory.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import odd_sizes, size, text, told
+from promptsearch.metadata.values import odd_sizes, size, split_settings, text
 
 from . import Item, Rejected
 from .inputs.lookup import Lookup
@@ -25,26 +25,33 @@ from .inputs.rows import Row, count_lines, read_csv
 from .inputs.tree import pictures_below
 
 _COLUMNS = ("prompt", "raw_data")
-# raw_discord_data's names for our settings
+# names of our settings in raw_discord_data
 _NAMES = {"seed": "seed", "num_step": "steps", "cfg_scale": "cfg_scale", "timestamp": "created"}
 
 
 class OpenPromptsSource:
+    """Rows of the open-prompts CSV, with pictures if there is a folder of them."""
+
     kind = "open-prompts"
 
     def __init__(self, path: Path, images: Path | None) -> None:
-        """`path`: the CSV; `images`: a folder that its pictures lie in, however deep."""
+        """Open the CSV; `images` is a folder that holds its pictures at any depth.
+
+        Raises SourceError if the CSV cannot be read or lacks columns.
+        """
         if not path.is_file():
-            raise SourceError(f"{path} is no file: open-prompts is one CSV with the columns {', '.join(_COLUMNS)}")
-        next(read_csv(path, all_of=_COLUMNS), None)  # whether it has them
+            raise SourceError(f"{path} is not a file: open-prompts is one CSV with the columns {', '.join(_COLUMNS)}")
+        next(read_csv(path, all_of=_COLUMNS), None)  # raises SourceError if columns are missing
         self._csv = path
         self._images = images
         self.root = (images or path.parent).resolve()
 
     def count(self) -> int:
+        """Return the number of lines after the header: at least the rows, more if cells have line breaks."""
         return max(0, count_lines(self._csv) - 1)
 
     def items(self) -> Iterator[Item | Rejected]:
+        """Yield the rows in order, after the rejections of pictures with ambiguous names."""
         with Lookup() as pictures:
             if self._images:
                 yield from self._index(pictures)
@@ -56,22 +63,22 @@ class OpenPromptsSource:
                     yield from read_item(where, partial(self._item, number, row, pictures))
 
     def _index(self, pictures: Lookup) -> Iterator[Rejected]:
-        """File names without suffix to paths; of pictures with the same name the first is taken, the others told of."""
-        for found in pictures_below(self.root):
-            if isinstance(found, Rejected):
-                yield found
+        """Map the stems of file names to paths; yield a rejection for each picture whose stem occurred before."""
+        for picture in pictures_below(self.root):
+            if isinstance(picture, Rejected):
+                yield picture
                 continue
-            stem = PurePosixPath(found).stem
-            pictures.add([(stem, found)])
-            if (kept := pictures.get(stem)) != found:
-                yield Rejected(found, f"another picture has the same name and is taken: {kept}")
+            stem = PurePosixPath(picture).stem
+            pictures.add([(stem, picture)])
+            if (kept := pictures.get(stem)) != picture:
+                yield Rejected(picture, f"another picture has the same name and is used: {kept}")
 
     def _item(self, number: int, row: Row, pictures: Lookup) -> Item:
         if missing := [name for name in _COLUMNS if name not in row]:
             raise ValueError(f"the row ends before {', '.join(missing)}")
         generation = _generation(row["raw_data"])
         link = text(generation.get("image_uri") or "")
-        settings, extra = told(
+        settings, extra = split_settings(
             {ours: generation.get(theirs) for theirs, ours in _NAMES.items()}
             | {"num_generations": generation.get("num_generations") or None}
             | odd_sizes(generation)
@@ -79,7 +86,7 @@ class OpenPromptsSource:
         return Item(
             key=link or f"row {number}",
             source=link or f"{self._csv.name}#{number}",
-            prompt=row["prompt"].strip(),  # an empty one is what was asked for, too
+            prompt=row["prompt"].strip(),  # empty prompts are valid and kept
             picture=self._picture(number, link, pictures) if self._images else None,
             width=size(generation.get("width")),
             height=size(generation.get("height")),
@@ -90,7 +97,7 @@ class OpenPromptsSource:
     def _picture(self, number: int, link: str, pictures: Lookup) -> FilePicture | None:
         try:
             stem = PurePosixPath(unquote(urlsplit(link).path)).stem
-        except ValueError:  # what is no URL names no file
+        except ValueError:  # not a URL, so it names no file
             stem = ""
         file = (pictures.get(stem) if stem else None) or pictures.get(str(number))
         return FilePicture(self.root, file) if file else None
@@ -100,7 +107,7 @@ def _generation(raw: str) -> dict[str, Any]:
     try:
         data = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"raw_data is no JSON: {error}") from None
+        raise ValueError(f"raw_data is not valid JSON: {error}") from None
     generation = data.get("raw_discord_data") if isinstance(data, dict) else None
     if not isinstance(generation, dict):
         raise ValueError("raw_data has no raw_discord_data")  # noqa: TRY004 - the data is wrong, not the program

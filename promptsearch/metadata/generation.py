@@ -1,4 +1,4 @@
-"""One generation: how a picture was made, in the same words whatever program made it."""
+"""One generation: how a picture was generated, in the same terms for every program."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptsearch.metadata.values import number, plain, real, text, told, typed, whole, word
+from promptsearch.metadata.values import number, plain, real, split_settings, text, typed, whole, word
 
-# What is known before it is typed: `prompt`, `negative_prompt`, SETTINGS, EXTRA, and whatever else a program writes.
+# Untyped values by name: `prompt`, `negative_prompt`, SETTINGS, EXTRA, and any other field that a program writes.
 Cells = dict[str, Any]
 
-# The names of what most programs write besides the settings, and what their values are.
+# Fields that most programs write besides the settings, with the converters of their values.
 EXTRA: Mapping[str, Callable[[Any], Any]] = {
     "generator": word,
     "generator_version": word,
     "scheduler": word,
-    "guidance": real,  # distilled guidance, as of Flux, which is no cfg scale
+    "guidance": real,  # distilled guidance, as in Flux, which is not a CFG scale
     "model_hash": word,
     "vae": word,
     "clip_skip": whole,
@@ -28,16 +28,16 @@ EXTRA: Mapping[str, Callable[[Any], Any]] = {
     "generated_height": whole,
 }
 _PROMPTS = ("prompt", "negative_prompt")
-RAW = ("parameters", "prompt", "workflow")  # the texts that are kept as they stood
+RAW = ("parameters", "prompt", "workflow")  # fields whose text is kept verbatim
 
 
 @dataclass(frozen=True)
 class Generation:
-    """What a picture, or a text beside it, says of its making.
+    """The metadata of a picture, from the picture itself or a file beside it.
 
     `settings` are those of SETTINGS, typed. `extra` has EXTRA, `lora` (names) with `lora_weights` (numbers, null if
-    unknown), and whatever else the program wrote; odd values of either stand there as they were. `raw` are the texts
-    of RAW that it was read from.
+    unknown), and any other field; values that cannot be typed are there unchanged. `raw` has the fields of RAW that
+    this was read from, verbatim.
     """
 
     prompt: str | None = None
@@ -48,11 +48,11 @@ class Generation:
 
     @property
     def described(self) -> Mapping[str, Any]:
-        """The negative prompt and `extra` in one, as items keep them."""
+        """Return the negative prompt and `extra` in one mapping, as items store them."""
         return {"negative_prompt": self.negative_prompt, **self.extra} if self.negative_prompt else self.extra
 
     def completed(self, other: Generation) -> Generation:
-        """This one, with what it lacks from another that is further from the picture."""
+        """Return a copy whose missing values are taken from `other`, a source of lower precedence."""
         return Generation(
             self.prompt or other.prompt,
             self.negative_prompt or other.negative_prompt,
@@ -66,10 +66,12 @@ class Generation:
 
 
 def generation(cells: Mapping[str, Any], raw: Mapping[str, str] | None = None) -> Generation:
-    """Type the cells. A value that is not what its name says stays in `extra` as it stood."""
+    """Convert cells to a Generation; a value that is not of its type is kept in `extra` unchanged."""
     prompt, negative = (prompt_text(cells.get(name)) for name in _PROMPTS)
     odd = [name for name in _PROMPTS if not isinstance(cells.get(name), str) and prompt_text(cells.get(name)) is None]
-    settings, extra = told({name: value for name, value in cells.items() if name not in _PROMPTS or name in odd})
+    settings, extra = split_settings(
+        {name: value for name, value in cells.items() if name not in _PROMPTS or name in odd}
+    )
     for name, kind in EXTRA.items():
         if name in extra:
             extra[name] = _typed(name, extra[name], kind)
@@ -77,18 +79,18 @@ def generation(cells: Mapping[str, Any], raw: Mapping[str, str] | None = None) -
 
 
 def prompt_text(value: Any) -> str | None:
-    """A prompt as text. A list of texts is joined; what is no text is no prompt."""
-    if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+    """Return a prompt as text, joining a list of texts by line breaks; None for other values and empty texts."""
+    if isinstance(value, list) and value and all(isinstance(line, str) for line in value):
         value = "\n".join(value)
     if not isinstance(value, str):
         return None
     return text(value.strip()) or None
 
 
-def loras(found: Iterable[tuple[Any, Any]]) -> Cells:
-    """Names and weights as cells; the first of each name."""
+def loras(named_weights: Iterable[tuple[Any, Any]]) -> Cells:
+    """Return the cells `lora` and `lora_weights` for (name, weight) pairs, the first per name."""
     weights: dict[str, Any] = {}
-    for name, weight in found:
+    for name, weight in named_weights:
         if isinstance(name, str) and name.strip() and name.strip().lower() != "none":
             weights.setdefault(name.strip(), _typed("weight", number(weight), real))
     return {"lora": list(weights), "lora_weights": list(weights.values())} if weights else {}

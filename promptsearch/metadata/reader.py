@@ -1,4 +1,4 @@
-"""How a picture was made: the one place to ask, whatever program wrote it and wherever it wrote."""
+"""Read how a picture was generated, whatever program wrote its metadata and in whatever form."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from promptsearch.metadata.generators import (
 log = logging.getLogger(__name__)
 
 _Reader = Callable[[Mapping[str, str]], Cells | None]
-# Those that say whose they are come first. ComfyUI's nodes can write A1111's text beside the graph, and mean it.
+# Formats that name their program come first. If ComfyUI's nodes write A1111's text beside the graph, the text wins.
 _READERS: tuple[_Reader, ...] = (
     swarmui.read,
     fooocus.read,
@@ -44,36 +44,36 @@ _READERS: tuple[_Reader, ...] = (
 
 
 def read_generation(source: bytes | Path) -> Generation | None:
-    """Read what a picture file says of its making; None if it says nothing, is no picture, or cannot be read.
+    """Read the metadata of a picture file; None if it has none, is not a picture, or cannot be read.
 
-    Never raises: what is damaged or unusual costs at most the metadata.
+    Never raises: for damaged or unusual files only the metadata is lost.
     """
     try:
         with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
             return _read(file)
-    except Exception as error:  # Pillow raises whatever damage leads to, and the decoder will tell of it
+    except Exception as error:  # Pillow raises many types for damaged files; the decoder reports them
         log.debug("no metadata in %s: %r", source if isinstance(source, Path) else "an upload", error)
         return None
 
 
 def _read(file: BinaryIO) -> Generation | None:
     fields = read_fields(file)
-    if found := generation_of_fields(fields):
-        return found
+    if described := generation_of_fields(fields):
+        return described
     if not fields and is_png(file) and (hidden := read_stealth(file)):
         return generation_of_fields({"parameters": hidden}) or from_text(hidden)
     return None
 
 
 def generation_of_fields(fields: Mapping[str, str]) -> Generation | None:
-    """Read the texts of a picture by name: the first program's that has a prompt, else the first that says anything."""
+    """Read a picture's texts by name: the first reader's result with a prompt, else the first result."""
     first: Cells | None = None
     for reader in _READERS:
         cells = _cells(reader, fields)
         if cells and cells.get("prompt"):
             return _generation(cells, fields)
         first = first or cells
-    # A1111 writes the prompt alone if it is told to leave out the settings; a comment may be about anything.
+    # A1111 can be set to write only the prompt, in `parameters`; a comment could be anything.
     alone = fields.get("parameters", "").strip()
     if first is None and alone and not alone.startswith("{"):
         first = a1111.read_text(alone)
@@ -81,14 +81,14 @@ def generation_of_fields(fields: Mapping[str, str]) -> Generation | None:
 
 
 def from_text(text: str) -> Generation:
-    """Read a prompt as text, perhaps followed by A1111's `Negative prompt:` and `Steps: …` lines."""
+    """Read a prompt as text, with A1111's `Negative prompt:` and `Steps: …` lines if they follow it."""
     return generation(a1111.read_text(text), {"parameters": text})
 
 
-def from_object(found: Mapping[str, object]) -> Generation | None:
-    """Read a JSON object that is one program's own: a graph of ComfyUI, SwarmUI's parameters, Easy Diffusion's."""
+def from_object(content: Mapping[str, object]) -> Generation | None:
+    """Read a JSON object of ComfyUI (a graph), SwarmUI or Easy Diffusion; None if it is none of these."""
     for reader in (comfyui.read_graph, swarmui.read_object, easy_diffusion.read_object):
-        if cells := reader(found):
+        if cells := reader(content):
             return generation(cells)
     return None
 
@@ -96,7 +96,7 @@ def from_object(found: Mapping[str, object]) -> Generation | None:
 def _cells(reader: _Reader, fields: Mapping[str, str]) -> Cells | None:
     try:
         return reader(fields)
-    except Exception:  # whatever shape another program's fields have, they cost themselves alone
+    except Exception:  # fields of an unexpected shape must not stop the other readers
         log.warning("metadata that %s cannot read", reader.__module__, exc_info=True)
         return None
 

@@ -1,4 +1,4 @@
-"""Bytes that hold text, in whatever encoding the program that wrote them took for granted."""
+"""Decode text whose encoding is not declared."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ _MARKS = (
     (b"\xff\xfe", "utf-16-le"),
     (b"\xfe\xff", "utf-16-be"),
 )
-_CONTROL = re.compile(r"[\0-\x08\x0e-\x1f\x7f]")  # what no text has
-# Letters and punctuation of Western European languages, as Windows-1252 adds them to ASCII.
+_CONTROL = re.compile(r"[\0-\x08\x0e-\x1f\x7f]")  # not found in texts
+# Letters and punctuation of Western European languages that Windows-1252 adds to ASCII.
 _WESTERN = re.compile(r"[ŠŒŽšœžŸ‚„…†‡‰‹›‘’“”•–—™€¡¢£§©ª«®°±²³´µ¶·¹º»¼½¾¿\xa0À-ÿ]")
-# Three letters outside ASCII in a row are a double-byte encoding that is read as a single-byte one.
+# Three letters outside ASCII in a row suggest a double-byte encoding, decoded as a single-byte one.
 _RUN = re.compile(r"[^\0-\x7f‘’“”–—…•«»°€\xa0]{3}")
-_GUESSED_FROM = 4096  # characters that tell the byte order
+_GUESSED_FROM = 4096  # characters from which the byte order is guessed
 _ASCII = re.compile("[\t\n\r\x20-\x7e]")
-# Common scripts: Latin, Greek, Cyrillic, general punctuation, kana, CJK, Hangul, full-width forms, half surrogate pairs
-# (which make emoji).
+# Common scripts: Latin, Greek, Cyrillic, general punctuation, kana, CJK, Hangul, full-width forms, emoji.
 _COMMON = re.compile(
     "[\t\n\r\x20-\x7e\xa0-ɏͰ-ӿ\u2000-\u206f\u3000-ヿ\u4e00-\u9fff가-힯\uff00-\uffef\U0001f000-\U0001faff]"
 )
 
 
 def decode_text(content: bytes) -> str:
-    """Decode a text file: UTF-8 or UTF-16 with or without a mark, else Windows-1252.
+    """Decode a text file: UTF-8 or UTF-16 with or without a byte order mark, else Windows-1252.
 
-    Raises ValueError for what is none of these, which a guess would make garbage of.
+    Raises ValueError if it is none of these, rather than return a wrong guess.
     """
     for mark, encoding in _MARKS:
         if content.startswith(mark):
@@ -44,7 +43,7 @@ def decode_text(content: bytes) -> str:
 
 
 def decode_loosely(content: bytes) -> str:
-    """Decode UTF-8, or else Latin-1, which any bytes are: for fields that others will look into."""
+    """Decode UTF-8, or else Latin-1, which accepts any bytes; for fields whose readers check the content."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:
@@ -54,8 +53,8 @@ def decode_loosely(content: bytes) -> str:
 def decode_comment(content: bytes, *, big_endian: bool) -> str:
     """Decode an EXIF UserComment (Exif 2.32, 4.6.5): eight bytes that name the encoding, then the text.
 
-    `UNICODE` is UTF-16 in either byte order, marked or not, or even UTF-8; programs agree on nothing more. Of equally
-    likely orders it is that of the EXIF block, which is `big_endian` or not.
+    Programs write `UNICODE` as UTF-16 in either byte order, with or without a mark, or even as UTF-8. If both byte
+    orders are equally likely, use that of the EXIF block, which is `big_endian` or not.
     """
     code, body = content[:8], content[8:]
     if code in (b"ASCII\0\0\0", b"\0" * 8):
@@ -77,15 +76,15 @@ def _either(content: bytes, big_endian: bool) -> str:
 
 
 def _guess(content: bytes, encodings: Sequence[str]) -> str:
-    """The encoding that makes the greatest share of common characters; of equal ones the first.
+    """Return the encoding with the greatest share of common characters; of equal ones the first.
 
-    ASCII counts twice: in the wrong order of bytes its letters are common Chinese ones.
+    ASCII counts twice, because in the wrong byte order its letters become common Chinese ones.
     """
     start = content[: 2 * _GUESSED_FROM]
 
     def share(encoding: str) -> float:
         try:
-            # A letter may be cut at the end.
+            # The last character may be incomplete.
             decoded = getincrementaldecoder(encoding)("strict" if encoding == "utf-8" else "replace").decode(start)
         except UnicodeDecodeError:
             return 0.0
@@ -102,14 +101,14 @@ def _checked(content: bytes, encoding: str) -> str:
     except UnicodeDecodeError:
         if encoding == "utf-8":
             raise
-        raise ValueError(f"the text is no {encoding.upper()}: save it as UTF-8") from None
+        raise ValueError(f"the text is not valid {encoding.upper()}: save it as UTF-8") from None
     if _CONTROL.search(decoded):
-        raise ValueError("the file is no text: it has control characters")
+        raise ValueError("expected text, found control characters: save it as UTF-8")
     return decoded
 
 
 def _western(content: bytes) -> str:
-    """Windows-1252. Raises ValueError for other encodings of a byte a letter or two, as far as they can be told."""
+    """Decode Windows-1252. Raises ValueError for text that looks like another single-byte or double-byte encoding."""
     try:
         decoded = content.decode("cp1252")
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Values from outside (a chunk, a cell, JSON) as values that a collection can hold."""
+"""Convert untrusted values (from a chunk, a cell, JSON) to values that a collection can hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-MAX_DEPTH = 64  # of JSON that is kept
+MAX_DEPTH = 64  # of nested JSON; deeper values become null
 MAX_JSON_CHARACTERS = 2**25  # of one text; workflows of ComfyUI with thousands of nodes have about 2 million
 
 
@@ -16,10 +16,10 @@ def whole(value: Any) -> int:
     """Return a whole number that SQLite can hold. Raises TypeError, ValueError or OverflowError."""
     number = float(value) if isinstance(value, str) and not value.lstrip("+-").isdigit() else value
     if isinstance(number, bool) or (isinstance(number, float) and number != math.trunc(number)):
-        raise ValueError(f"{value!r} is no whole number")
+        raise ValueError(f"expected a whole number, got {value!r}")
     number = int(number)
     if not -(2**63) <= number < 2**63:
-        raise ValueError(f"{value!r} does not fit into 64 bits")
+        raise ValueError(f"expected a number of at most 64 bits, got {value!r}")
     return number
 
 
@@ -27,12 +27,12 @@ def real(value: Any) -> float:
     """Return a finite number. Raises TypeError, ValueError or OverflowError."""
     number = float(value)
     if not math.isfinite(number):
-        raise ValueError(f"{value!r} is no finite number")
+        raise ValueError(f"expected a finite number, got {value!r}")
     return number
 
 
 def moment(value: Any) -> str:
-    """Convert seconds since 1970 or ISO 8601 to ISO 8601 in UTC. Raises ValueError."""
+    """Convert seconds since 1970 or an ISO 8601 time to ISO 8601 in UTC. Raises ValueError if it is neither."""
     try:
         when = datetime.fromtimestamp(float(value), tz=UTC)
     except (TypeError, ValueError, OverflowError, OSError):
@@ -42,9 +42,9 @@ def moment(value: Any) -> str:
 
 
 def word(value: Any) -> str:
-    """Return a name as text. Raises ValueError for what holds other values."""
+    """Return a scalar as text. Raises ValueError for lists and objects."""
     if isinstance(value, list | dict):
-        raise ValueError(f"{value!r} is no text")  # noqa: TRY004 - the data is wrong, not the program
+        raise ValueError(f"expected text, got {value!r}")  # noqa: TRY004 - the data is wrong, not the program
     return str(value)
 
 
@@ -74,7 +74,7 @@ def typed(name: str, value: Any, kind: Callable[[Any], Any]) -> Any:
 
 
 def number(value: Any) -> Any:
-    """Return a text that is a number as int or float, anything else (what 64 bits cannot hold, too) as it is."""
+    """Convert a text that is a number to int or float; return anything else, and integers above 64 bits, as is."""
     if not isinstance(value, str) or len(value) > 30:
         return value
     if value.lstrip("+-").isdigit():
@@ -83,7 +83,7 @@ def number(value: Any) -> Any:
 
 
 def typed_or_same(value: Any, kind: Callable[[Any], Any]) -> Any:
-    """Convert a value with `kind`, or return it as it is."""
+    """Convert a value with `kind`; return it unchanged if that fails."""
     try:
         return kind(value)
     except (TypeError, ValueError, OverflowError):
@@ -91,14 +91,14 @@ def typed_or_same(value: Any, kind: Callable[[Any], Any]) -> Any:
 
 
 def text(value: Any) -> str:
-    """Return a text that every database takes: JSON can carry half a surrogate pair."""
+    """Return a text that every database accepts, without the lone surrogates that JSON can contain."""
     return str(value).encode("utf-8", "replace").decode()
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """Return a value that JSON can hold: a float that is no number becomes null, other types become text.
+    """Return a value that JSON can hold: NaN and infinities become null, other types become text.
 
-    What is nested deeper than MAX_DEPTH becomes null.
+    Objects and lists nested deeper than MAX_DEPTH become null.
     """
     if value is None or isinstance(value, bool | int):
         return value
@@ -113,10 +113,10 @@ def plain(value: Any, depth: int = 0) -> Any:
     return text(value)
 
 
-def told(cells: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Split cells into settings and extra; a setting with an odd value stays in extra as it stood.
+def split_settings(cells: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Split cells into typed settings and `extra`; a setting with an invalid value goes to `extra` unchanged.
 
-    Cells that are empty or null are left out.
+    Cells that are empty or null are dropped.
     """
     settings: dict[str, Any] = {}
     extra: dict[str, Any] = {}
@@ -135,18 +135,18 @@ def told(cells: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def json_object(raw: str | bytes) -> dict[str, Any]:
-    """Parse a JSON object. Raises ValueError that says what is wrong with it."""
+    """Parse a JSON object. Raises ValueError if the text is not JSON, or is not an object."""
     try:
-        found = json.loads(raw)
+        parsed = json.loads(raw)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"this is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise ValueError("this is no JSON object")  # noqa: TRY004 - the data is wrong, not the program
-    return found
+        raise ValueError(f"not valid JSON: {error}") from None
+    if not isinstance(parsed, dict):
+        raise ValueError("not a JSON object")  # noqa: TRY004 - the data is wrong, not the program
+    return parsed
 
 
 def json_object_or_empty(raw: Any) -> dict[str, Any]:
-    """Parse a JSON object; empty for anything else, a text of more than MAX_JSON_CHARACTERS included."""
+    """Parse a JSON object; return an empty one for anything else, and for more than MAX_JSON_CHARACTERS."""
     if isinstance(raw, dict):
         return raw
     if not isinstance(raw, str) or len(raw) > MAX_JSON_CHARACTERS or not raw.lstrip().startswith("{"):
@@ -158,12 +158,12 @@ def json_object_or_empty(raw: Any) -> dict[str, Any]:
 
 
 def odd_sizes(cells: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the width and height that are no sizes, which belong into extra as they stand."""
+    """Return the width and height if they are not valid sizes, to be kept in `extra` unchanged."""
     return {name: cells[name] for name in ("width", "height") if cells.get(name) and size(cells[name]) is None}
 
 
 def size(value: Any) -> int | None:
-    """Return a width or height in pixels; None if it is none."""
+    """Return a width or height in pixels; None if it is not a positive whole number."""
     try:
         pixels = whole(value)
     except (TypeError, ValueError, OverflowError):

@@ -87,7 +87,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert "is not a model bundle" in fails(capsys, "build", "manifest", source_folder, "--model", tmp_path, *where)
     assert "there is no" in fails(capsys, "build", "manifest", tmp_path / "missing", *model, *where)
     assert "has no manifest.csv" in fails(capsys, "build", "manifest", tmp_path, *model, *where)
-    assert "is no folder" in fails(
+    assert "is not a folder" in fails(
         capsys, "build", "manifest", source_folder, *model, *where, "--images", source_folder / "a.png"
     )
     assert "has no column raw_data" in fails(

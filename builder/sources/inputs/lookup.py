@@ -1,4 +1,4 @@
-"""What is looked up by name, on disk: a table of millions of names whose memory does not grow with them."""
+"""A lookup table on disk: millions of names whose memory use does not grow with them."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from types import TracebackType
 
 
 class Lookup:
-    """Name to text, in a temporary database that is gone when the `with` block is left.
+    """A map from names to texts, in a temporary database that is deleted at the end of the `with` block.
 
-    A name costs 10 microseconds, and 70 bytes of disk beside itself and its text; a question costs 8 microseconds.
+    A name takes 10 microseconds to add and 70 bytes of disk besides itself and its text; a lookup takes 8 microseconds.
     """
 
     def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="prompt-search-")
-        # Read and written by one source, whose items may be asked for from another thread than it was made in.
+        # One source reads and writes it, but its items may be read in another thread than the one that opened it.
         self._database = sqlite3.connect(
             Path(self._folder.name) / "lookup.sqlite", isolation_level=None, check_same_thread=False
         )
@@ -27,10 +27,11 @@ class Lookup:
         )
 
     def add(self, entries: Iterable[tuple[str, str]]) -> None:
-        """The first of equal names is kept."""
+        """Add names with their texts; of equal names the first is kept."""
         self._database.executemany("INSERT OR IGNORE INTO entries VALUES (?, ?)", entries)
 
     def get(self, name: str) -> str | None:
+        """Return the text of a name; None if it is unknown."""
         for (value,) in self._database.execute("SELECT value FROM entries WHERE name = ?", (name,)):
             return str(value)
         return None

@@ -1,4 +1,4 @@
-"""The places that a source's pictures are read from: what an item carries instead of the bytes."""
+"""The places of a source's pictures, which an item carries instead of their bytes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 from promptsearch.errors import PictureError, PictureTooLarge
 
-MAX_BYTES = 2**28  # of one picture; decoders hold all of it in memory
-# What `zipfile` raises for archives that are damaged, among them a ValueError for names that are no UTF-8.
+MAX_BYTES = 2**28  # of one picture, encoded; decoders hold all of it in memory
+# The errors that `zipfile` raises for damaged archives, such as ValueError for names that are not UTF-8.
 DAMAGED = (
     OSError,
     zipfile.BadZipFile,
@@ -23,7 +23,7 @@ DAMAGED = (
     NotImplementedError,
     RuntimeError,
 )
-_OPEN_ARCHIVES = 8  # that a process keeps open; a source is read one after the other
+_OPEN_ARCHIVES = 8  # that a process keeps open; archives are read one after the other
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class FilePicture:
     file: str
 
     def read(self) -> bytes:
+        """Return the file. Raises PictureError if it cannot be read, PictureTooLarge above MAX_BYTES."""
         path = self.root / self.file
         try:
             require_size(path.stat().st_size)
@@ -46,13 +47,14 @@ class FilePicture:
 
 @dataclass(frozen=True)
 class ZipPicture:
-    """A member of a zip archive, which is opened once a process."""
+    """A member of a zip archive. Each process opens the archive once."""
 
     archive: Path
     member: str
     file: None = None
 
     def read(self) -> bytes:
+        """Return the member. Raises PictureError if it cannot be read, PictureTooLarge above MAX_BYTES."""
         try:
             archive = _zip(self.archive)
             require_size(archive.getinfo(self.member).file_size)
@@ -65,7 +67,7 @@ class ZipPicture:
 
 @dataclass(frozen=True)
 class SlicePicture:
-    """`size` bytes of a file from `offset`: a member of a tar archive, say, which then needs no second search."""
+    """A picture within a file: `size` bytes from `offset`, such as a member of a tar archive."""
 
     path: Path
     offset: int
@@ -73,6 +75,7 @@ class SlicePicture:
     file: None = None
 
     def read(self) -> bytes:
+        """Return the slice. Raises PictureError if it cannot be read, PictureTooLarge above MAX_BYTES."""
         require_size(self.size)
         try:
             with self.path.open("rb") as file:
@@ -86,7 +89,7 @@ class SlicePicture:
 
 
 def require_size(size: int) -> None:
-    """Raises PictureTooLarge for more than MAX_BYTES."""
+    """Raise PictureTooLarge for more than MAX_BYTES."""
     if size > MAX_BYTES:
         raise PictureTooLarge(f"the file has more than {MAX_BYTES >> 20} MB")
 

@@ -1,4 +1,4 @@
-"""The one place that catches what reading an item raises, so that it costs that item alone."""
+"""Turn an error while reading an item into a rejection, so that only that item is lost."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ log = logging.getLogger(__name__)
 
 
 def read_item(where: str, read: Callable[[], Item | Iterator[Item | Rejected]]) -> Iterator[Item | Rejected]:
-    """Yield what `read` returns. What it raises becomes a rejection that names the item.
+    """Yield the items that `read` returns; an error becomes a rejection at `where`.
 
-    A ValueError says what is wrong with the item. Anything else is a fault of ours, which is logged.
+    The message of a ValueError is the reason. Any other error is a bug of ours, which is also logged.
     """
     try:
-        found = read()
-        if isinstance(found, Item):
-            yield found
+        items = read()
+        if isinstance(items, Item):
+            yield items
         else:
-            yield from found
+            yield from items
     except ValueError as error:
         yield Rejected(text(where), text(error))
     except Exception as error:

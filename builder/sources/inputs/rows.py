@@ -1,4 +1,4 @@
-"""CSV files as streams of rows, in whatever encoding and with whatever delimiter they were saved."""
+"""Read CSV files as streams of rows, detecting their encoding and delimiter."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import SETTINGS
 
-# A cell may be longer than the default's 128 KB, but not much: a quote that is never closed swallows rows up to here.
+# More than the default of 128 KB, but not much more: an unclosed quote swallows rows up to this limit.
 csv.field_size_limit(2**21)
 
 Row = Mapping[str, str]
 _DELIMITERS = (",", ";", "\t", "|")
 _KNOWN = {"image", "prompt", "raw_data", "width", "height", *SETTINGS}  # columns whose case does not matter
 _HEAD_BYTES = 2**16
-_SHOWN = 40  # columns that an error names, and letters of each
+_SHOWN = 40  # columns that an error lists, and characters of each
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How a CSV is to be read."""
+    """The encoding and dialect of a CSV."""
 
     encoding: str
     delimiter: str
-    has_sep_line: bool  # Excel's first line `sep=;`, which says what the delimiter is
+    has_sep_line: bool  # Excel's first line `sep=;`, which declares the delimiter
 
 
 def read_csv(
     path: Path, *, all_of: Sequence[str] = (), any_of: Sequence[str] = ()
 ) -> Iterator[tuple[int, Row | Exception]]:
-    """Yield line number (of the row's last line) and cells of each row, without the cells that a short row lacks.
+    """Yield the line number (of the row's last line) and the cells of each row; a short row has fewer cells.
 
-    A row that cannot be parsed or decoded comes as its error and the next one follows. Raises SourceError if the file
-    cannot be read or columns are missing.
+    For a row that cannot be parsed or decoded, yield the error instead of the cells, and continue. Raises SourceError
+    if the file cannot be read or columns are missing.
     """
     try:
         form = _form(path)
@@ -62,13 +62,13 @@ def columns_of_csv(path: Path) -> set[str]:
 
 
 def count_lines(path: Path) -> int:
-    """Count the lines of a file; a CSV has as many rows but its header, if no cell has a line break."""
+    """Count the lines of a file: one more than a CSV's rows, if no cell has a line break."""
     with path.open("rb") as file:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(2**20), b""))
 
 
 def _open(path: Path, form: _Form) -> TextIO:
-    """Bytes that are no UTF-8 are kept, for `_decoded`."""
+    """Open a CSV as text; bytes that are not UTF-8 become surrogates, which `_decoded` decodes cell by cell."""
     errors = "surrogateescape" if form.encoding.startswith("utf-8") else "replace"
     return path.open(newline="", encoding=form.encoding, errors=errors)
 
@@ -77,7 +77,7 @@ def _form(path: Path) -> _Form:
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     encoding = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), "utf-8")
-    if encoding == "utf-8" and 0 in head[:2]:  # half of the first letter
+    if encoding == "utf-8" and 0 in head[:2]:  # the upper half of an ASCII character
         encoding = "utf-16-le" if head[0] else "utf-16-be"
     lines = head.decode(encoding, "replace").splitlines()[:2]
     first = lines[0] if lines else ""
@@ -87,7 +87,7 @@ def _form(path: Path) -> _Form:
 
 
 def _fit(header: str, delimiter: str) -> tuple[int, int]:
-    """How many known columns a delimiter makes of the header, and how many in all. Of equal ones the first is taken."""
+    """Return how many known columns the header has with this delimiter, and how many in all."""
     names = _names(next(csv.reader([header], delimiter=delimiter, skipinitialspace=True), []))
     return len(_KNOWN.intersection(names)), len(names)
 
@@ -100,18 +100,18 @@ def _reader(file: Iterable[str], form: _Form) -> Any:
 
 
 def _names(header: Sequence[str]) -> list[str]:
-    """Without blanks around them; those of known columns in lower case."""
+    """Return the column names without surrounding whitespace; known columns in lower case."""
     names = (name.strip() for name in header)
     return [name.lower() if name.lower() in _KNOWN else name for name in names]
 
 
 def _require(path: Path, header: Sequence[str], all_of: Sequence[str], any_of: Sequence[str]) -> None:
     columns = set(header)
-    found = f"found {', '.join(repr(name[:_SHOWN]) for name in header[:_SHOWN]) or 'none'}"
+    actual = f"found {', '.join(repr(name[:_SHOWN]) for name in header[:_SHOWN]) or 'none'}"
     if missing := set(all_of) - columns:
-        raise SourceError(f"{path} has no column {', '.join(sorted(missing))}; it needs {', '.join(all_of)}; {found}")
+        raise SourceError(f"{path} has no column {', '.join(sorted(missing))}; it needs {', '.join(all_of)}; {actual}")
     if any_of and not columns.intersection(any_of):
-        raise SourceError(f"{path} has none of the columns {', '.join(any_of)}; {found}")
+        raise SourceError(f"{path} has none of the columns {', '.join(any_of)}; {actual}")
 
 
 def _rows(reader: Any, header: Sequence[str]) -> Iterator[tuple[int, Row | Exception]]:
@@ -127,7 +127,7 @@ def _rows(reader: Any, header: Sequence[str]) -> Iterator[tuple[int, Row | Excep
 
 
 def _decoded(cell: str) -> str:
-    """A cell whose bytes were no UTF-8 in the encoding that they are in. Raises ValueError if that is unknown."""
+    """Return a cell, decoding bytes that were not UTF-8. Raises ValueError if their encoding is unknown."""
     if cell.isascii():
         return cell
     try:

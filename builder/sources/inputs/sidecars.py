@@ -1,4 +1,4 @@
-"""Files beside a picture that say how it was made."""
+"""Read the files beside a picture that describe how it was generated."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from promptsearch.metadata.generation import generation
 from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import json_object
 
-# SwarmUI's, everyone's, and the captions of kohya's training scripts; the first that is there counts.
+# SwarmUI's, the common ones, and the captions of kohya's training scripts; the first that exists wins.
 SUFFIXES = (".swarm.json", ".json", ".txt", ".caption")
-_MAX_BYTES = 2**20  # more is no prompt
-_MAX_GRAPH_BYTES = 2**25  # more is no graph of ComfyUI's
+_MAX_BYTES = 2**20  # limit for a prompt
+_MAX_GRAPH_BYTES = 2**25  # limit for a graph of ComfyUI
 
 
 def sidecars_of(picture: Path) -> Iterator[Path]:
-    """Yield `a.txt` and `a.png.txt` for `a.png`, in lower case or capitals."""
+    """Yield the existing sidecars of a picture: `a.txt` and `a.png.txt` for `a.png`, suffixes in either case."""
     for suffix in SUFFIXES:
         for spelling in (suffix, suffix.upper()):
             for path in (picture.with_suffix(spelling), picture.with_name(picture.name + spelling)):
@@ -26,13 +26,13 @@ def sidecars_of(picture: Path) -> Iterator[Path]:
 
 
 def read_sidecar(path: Path) -> Generation:
-    """Read a sidecar. Raises ValueError that says what is wrong with it."""
+    """Read a sidecar. Raises ValueError if it cannot be read, is too large, or is not text or JSON."""
     is_json = path.suffix.lower() == ".json"
     content = decode_text(_bytes(path, _MAX_GRAPH_BYTES if is_json else _MAX_BYTES))
     if not is_json:
         return from_text(content)
     cells = json_object(content)
-    # A prompt that is no text is kept among what else there is, and is no prompt.
+    # A prompt that is not text is kept in `extra`.
     return from_object(cells) or generation(cells)
 
 
@@ -43,5 +43,5 @@ def _bytes(path: Path, limit: int) -> bytes:
     except OSError as error:
         raise ValueError(f"the file cannot be read: {error.strerror}") from None
     if len(raw) > limit:
-        raise ValueError(f"more than {limit >> 20} MB is no prompt")
+        raise ValueError(f"larger than {limit >> 20} MB, too large for a prompt")
     return raw

@@ -1,4 +1,4 @@
-"""Items as a version can store them: an odd value costs itself, never its picture and never the build."""
+"""Make items storable: an invalid value is dropped or moved, and costs neither its picture nor the build."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .. import Item, Rejected
 
 log = logging.getLogger(__name__)
 
-_MOST_BITS = 1000  # of a whole number; more than float64 can hold breaks columns of numbers
+_MOST_BITS = 1000  # of a whole number; one above the range of float64 breaks columns of numbers
 
 
 def storable(item: Item | Rejected) -> Item | Rejected:
-    """Return an item whose texts, numbers and JSON SQLite and Milvus can hold; a rejection if there is no such item.
+    """Return the item with texts, numbers and JSON that SQLite and Milvus can hold; a rejection if that fails.
 
-    Halves of surrogate pairs and NUL characters are replaced. A setting that is not of its type stays in `extra` as it
-    stood. A width or height that is no number of pixels is left out.
+    Lone surrogates and NUL characters are replaced. A setting that is not of its type is kept in `extra`. A width or
+    height that is not a number of pixels is dropped.
     """
     if isinstance(item, Rejected):
         return Rejected(_text(item.where), _text(item.reason))
@@ -36,15 +36,15 @@ def storable(item: Item | Rejected) -> Item | Rejected:
             settings=settings,
             extra=extra,
         )
-    except Exception as error:  # whatever it is, it costs this item alone
+    except Exception as error:  # any error costs only this item
         log.exception("an item cannot be stored")
-        return Rejected(_text(item.source), f"it cannot be stored: {type(error).__name__}: {_text(error)}")
+        return Rejected(_text(item.source), f"the item cannot be stored: {type(error).__name__}: {_text(error)}")
 
 
-def _settings(given: Mapping[str, Any], more: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _settings(values: Mapping[str, Any], others: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     settings: dict[str, Any] = {}
-    extra: dict[str, Any] = _json(more)
-    for name, value in given.items():
+    extra: dict[str, Any] = _json(others)
+    for name, value in values.items():
         value = _json(value)
         try:
             typed = settings_of({name: value}) if name in SETTINGS else {}
@@ -58,7 +58,7 @@ def _settings(given: Mapping[str, Any], more: Mapping[str, Any]) -> tuple[dict[s
 
 
 def _json(value: Any) -> Any:
-    """Return what JSON can hold, nested no deeper than `plain` keeps."""
+    """Return a value that JSON and the databases can hold, nested no deeper than `plain` keeps."""
     return _cleaned(plain(value))
 
 
@@ -70,7 +70,7 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return _text(value)
     if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-        return hex(value)  # decimal digits of so many take very long, and Python refuses more than 4,300
+        return hex(value)  # decimal conversion is slow at this size, and Python refuses more than 4,300 digits
     return value
 
 

@@ -1,4 +1,4 @@
-"""Parquet files: their rows as a stream, and single cells that hold a picture."""
+"""Read Parquet files: their rows as a stream, and single cells that hold a picture."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from promptsearch.errors import PictureError, SourceError, one_line
 
 from .picture import require_size
 
-ROWS = 4096  # at once in memory
-_ROW_GROUPS = 2  # of pictures, that a process keeps in memory
+ROWS = 4096  # of a batch
+_ROW_GROUPS = 2  # of pictures that a process keeps in memory
 
 
 def columns_of(path: Path) -> Sequence[str]:
-    """Raises SourceError where this is no Parquet file."""
+    """Return the names of the columns. Raises SourceError if the file cannot be read as Parquet."""
     try:
         with parquet.ParquetFile(path) as file:
             return list(file.schema_arrow.names)
@@ -29,7 +29,7 @@ def columns_of(path: Path) -> Sequence[str]:
 
 
 def rows_in(path: Path) -> int:
-    """Raises SourceError where this is no Parquet file."""
+    """Return the number of rows. Raises SourceError if the file cannot be read as Parquet."""
     try:
         with parquet.ParquetFile(path) as file:
             return int(file.metadata.num_rows)
@@ -38,7 +38,10 @@ def rows_in(path: Path) -> int:
 
 
 def batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Any]]:
-    """Row group and record batch (at most ROWS of one group), in order. Raises SourceError where it cannot be read."""
+    """Yield the number of the row group and a record batch (at most ROWS rows of that group), in order.
+
+    Raises SourceError if the file cannot be read as Parquet.
+    """
     try:
         with parquet.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
@@ -52,8 +55,8 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Any]]:
 class CellPicture:
     """A binary cell of a Parquet file.
 
-    Parquet is read by whole row groups, so a process keeps the last ones: pictures that are read about in order cost
-    one read of their file. img2dataset writes 100 rows a group, a few megabytes.
+    Parquet is read by whole row groups, so a process caches the last ones: reading pictures roughly in order reads
+    each group once. img2dataset writes 100 rows a group, a few megabytes.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class CellPicture:
     file: None = None
 
     def read(self) -> bytes:
+        """Return the cell. Raises PictureError if it is null or cannot be read, PictureTooLarge if too large."""
         try:
             data = _cells(self.path, self.column, self.group)[self.row].as_buffer()
         except (OSError, pyarrow.ArrowException, IndexError) as error:

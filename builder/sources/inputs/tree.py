@@ -1,4 +1,4 @@
-"""The pictures below a folder, in an order that does not depend on the file system."""
+"""List the pictures below a folder, in an order that does not depend on the file system."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from promptsearch.metadata.embedded.signatures import HEAD_BYTES, kind_of_file
 
 from .. import Rejected
 
-# File endings of promptsearch.encoding.image_io.FORMATS; the decoder finds out what a file really is.
+# Suffixes of promptsearch.encoding.image_io.FORMATS; the decoder checks what a file really is.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")
-# Of files with other endings, or none, the first bytes are read, but not of these, which lie beside pictures.
+# Files with any other suffix are recognised by their first bytes, except these, which are common beside pictures.
 _NO_PICTURES = (
     ".txt", ".json", ".caption", ".csv", ".tsv", ".md", ".html", ".xml", ".yaml", ".yml", ".toml", ".ini", ".log",
     ".py", ".parquet", ".npy", ".npz", ".sqlite", ".db", ".zip", ".tar", ".gz", ".7z", ".safetensors", ".ckpt",
@@ -23,25 +23,25 @@ _NO_PICTURES = (
 
 
 def pictures_below(root: Path) -> Iterator[str | Rejected]:
-    """Yield paths below `root` with forward slashes, one folder after the other; no more than one is in memory.
+    """Yield the paths of pictures below `root`, with forward slashes, holding one listing a level in memory.
 
-    Hidden files and folders are left out, as are files that are no pictures by their content. Every file and folder
-    comes once, under its own name if it has one below the root: links come last, and add only what is hidden or left
-    out there. Rejected are links that lead out of the root or to nothing, folders that cannot be listed, pictures of
-    formats that cannot be read, and names that are not UTF-8.
+    Hidden files and folders are skipped, as are files whose content is not a picture. Every file and folder comes once,
+    under its own name if it has one below the root: links come last, and add only targets that were skipped. Yield a
+    rejection for links that lead out of the root or to nothing, folders that cannot be listed, pictures of unsupported
+    formats, and names that are not UTF-8.
     """
     yield from _Walk(root).pictures()
 
 
 class _Walk:
-    """One pass over a folder, without recursion: folders may be nested deeper than Python's calls."""
+    """One pass over a folder, without recursion, because folders may be nested deeper than Python's call limit."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._real_root = Path(os.path.realpath(root))
-        self._links: list[str] = []  # places of links that were met, to be followed after all else
-        self._folders: set[tuple[int, int]] = set()  # (device, inode) of those that were listed
-        self._files: set[tuple[int, int]] = set()  # of files that have several names
+        self._links: list[str] = []  # paths of links, which are followed last
+        self._folders: set[tuple[int, int]] = set()  # (device, inode) of listed folders
+        self._files: set[tuple[int, int]] = set()  # of files with several names
 
     def pictures(self) -> Iterator[str | Rejected]:
         yield from self._below("")
@@ -51,7 +51,7 @@ class _Walk:
                 yield from self._follow(link)
 
     def _below(self, place: str) -> Iterator[str | Rejected]:
-        """Folders and files in a folder, depth first and by name."""
+        """Yield the pictures below a folder, depth first and by name."""
         waiting = [iter(self._list(place))]
         while waiting:
             entry = next(waiting[-1], None)
@@ -65,7 +65,7 @@ class _Walk:
                 yield entry
 
     def _list(self, place: str) -> list[str | Rejected]:
-        """Return what a folder has: folders with a slash at the end, pictures, and what cannot be read."""
+        """Return the entries of a folder: folders with a trailing slash, pictures, and rejections."""
         folder = self._root / place
         try:
             status = folder.stat()
@@ -73,10 +73,10 @@ class _Walk:
                 return []
             self._folders.add((status.st_dev, status.st_ino))
             with os.scandir(folder) as entries:
-                found = sorted(
+                by_name = sorted(
                     (entry for entry in entries if not entry.name.startswith(".")), key=lambda entry: entry.name
                 )
-            return [listed for entry in found for listed in self._entry(entry, place)]
+            return [listed for entry in by_name for listed in self._entry(entry, place)]
         except OSError as error:
             return [Rejected(_as_text(place) or ".", f"the folder cannot be listed: {error.strerror}")]
 
@@ -90,11 +90,11 @@ class _Walk:
             self._links.append(inner)
         elif is_folder:
             yield f"{inner}/"
-        elif (found := _picture(self._root / inner, inner)) is not None:
-            with contextlib.suppress(OSError):  # it went away, as whatever reads it will say
+        elif (picture := _picture(self._root / inner, inner)) is not None:
+            with contextlib.suppress(OSError):  # the file is gone, which its reader reports
                 if not self._is_new(entry.stat()):
                     return
-            yield found
+            yield picture
 
     def _follow(self, link: str) -> Iterator[str | Rejected]:
         path = self._root / link
@@ -106,23 +106,23 @@ class _Walk:
                 yield Rejected(link, "the link leads to nothing")
             return
         is_folder = target.is_dir()
-        found = None if is_folder else _picture(target, link)
-        if not is_folder and found is None:
+        picture = None if is_folder else _picture(target, link)
+        if not is_folder and picture is None:
             return
         if not target.is_relative_to(self._real_root):
-            yield Rejected(link, "the link leads out of the source's folder: name that as a source of its own")
+            yield Rejected(link, "the link leads out of the source's folder: build that folder as another source")
         elif is_folder:
             yield from self._below(link)
-        elif found is not None and not self._was_listed(target) and self._is_new(status, linked=True):
-            yield found
+        elif picture is not None and not self._was_listed(target) and self._is_new(status, linked=True):
+            yield picture
 
     def _was_listed(self, file: Path) -> bool:
-        """Whether a file, given without links, came under its own name."""
+        """Return whether a file (its path resolved) was yielded under its own name."""
         place = file.relative_to(self._real_root)
         return _picture(file, file.name) is not None and not any(part.startswith(".") for part in place.parts)
 
     def _is_new(self, status: os.stat_result, *, linked: bool = False) -> bool:
-        """Whether a file comes for the first time. Files with one name need no remembering."""
+        """Return whether a file comes for the first time. Files with a single name are not recorded."""
         if status.st_nlink == 1 and not linked:
             return True
         identity = (status.st_dev, status.st_ino)
@@ -137,9 +137,9 @@ def _is_picture(name: str) -> bool:
 
 
 def _picture(path: Path, place: str) -> str | Rejected | None:
-    """Return the place of a picture, a rejection for one that cannot be read, or a video, and None for other files.
+    """Return the place of a picture, a rejection for a video or an unsupported format, None for other files.
 
-    Files with other endings than those of pictures, or none, are judged by their first bytes.
+    Files without the suffix of a picture are recognised by their first bytes.
     """
     if _is_picture(place):
         return place
@@ -148,7 +148,7 @@ def _picture(path: Path, place: str) -> str | Rejected | None:
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
-    except OSError:  # no picture, as far as anyone knows
+    except OSError:  # unreadable, so nothing suggests a picture
         return None
     kind = kind_of_file(head)
     if kind is None:
@@ -158,5 +158,5 @@ def _picture(path: Path, place: str) -> str | Rejected | None:
 
 
 def _as_text(name: str) -> str:
-    """Names that are not UTF-8 come as halves of surrogate pairs, which no database takes."""
+    """Replace the lone surrogates that stand for bytes that are not UTF-8, which no database accepts."""
     return name.encode("utf-8", "replace").decode()

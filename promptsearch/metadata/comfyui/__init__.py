@@ -1,4 +1,4 @@
-"""ComfyUI: its graph is followed from the node that saved the picture, whatever the nodes are called."""
+"""ComfyUI: follow the graph back from the node that saved the picture, whatever the nodes are called."""
 
 from promptsearch.metadata.comfyui.reader import read, read_graph
 

@@ -1,7 +1,8 @@
-"""The editor's workflow as the graph that it would run: subgraphs unfolded, bypassed and muted nodes taken out.
+"""Convert the editor's workflow to the graph that it would run: subgraphs expanded, bypassed and muted nodes removed.
 
-A node there has a list of inputs (with the number of a link, or none) and a list of its widgets' values. A subgraph is
-defined once and used by nodes whose type is its id; in it, node -10 stands for its inputs and node -20 for its outputs.
+A node of a workflow has a list of inputs (with the number of a link, or none) and a list of its widgets' values. A
+subgraph is defined once and used by nodes whose type is its id; within it, node -10 stands for its inputs and node -20
+for its outputs.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from promptsearch.metadata.comfyui.widgets import RECOGNISED, named_widgets
 
 _MUTED, _BYPASSED = 2, 4
 _INPUTS, _OUTPUTS = -10, -20
-_MAX_DEPTH = 12  # of subgraphs in subgraphs
+_MAX_DEPTH = 12  # of nested subgraphs
 _MAX_STEPS = 1000  # from an input to the node that it comes from
 _WIDGET_TYPES = frozenset({"STRING", "INT", "FLOAT", "COMBO", "BOOLEAN"})
 _NOTES = frozenset({"Note", "MarkdownNote"})
@@ -26,7 +27,7 @@ _NOTES = frozenset({"Note", "MarkdownNote"})
 class _Scope:
     """The nodes of the workflow, or of one use of a subgraph."""
 
-    prefix: str  # of the nodes' ids, as in the graph that runs: those of the subgraphs, with colons
+    prefix: str  # of the nodes' ids in the graph that runs: the ids of the enclosing subgraphs, joined by colons
     nodes: Mapping[str, Mapping[str, Any]]
     links: Mapping[str, tuple[str, int]]  # link -> the node and output that it comes from
     outputs: Mapping[int, tuple[str, int]]  # of a subgraph: output -> the node and output within it
@@ -41,11 +42,11 @@ _Place = tuple[_Scope, str, int]  # a node's output
 
 
 def read_workflow(workflow: Mapping[str, Any]) -> Graph:
-    """The graph of a workflow; empty if it is none."""
+    """Return the graph of a workflow; empty if it has no nodes or more than MAX_NODES."""
     definitions = workflow.get("definitions")
     subgraphs = {
-        str(one.get("id")): one
-        for one in _dicts(definitions.get("subgraphs") if isinstance(definitions, dict) else None)
+        str(subgraph.get("id")): subgraph
+        for subgraph in _dicts(definitions.get("subgraphs") if isinstance(definitions, dict) else None)
     }
     scopes = _unfold(workflow, subgraphs)
     names = {
@@ -63,7 +64,7 @@ def read_workflow(workflow: Mapping[str, Any]) -> Graph:
 
 
 def _unfold(workflow: Mapping[str, Any], subgraphs: Mapping[str, Mapping[str, Any]]) -> list[_Scope]:
-    """The workflow's scope and those of all uses of subgraphs that run; none if there are too many nodes."""
+    """Return the scopes of the workflow and of all uses of subgraphs that run; empty above MAX_NODES nodes."""
     scopes = [_scope("", workflow, None, {})]
     count = 0
     for depth, scope in _growing(scopes):
@@ -80,7 +81,7 @@ def _unfold(workflow: Mapping[str, Any], subgraphs: Mapping[str, Mapping[str, An
 
 
 def _growing(scopes: list[_Scope]) -> Iterator[tuple[int, _Scope]]:
-    for scope in scopes:  # grows while it is read
+    for scope in scopes:  # grows during iteration
         yield scope.prefix.count(":"), scope
 
 
@@ -109,22 +110,22 @@ def _scope(prefix: str, graph: Mapping[str, Any], outer: _Scope | None, user: Ma
 def _inputs(
     scope: _Scope, node: Mapping[str, Any], names: Mapping[str, tuple[_Scope, str]]
 ) -> Iterator[tuple[str, Any]]:
-    """Widgets' values, and links, which come before them."""
+    """Yield the inputs of a node by name: the widgets' values, replaced by links where an input is linked."""
     slots = list(_dicts(node.get("inputs")))
     origins = {
         str(slot.get("name", "")): _origin(scope, scope.links.get(str(slot["link"])), names)
         for slot in slots
         if slot.get("link") is not None
     }
-    linked = {name: found for name, found in origins.items() if found is not None}
+    linked = {name: origin for name, origin in origins.items() if origin is not None}
     values = _widgets(node, slots)
     if any(is_text(name) for name in linked):
-        values.pop(RECOGNISED, None)  # it may be what stood there before it was linked
+        values.pop(RECOGNISED, None)  # it may be the value from before the input was linked
     yield from (values | linked).items()
 
 
 def _widgets(node: Mapping[str, Any], slots: list[Mapping[str, Any]]) -> dict[str, Any]:
-    """The widgets' values by name, which newer editors write beside the list."""
+    """Return the widgets' values by name, from the names that newer editors write beside the list."""
     named = node.get("widgets_values_named")
     names = [_widget(slot) for slot in slots if "widget" in slot]
     return named_widgets(str(node.get("type")), named or node.get("widgets_values"), names)
@@ -136,7 +137,7 @@ def _widget(slot: Mapping[str, Any]) -> str:
 
 
 def _origin(scope: _Scope, start: tuple[str, int] | None, names: Mapping[str, tuple[_Scope, str]]) -> Any:
-    """The link to the node that an input comes from, or the value that a subgraph's user gives; None: neither."""
+    """Return the link to the node that feeds an input, or the value that a subgraph's user sets; None if neither."""
     place: _Place | None = (scope, *start) if start else None
     for _ in range(_MAX_STEPS):
         if place is None:
@@ -145,7 +146,7 @@ def _origin(scope: _Scope, start: tuple[str, int] | None, names: Mapping[str, tu
         if id == str(_INPUTS):
             if within.outer is None:
                 return None
-            place, value = _given(within, slot)
+            place, value = _from_user(within, slot)
             if place is None:
                 return value
             continue
@@ -164,17 +165,17 @@ def _origin(scope: _Scope, start: tuple[str, int] | None, names: Mapping[str, tu
     return None
 
 
-def _given(scope: _Scope, slot: int) -> tuple[_Place | None, Any]:
-    """What a subgraph's user gives for an input of it: a place, or a widget's value."""
+def _from_user(scope: _Scope, slot: int) -> tuple[_Place | None, Any]:
+    """Return the place that a subgraph's user links to this input, or else the value of the user's widget."""
     assert scope.outer is not None
     if slot >= len(scope.inputs):
         return None, None
     name = scope.inputs[slot].get("name")
-    used = next((one for one in _dicts(scope.user.get("inputs")) if one.get("name") == name), {})
+    used = next((entry for entry in _dicts(scope.user.get("inputs")) if entry.get("name") == name), {})
     if (link := scope.outer.links.get(str(used.get("link")))) is not None:
         return (scope.outer, *link), None
     values = scope.user.get("widgets_values")
-    widgets = [str(one.get("name")) for one in scope.inputs if one.get("type") in _WIDGET_TYPES]
+    widgets = [str(entry.get("name")) for entry in scope.inputs if entry.get("type") in _WIDGET_TYPES]
     if isinstance(values, list) and len(values) == len(widgets) and name in widgets:
         return None, values[widgets.index(str(name))]
     if isinstance(values, dict) and str(name) in values:
@@ -183,7 +184,7 @@ def _given(scope: _Scope, slot: int) -> tuple[_Place | None, Any]:
 
 
 def _promoted(scope: _Scope, slot: int) -> Any:
-    """The value of a subgraph's input, which stands in the first of the widgets within it that show it."""
+    """Return the value of a subgraph's input: that of the first inner widget that shows it."""
     for id, place in scope.targets.get(slot, ()):
         node = scope.nodes.get(id, {})
         slots = list(_dicts(node.get("inputs")))
@@ -195,31 +196,31 @@ def _promoted(scope: _Scope, slot: int) -> Any:
 
 
 def _bypassed(scope: _Scope, node: Mapping[str, Any], slot: int) -> _Place | None:
-    """A node that is bypassed hands on its input of the output's type: that of the same number, else the first."""
+    """Return the origin of a bypassed output: the input of its type in the same slot, else the first of its type."""
     outputs, inputs = list(_dicts(node.get("outputs"))), list(_dicts(node.get("inputs")))
     type = outputs[slot].get("type") if 0 <= slot < len(outputs) else None
-    alike = [one for one in inputs if type in (one.get("type"), "*") or one.get("type") == "*"]
-    same = [one for one in inputs[slot : slot + 1] if one in alike]
-    for one in (*same, *alike):
-        if (link := scope.links.get(str(one.get("link")))) is not None:
+    alike = [entry for entry in inputs if type in (entry.get("type"), "*") or entry.get("type") == "*"]
+    same = [entry for entry in inputs[slot : slot + 1] if entry in alike]
+    for entry in (*same, *alike):
+        if (link := scope.links.get(str(entry.get("link")))) is not None:
             return (scope, *link)
     return None
 
 
 def _set(node: Mapping[str, Any], names: Mapping[str, tuple[_Scope, str]]) -> _Place | None:
-    """A GetNode has what the SetNode of the same name is given."""
+    """Return the origin of a GetNode: the input of the SetNode with the same name."""
     values = node.get("widgets_values")
     scope, id = names.get(str(values[0]) if isinstance(values, list) and values else "", (None, ""))
     if scope is None:
         return None
-    for one in _dicts(scope.nodes[id].get("inputs")):
-        if (link := scope.links.get(str(one.get("link")))) is not None:
+    for entry in _dicts(scope.nodes[id].get("inputs")):
+        if (link := scope.links.get(str(entry.get("link")))) is not None:
             return (scope, *link)
     return None
 
 
 def _items(value: Any) -> Iterator[Any]:
-    """Of a list, or of an object that has numbers for names."""
+    """Yield the items of a list, or of an object whose names are numbers; nothing for other values."""
     if isinstance(value, dict):
         yield from value.values()
     elif isinstance(value, list):
@@ -227,4 +228,4 @@ def _items(value: Any) -> Iterator[Any]:
 
 
 def _dicts(value: Any) -> Iterator[Mapping[str, Any]]:
-    return (one for one in _items(value) if isinstance(one, dict))
+    return (item for item in _items(value) if isinstance(item, dict))

@@ -1,4 +1,4 @@
-"""ComfyUI's graph of nodes, in one form whether it is read from the prompt that ran or from the editor's workflow."""
+"""ComfyUI's graph of nodes, in one form for the prompt that ran and for the editor's workflow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MAX_NODES = 20_000
 
 
 class Link(NamedTuple):
-    """An output of a node, which another node has as its input."""
+    """An output of a node, used as the input of another node."""
 
     node: str
     slot: int
@@ -19,15 +19,20 @@ class Link(NamedTuple):
 
 @dataclass(frozen=True)
 class Node:
+    """A node of the graph."""
+
     id: str
     kind: str  # ComfyUI's class_type
-    inputs: Mapping[str, Any]  # values, and Links to nodes that may be missing
+    inputs: Mapping[str, Any]  # values, and Links, whose nodes may be missing
 
     def links(self) -> Iterator[tuple[str, Link]]:
+        """Yield the names and links of the inputs that are linked."""
         return ((name, value) for name, value in self.inputs.items() if isinstance(value, Link))
 
 
 class Graph:
+    """Nodes by id, in the order of the file."""
+
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.nodes: dict[str, Node] = {node.id: node for node in nodes}
 
@@ -38,29 +43,32 @@ class Graph:
         return iter(self.nodes.values())
 
     def behind(self, value: Any) -> Node | None:
-        """The node that a link leads to; None for values and for links into nowhere."""
+        """Return the node that a link leads to; None for values, and for links to missing nodes."""
         return self.nodes.get(value.node) if isinstance(value, Link) else None
 
     def upstream(self, starts: Iterable[Node]) -> list[Node]:
-        """These nodes and all that they depend on, the nearest first, each once."""
-        found = {node.id: node for node in starts}
-        waiting = deque(found.values())
+        """Return these nodes and all that they depend on, nearest first, each once."""
+        nodes = {node.id: node for node in starts}
+        waiting = deque(nodes.values())
         while waiting:
             for _, link in waiting.popleft().links():
                 node = self.nodes.get(link.node)
-                if node is not None and node.id not in found:
-                    found[node.id] = node
+                if node is not None and node.id not in nodes:
+                    nodes[node.id] = node
                     waiting.append(node)
-        return list(found.values())
+        return list(nodes.values())
 
     def ends(self) -> list[Node]:
-        """The nodes that no other depends on."""
+        """Return the nodes that no other node depends on."""
         used = {link.node for node in self for _, link in node.links()}
         return [node for node in self if node.id not in used]
 
 
 def read_prompt(prompt: Mapping[str, Any]) -> Graph:
-    """The graph that ran: `{id: {"class_type": …, "inputs": {name: value | [id, slot]}}}`."""
+    """Return the graph that ran: `{id: {"class_type": …, "inputs": {name: value | [id, slot]}}}`.
+
+    It is empty if there are no nodes of that form, or more than MAX_NODES.
+    """
     entries = {
         str(id): entry
         for id, entry in prompt.items()
@@ -77,7 +85,7 @@ def read_prompt(prompt: Mapping[str, Any]) -> Graph:
 
 
 def _input(value: Any, entries: Mapping[str, Any]) -> Any:
-    """A link is a list of a node's id and the number of its output."""
+    """Convert an input: a list of a node's id and the number of its output is a Link, anything else a value."""
     if isinstance(value, list) and len(value) == 2 and isinstance(value[1], int) and not isinstance(value[1], bool):
         node, slot = value
         if isinstance(node, str) or (isinstance(node, int) and str(node) in entries):

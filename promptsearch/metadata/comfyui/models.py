@@ -1,4 +1,4 @@
-"""From a sampler's model input back to the file that it was loaded from, with the LoRAs on the way."""
+"""Follow a sampler's model input back to the file that it was loaded from, and collect the LoRAs on the way."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WEIGHTS = (
     "strength_model", "model_strength", "strength", "model_weight", "lora_wt", "lora_weight", "weight",
     "lora_model_strength", "lora_strength", "model_str",
 )  # fmt: skip
-# What a model comes through, in the order in which it is likeliest to be the one.
+# Inputs that a model may come through.
 _THROUGH = re.compile(r"model|pipe|guider|lora|tuple|unet|any|input|value|on_true|on_false|^$|stack", re.IGNORECASE)
 _ELSEWHERE = re.compile(r"clip_vision|control|style|upscale|patch|ipadapter|vae|image|latent|text", re.IGNORECASE)
 _NONE = frozenset({"none", ""})
@@ -27,14 +27,16 @@ _NONE = frozenset({"none", ""})
 
 @dataclass
 class Model:
+    """The model behind a sampler."""
+
     name: str | None = None
-    loras: list[tuple[Any, Any]] = field(default_factory=list)  # nearest to the sampler first
+    loras: list[tuple[Any, Any]] = field(default_factory=list)  # (name, weight), in the order of application
     vae: str | None = None
     clip_skip: Any = None
 
 
 def model_of(values: Values, sampler: Node) -> Model:
-    """The first model behind the sampler, and the LoRAs that it was changed by."""
+    """Return the nearest model behind the sampler, with the LoRAs that were applied to it."""
     model = Model()
     waiting, seen = [sampler], {sampler.id}
     while waiting:
@@ -55,7 +57,10 @@ def model_of(values: Values, sampler: Node) -> Model:
 
 
 def vae_of(values: Values, nodes: list[Node]) -> str | None:
-    """The VAE that decoded the picture, if it was a file of its own. `nodes`: the nearest to the picture first."""
+    """Return the file of the VAE that decoded the picture; None if it is the model's own.
+
+    `nodes` are those behind the picture, nearest first.
+    """
     for node in nodes:
         if "decode" not in node.kind.lower() and "vae_name" not in node.inputs:
             continue
@@ -71,7 +76,7 @@ def vae_of(values: Values, nodes: list[Node]) -> str | None:
 
 
 def clip_skip_of(values: Values, nodes: list[Node]) -> Any:
-    """Layers that were left out of the text encoder, as A1111 counts them: the last one alone is 1."""
+    """Return where the text encoder stops, as A1111 counts it: 1 is the last layer."""
     for node in nodes:
         for name in ("stop_at_clip_layer", "clip_skip", "base_clip_skip"):
             layer = values.value(node.inputs.get(name), name)
@@ -84,14 +89,14 @@ def _file(values: Values, node: Node) -> str | None:
     for name in _MODEL_FILES:
         value = node.inputs.get(name)
         if value is not None and not (name == "model" and isinstance(value, Link)):
-            found = values.value(value, name)
-            if isinstance(found, str) and found.lower() not in _NONE:
-                return found
+            file = values.value(value, name)
+            if isinstance(file, str) and file.lower() not in _NONE:
+                return file
     return None
 
 
 def _loras(values: Values, node: Node) -> Iterator[tuple[Any, Any]]:
-    """Names and weights: of one LoRA, of several that are numbered, or as objects (rgthree's Power Lora Loader)."""
+    """Yield the LoRAs of a node as (name, weight): one, several by number, or objects (rgthree's loader)."""
     for name, value in reversed(list(node.inputs.items())):
         if not _LORA_NAME.match(name):
             continue
@@ -99,9 +104,9 @@ def _loras(values: Values, node: Node) -> Iterator[tuple[Any, Any]]:
             if value.get("on", True):
                 yield value.get("lora"), value.get("strength")
             continue
-        found = values.value(value, name)
-        if isinstance(found, str) and found.lower() not in _NONE and _is_on(node, name):
-            yield found, _weight(values, node, name)
+        file = values.value(value, name)
+        if isinstance(file, str) and file.lower() not in _NONE and _is_on(node, name):
+            yield file, _weight(values, node, name)
 
 
 def _is_on(node: Node, name: str) -> bool:
@@ -111,16 +116,16 @@ def _is_on(node: Node, name: str) -> bool:
 
 def _weight(values: Values, node: Node, name: str) -> Any:
     number = re.search(r"\d+", name)
-    names = [f"{weight}_{number[0]}" for weight in _WEIGHTS] if number else []
-    for weight in (*names, *_WEIGHTS):
-        if weight in node.inputs:
-            found = values.value(node.inputs[weight], weight)
-            return None if isinstance(found, Link) else found
+    names = [f"{key}_{number[0]}" for key in _WEIGHTS] if number else []
+    for key in (*names, *_WEIGHTS):
+        if key in node.inputs:
+            weight = values.value(node.inputs[key], key)
+            return None if isinstance(weight, Link) else weight
     return None
 
 
 def hires_of(graph: Graph, values: Values, sampler: Node, first: Node) -> str | None:
-    """What enlarged the picture between the first sampler and this one: a model, or a method."""
+    """Return the model or method that enlarged the picture between the first sampler and this one; None if none."""
     links = [link for name, link in sampler.links() if re.search(r"latent|image|samples", name)]
     starts = [node for link in links if (node := graph.behind(link))]
     for node in graph.upstream(starts):
@@ -128,7 +133,7 @@ def hires_of(graph: Graph, values: Values, sampler: Node, first: Node) -> str | 
             return None
         for name in ("upscale_method", "upscale_model", "upscaler", "model_name"):
             if "upscale" in node.kind.lower() and name in node.inputs:
-                found = values.value(node.inputs[name], "model_name")
-                if isinstance(found, str):
-                    return found
+                upscaler = values.value(node.inputs[name], "model_name")
+                if isinstance(upscaler, str):
+                    return upscaler
     return None

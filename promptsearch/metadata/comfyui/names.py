@@ -1,6 +1,6 @@
-"""What the name of a node's input tells: whether it is text, which prompt it belongs to, and what runs through it.
+"""Classify a node's inputs by name: whether they hold text, which prompt they belong to, what they are linked to.
 
-Nodes are legion and anyone can write one, but their inputs are called much the same.
+There are thousands of kinds of nodes, and anyone can write one, but their inputs have similar names.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ Role = Literal["positive", "negative"]
 
 _NEGATIVE = re.compile(r"(^|[_. ])neg([_. ]|$)|negative|(^|_)uncond", re.IGNORECASE)
 _POSITIVE = re.compile(r"(^|[_. ])pos([_. ]|$)|positive", re.IGNORECASE)
-# A word that means text, perhaps with a number, or the letter that an encoder or a part is told apart by.
+# A word that means text, with an optional number, or the letter of an encoder or a part.
 _TEXT = re.compile(
     r"(^|[_. ])(text|prompt|string|str|tags|lyrics|caption|description|instructions?|opt_prompt|append|prepend)"
     r"([_ ]?([a-hl]|[0-9]+|positive|negative|override))?$",
     re.IGNORECASE,
 )
-# Encoders' own names for it: the best first, where several are given different texts.
+# Inputs named after encoders: the best first, for nodes whose encoders get different texts.
 ENCODERS = ("t5xxl", "llama", "mt5xl", "qwen25_7b", "qwen", "gemma", "bert", "clip_l", "clip_g", "clip_h")
-# Text that is no prompt: instructions for a language model, templates whose outcome stands beside them, options.
+# Text that is not a prompt: instructions for a language model, templates whose result is another input, options.
 _NO_PROMPT = re.compile(
     r"system|template|format|prefix|suffix|path|file|delimiter|separator|regex|find|replace|wildcard_text|select"
     r"|mode$|style$|key$|json",
     re.IGNORECASE,
 )
-# What a conditioning does not come through: the other things that nodes are linked by.
+# Inputs that carry something other than a conditioning.
 _ELSEWHERE = re.compile(
     r"^(clip|model|unet|vae|control_?net|style_model|gligen_textbox_model|clip_vision.*|.*latents?.*|samples|.*images?\d*"
     r"|.*image_\d+|pixels|masks?|.*_mask|video.*|.*_video|audio.*|.*_audio|noise|sigmas|seed|width|height|bboxes|optional_"
@@ -40,14 +40,14 @@ _CONDITIONING = re.compile(r"^(cond|conditioning|guider|basic_pipe|.*pipe.*|.*tu
 
 
 def role_of(name: str) -> Role | None:
-    """Which prompt an input belongs to by its name; None: either."""
+    """Return the prompt that an input belongs to by its name; None if it may be either."""
     if _NEGATIVE.search(name):
         return "negative"
     return "positive" if _POSITIVE.search(name) else None
 
 
 def is_text(name: str, value: object = None) -> bool:
-    """Whether an input of this name holds a prompt's text; `positive` does if its value is a text."""
+    """Return whether an input of this name holds a prompt's text; `positive` does if its value is text."""
     if name.lower() in ("positive", "negative"):
         return isinstance(value, str)
     return (
@@ -58,17 +58,17 @@ def is_text(name: str, value: object = None) -> bool:
 
 
 def is_conditioning(name: str) -> bool:
-    """Whether what a sampler is given through this input leads to a prompt."""
+    """Return whether this input of a sampler leads to a prompt."""
     return role_of(name) is not None or bool(_CONDITIONING.match(name))
 
 
 def leads_to_text(name: str) -> bool:
-    """Whether a prompt may come through this input of a node between encoder and sampler."""
+    """Return whether a prompt may come through this input of a node between encoder and sampler."""
     return not _ELSEWHERE.match(name)
 
 
 def for_role(names: Iterable[str], role: Role) -> list[str]:
-    """Of these inputs those that belong to the role: those that name it, else those that name none."""
+    """Return the inputs that belong to the role: those that name it, else those that name neither role."""
     listed = list(names)
     named = [name for name in listed if role_of(name) == role]
     if named:

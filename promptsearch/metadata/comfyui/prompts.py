@@ -1,4 +1,4 @@
-"""From a sampler's input back to the texts that were encoded for it."""
+"""Follow a sampler's inputs back to the texts that were encoded for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MAX_TEXTS = 100
 
 
 def conditioning_texts(values: Values, start: Iterable[Link], role: Role) -> list[str]:
-    """The texts that lead to these conditionings, in the graph's order, each once."""
+    """Return the texts that lead to these conditionings, in the graph's order, each once."""
     texts: dict[str, None] = {}
     waiting, seen = list(start)[::-1], set[str]()
     while waiting and len(texts) < _MAX_TEXTS:
@@ -31,11 +31,11 @@ def conditioning_texts(values: Values, start: Iterable[Link], role: Role) -> lis
 
 
 def sampler_texts(values: Values, sampler: Node, role: Role) -> list[str]:
-    """The texts of one of a sampler's prompts."""
+    """Return the texts of a sampler's positive or negative prompt, each once."""
     names = [name for name, _ in sampler.links() if is_conditioning(name)]
     links = [sampler.inputs[name] for name in for_role(names, role)]
     if role == "negative" and not any("neg" in name.lower() for name in names):
-        # A conditioning alone is the positive one; guiders and pipes know both.
+        # A lone conditioning is positive; guiders and pipes carry both.
         links = [sampler.inputs[name] for name in names if not name.lower().startswith("cond")]
         links = [link for link in links if _has_both(values, link)]
     own = encoded_texts(values, sampler, for_role(sampler.inputs, role), role)
@@ -43,18 +43,18 @@ def sampler_texts(values: Values, sampler: Node, role: Role) -> list[str]:
 
 
 def _has_both(values: Values, link: Link) -> bool:
-    """Whether a negative prompt can be told from the positive one behind a guider or a pipe."""
+    """Return whether a guider or a pipe has a negative prompt that is distinct from the positive one."""
     start = values.graph.behind(link)
     nodes = values.graph.upstream([start]) if start else []
     return any("neg" in name.lower() for node in nodes for name in node.inputs)
 
 
 def encoded_texts(values: Values, node: Node, names: Iterable[str], role: Role) -> list[str]:
-    """The texts that a node encodes. Of several encoders' texts those that another contains are left out."""
+    """Return the texts that a node encodes, without those that another of them contains."""
     listed = [name for name in names if is_text(name, node.inputs[name])]
     if "populated_text" in listed and values.text(node.inputs["populated_text"], role):
         listed = ["populated_text"]
     listed.sort(key=lambda name: ENCODERS.index(name) if name in ENCODERS else -1)
-    found = [text.strip() for name in listed if (text := values.text(node.inputs[name], role)) and text.strip()]
-    texts = list(dict.fromkeys(found))
+    stripped = [text.strip() for name in listed if (text := values.text(node.inputs[name], role)) and text.strip()]
+    texts = list(dict.fromkeys(stripped))
     return [text for text in texts if not any(text != other and text.lower() in other.lower() for other in texts)]

@@ -1,4 +1,4 @@
-"""ComfyUI's graph as one generation: the texts of all samplers, the settings of the first that has a text."""
+"""Read ComfyUI's graph as one generation: the texts of all samplers, the settings of the first that has a text."""
 
 from __future__ import annotations
 
@@ -17,15 +17,18 @@ from promptsearch.metadata.generation import Cells, loras
 from promptsearch.metadata.values import json_object_or_empty
 
 GENERATOR = "ComfyUI"
-# Nodes that find things in pictures, by texts that say nothing of how the picture was made.
+# Nodes that detect things in pictures; their texts do not describe the generation.
 _FINDS = re.compile(r"^SAM\d|segment|detect|grounding|dino|florence|clipseg", re.IGNORECASE)
-# Nodes that texts and numbers run through, to whatever end.
+# Nodes that process texts and numbers, for whatever purpose.
 _ASIDE = re.compile(r"String|Primitive|Regex|Json|CustomCombo|Preview|ComfySwitch")
 _PROMPT_FIELDS = ("prompt", "UserComment", "parameters", "comment")
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
-    """Read the graph that ran (`prompt`), else the editor's (`workflow`), of PNG, EXIF or a JSON file."""
+    """Read the graph that ran (`prompt`), else the editor's (`workflow`), from a picture's fields.
+
+    Returns the first graph with a prompt, else the first graph; None if there is none.
+    """
     empty: Cells | None = None
     for name in (*_PROMPT_FIELDS, "workflow"):
         cells = read_graph(json_object_or_empty(fields.get(name)))
@@ -35,24 +38,24 @@ def read(fields: Mapping[str, str]) -> Cells | None:
     return empty
 
 
-def read_graph(found: Mapping[str, Any]) -> Cells | None:
-    """Read a graph in either form; None if it is none."""
-    if isinstance(found.get("nodes"), list):
-        graph = read_workflow(found)
+def read_graph(workflow: Mapping[str, Any]) -> Cells | None:
+    """Read a graph in either form; None if it is not a graph."""
+    if isinstance(workflow.get("nodes"), list):
+        graph = read_workflow(workflow)
     else:
-        graph = read_prompt(found)
-        for name in ("prompt", "workflow"):  # a file may hold one of them, or both
-            if not graph and isinstance(found.get(name), dict):
+        graph = read_prompt(workflow)
+        for name in ("prompt", "workflow"):  # a JSON file may have one or both of them
+            if not graph and isinstance(workflow.get(name), dict):
                 return read_graph(
-                    {key: value for key, value in found[name].items() if key not in ("prompt", "workflow")}
+                    {key: value for key, value in workflow[name].items() if key not in ("prompt", "workflow")}
                 )
     return _cells(graph) if graph else None
 
 
 def _cells(graph: Graph) -> Cells:
-    """Read from the pictures that were saved; if there is no text behind them, from those that were shown, or all."""
+    """Read the graph from the saved pictures; if no text leads to them, from previews, else from all nodes."""
     values = Values(graph)
-    first: Cells | None = None
+    fallback: Cells | None = None
     for ends in outputs(graph):
         if not ends:
             continue
@@ -60,8 +63,8 @@ def _cells(graph: Graph) -> Cells:
         cells = _sampled(values, nodes) or _made_elsewhere(values, nodes)
         if cells and cells.get("prompt"):
             return cells
-        first = first or cells
-    return first or {"generator": GENERATOR}
+        fallback = fallback or cells
+    return fallback or {"generator": GENERATOR}
 
 
 def _sampled(values: Values, nodes: Sequence[Node]) -> Cells | None:
@@ -82,7 +85,11 @@ def _sampled(values: Values, nodes: Sequence[Node]) -> Cells | None:
     if size := size_of(values, main):
         cells |= {"generated_width": size[0], "generated_height": size[1]}
     cells["hires_upscaler"] = next(
-        (found for later in samplers if later is not main and (found := hires_of(values.graph, values, later, main))),
+        (
+            upscaler
+            for later in samplers
+            if later is not main and (upscaler := hires_of(values.graph, values, later, main))
+        ),
         None,
     )
     model = model_of(values, main)
@@ -95,7 +102,10 @@ def _sampled(values: Values, nodes: Sequence[Node]) -> Cells | None:
 
 
 def _prompts(values: Values, sampler: Node) -> tuple[list[str], list[str]]:
-    """Both prompts of a sampler. A text that leads to both is the one that the other prompt leaves it to."""
+    """Return the positive and negative texts of a sampler.
+
+    A text that leads to both is negative if the positive prompt has another text, and positive otherwise.
+    """
     positive, negative = (sampler_texts(values, sampler, role) for role in ("positive", "negative"))
     own = [text for text in positive if text not in negative]
     return (own, negative) if own else (positive, [text for text in negative if text not in positive])
@@ -108,7 +118,7 @@ def _prompt_nodes(values: Values, sampler: Node) -> list[Node]:
 
 
 def _made_elsewhere(values: Values, nodes: Sequence[Node]) -> Cells | None:
-    """Nodes that have pictures made by a service: the nearest to the picture that has a prompt."""
+    """Read the node nearest to the picture that has a prompt, such as one that calls an online service."""
     apart = [node for node in nodes if _FINDS.search(node.kind)]
     beside = {node.id for node in values.graph.upstream(apart)} if apart else set()
     for node in nodes:

@@ -1,4 +1,4 @@
-"""The nodes that made the picture: those that saved it, the samplers behind them, and what these were set to."""
+"""Find the nodes that generated the picture: those that saved it, the samplers behind them, and their settings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PICTURES = re.compile(r"^(images?|pixels|frames|video|filenames|result)$", re.I
 _SAMPLES = frozenset({
     "seed", "noise_seed", "steps", "sampler_name", "sampler", "sigmas", "noise", "denoise", "start_at_step",
 })  # fmt: skip
-# The nodes that a custom sampler takes its settings from, by its inputs.
+# Inputs through which a custom sampler gets its settings from other nodes.
 _PARTS = re.compile(r"noise|guider|sampler|sigmas|schedule|pipe|tuple|settings|options|config|params", re.IGNORECASE)
 _SETTINGS: Mapping[str, Sequence[str]] = {
     "seed": ("seed", "noise_seed", "rand_seed", "seed_num"),
@@ -35,7 +35,7 @@ _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
 def outputs(graph: Graph) -> Iterator[list[Node]]:
-    """What saved the picture: first the nodes that save pictures, then those that show them, then all ends."""
+    """Yield candidates for the output: the nodes that save pictures, those that show them, all ends, all nodes."""
     with_pictures = [node for node in graph if any(_PICTURES.match(name) for name, _ in node.links())]
     yield [node for node in with_pictures if _SAVES.search(node.kind)]
     yield [node for node in with_pictures if _SHOWS.search(node.kind)]
@@ -44,36 +44,36 @@ def outputs(graph: Graph) -> Iterator[list[Node]]:
 
 
 def samplers_among(graph: Graph, nodes: Sequence[Node]) -> list[Node]:
-    """The first samplers among these nodes in an order in which they can run."""
+    """Return at most MAX_SAMPLERS of the samplers among these nodes, in an order in which they can run."""
     samplers = {node.id: node for node in nodes if _is_sampler(node)}
-    before = {id: sum(one.id in samplers for one in graph.upstream([node])) for id, node in samplers.items()}
+    before = {id: sum(other.id in samplers for other in graph.upstream([node])) for id, node in samplers.items()}
     return sorted(samplers.values(), key=lambda node: before[node.id])[:MAX_SAMPLERS]
 
 
 def _is_sampler(node: Node) -> bool:
-    """A node that a prompt leads to, and that has what sampling takes. Guiders have neither seed nor steps."""
+    """Return whether a prompt leads to the node and it has inputs of sampling. Guiders have neither seed nor steps."""
     if not any(is_conditioning(name) for name, _ in node.links()):
         return False
     return bool(_SAMPLES & node.inputs.keys()) or "sampler" in node.kind.lower()
 
 
 def settings_of(values: Values, sampler: Node) -> dict[str, Any]:
-    """The sampler's own settings, else those of the nodes that it takes them from. A link to no value stays one."""
+    """Return the sampler's settings, else those of the nodes that feed it; a link that cannot be resolved is kept."""
     parts = _parts(values.graph, sampler)
     return {setting: _setting(values, parts, setting) for setting in _SETTINGS}
 
 
 def _parts(graph: Graph, sampler: Node) -> list[Node]:
-    """The sampler and the nodes that its settings come from, the nearest first."""
-    found = {sampler.id: sampler}
+    """Return the sampler and the nodes that feed its settings, nearest first."""
+    nodes = {sampler.id: sampler}
     waiting = deque([sampler])
-    while waiting and len(found) < _MAX_PARTS:
+    while waiting and len(nodes) < _MAX_PARTS:
         for name, link in waiting.popleft().links():
             node = graph.behind(link)
-            if node is not None and node.id not in found and _PARTS.search(name):
-                found[node.id] = node
+            if node is not None and node.id not in nodes and _PARTS.search(name):
+                nodes[node.id] = node
                 waiting.append(node)
-    return list(found.values())
+    return list(nodes.values())
 
 
 def _setting(values: Values, parts: Sequence[Node], setting: str) -> Any:
@@ -82,12 +82,12 @@ def _setting(values: Values, parts: Sequence[Node], setting: str) -> Any:
         for name in _SETTINGS[setting]:
             if name not in node.inputs:
                 continue
-            found = values.value(node.inputs[name], name)
-            if setting in _TEXTS and not isinstance(found, str):
+            value = values.value(node.inputs[name], name)
+            if setting in _TEXTS and not isinstance(value, str):
                 continue
-            if not isinstance(found, Link):
-                return found
-            unresolved = unresolved or found
+            if not isinstance(value, Link):
+                return value
+            unresolved = unresolved or value
     if setting == "sampler":
         return _named_by_kind(parts)
     if setting == "steps" and unresolved is None:
@@ -97,7 +97,7 @@ def _setting(values: Values, parts: Sequence[Node], setting: str) -> Any:
 
 
 def _named_by_kind(parts: Sequence[Node]) -> str | None:
-    """`SamplerEulerAncestral` is the sampler euler_ancestral."""
+    """Return the sampler that a node's kind names: euler_ancestral for `SamplerEulerAncestral`."""
     for node in parts[1:]:
         if node.kind.startswith("Sampler") and not node.kind.startswith("SamplerCustom"):
             return _CAMEL.sub("_", node.kind.removeprefix("Sampler")).lower()
@@ -105,17 +105,17 @@ def _named_by_kind(parts: Sequence[Node]) -> str | None:
 
 
 def guidance_of(values: Values, nodes: Sequence[Node]) -> Any:
-    """Flux's guidance, which stands at a node between encoder and sampler."""
+    """Return Flux's guidance, which is set at a node between encoder and sampler."""
     for node in nodes:
         if "guidance" in node.inputs:
-            found = values.value(node.inputs["guidance"], "guidance")
-            if not isinstance(found, Link):
-                return found
+            guidance = values.value(node.inputs["guidance"], "guidance")
+            if not isinstance(guidance, Link):
+                return guidance
     return None
 
 
 def size_of(values: Values, sampler: Node) -> tuple[int, int] | None:
-    """The size of the latent that the sampler began with, if a node says so."""
+    """Return the size (width, height) of the latent that the sampler started from, if a node states it."""
     links = [link for name, link in sampler.links() if "latent" in name.lower() or "samples" in name.lower()]
     starts = [node for link in links if (node := values.graph.behind(link))]
     for node in (sampler, *values.graph.upstream(starts)):

@@ -1,8 +1,8 @@
-"""The values of a node's widgets by name.
+"""Name the values of a node's widgets.
 
-The editor's workflow has them as a list. Which name each has is known to the node's code alone: newer workflows name
-some, the table below has those of nodes that samplers, models, texts and numbers come from, and of others only texts
-and seeds are recognised.
+The editor's workflow has them as a list, and only the node's code knows their names. Newer workflows name some; the
+table below has the names for nodes of samplers, models, texts and numbers; of other nodes, texts and seeds are
+recognised.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# What the editor puts behind each seed, and the node itself does not have.
+# Values that the editor inserts after each seed, and that the node itself lacks.
 _CONTROLS = frozenset({"fixed", "randomize", "increment", "decrement", "randomize each run", "fixed random"})
 _SEEDS = ("seed", "noise_seed", "value", "rand_seed")
-RECOGNISED = "recognised_text"  # what a text is called whose name is unknown
+RECOGNISED = "recognised_text"  # the name of a text whose real name is unknown
 _PROSE = re.compile(r"[^\W\d_]{2,}[,.]?\s+[^\W\d_]|[^\x00-\x7f]{2,}")  # words, or letters of other scripts
-# Names of models: words that are capitalised, and numbers.
+# Names of models: capitalised words and numbers.
 _NAME = re.compile(r"(?:[(]?[A-Z0-9][\w.\-]*[)]?,?\s*){1,8}")
-# Files, and texts that tell a language model what it is.
+# Files, and system prompts of language models.
 _OTHER = re.compile(r"[^\n]+\.(safetensors|ckpt|pth?|gguf|bin|png|jpe?g|webp|mp4|wav|mp3|glb)\b|You are |#version")
 
 _SAMPLER = ("seed", "steps", "cfg", "sampler_name", "scheduler", "denoise")
@@ -27,7 +27,7 @@ _ADVANCED = (
     "return_with_leftover_noise",
 )  # fmt: skip
 WIDGETS: Mapping[str, Sequence[str]] = {
-    # samplers, and what custom ones are put together from
+    # samplers, and the parts of custom ones
     "KSampler": _SAMPLER,
     "KSampler (Efficient)": _SAMPLER,
     "KSamplerAdvanced": _ADVANCED,
@@ -125,9 +125,9 @@ WIDGETS: Mapping[str, Sequence[str]] = {
     "ComfySwitchNode": ("switch",),
     "CustomCombo": ("choice", "index"),
     "SeedNode": ("seed",),
-    # outputs, whose first text is a file's name
+    # outputs, whose first text is a file name
     "SaveImage": ("filename_prefix",),
-    # options that read like words
+    # options that look like prose
     "ResizeImageMaskNode": ("resize_type",),
     "ComfyMathExpression": ("expression",),
     "ElevenLabsVoiceSelector": ("voice",),
@@ -139,7 +139,7 @@ WIDGETS: Mapping[str, Sequence[str]] = {
 
 
 def named_widgets(kind: str, values: Any, names: Sequence[str]) -> dict[str, Any]:
-    """The widgets' values by name. `names` are those that the workflow itself has, in order, perhaps not all."""
+    """Return the widgets' values by name. `names` are those in the workflow, in order, possibly incomplete."""
     if isinstance(values, dict):
         return {str(name): value for name, value in values.items()}
     if not isinstance(values, list) or not values:
@@ -151,32 +151,32 @@ def named_widgets(kind: str, values: Any, names: Sequence[str]) -> dict[str, Any
 
 
 def _fits(names: Sequence[str], values: Sequence[Any]) -> bool:
-    """Whether the names are all there are: some have no value but the editor's own behind them."""
+    """Return whether there is a name for every value, not counting those that the editor inserts after seeds."""
     controls = sum(isinstance(value, str) and value in _CONTROLS for value in values)
     return len(names) in (len(values), len(values) - controls)
 
 
 def _zipped(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    named: dict[str, Any] = {}
     place = 0
     for name in names:
         if place >= len(values):
             break
-        found[name] = values[place]
+        named[name] = values[place]
         place += 1
         if name in _SEEDS and place < len(values) and isinstance(values[place], str) and values[place] in _CONTROLS:
             place += 1
-    return found
+    return named
 
 
 def _recognised(values: Sequence[Any]) -> dict[str, Any]:
-    """Of a node that nothing is known of: its first text that is made of words, and what a seed's control follows."""
-    found: dict[str, Any] = {}
+    """Return the recognisable values of an unknown node: its first prose text, and the seed before a seed control."""
+    named: dict[str, Any] = {}
     for place, value in enumerate(values):
         if not isinstance(value, str):
             continue
         if value in _CONTROLS and place and isinstance(values[place - 1], int):
-            found.setdefault("seed", values[place - 1])
+            named.setdefault("seed", values[place - 1])
         elif _PROSE.search(value) and not _NAME.fullmatch(value) and not _OTHER.match(value):
-            found.setdefault(RECOGNISED, value)
-    return found
+            named.setdefault(RECOGNISED, value)
+    return named

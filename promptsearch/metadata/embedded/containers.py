@@ -1,6 +1,6 @@
-"""The blocks that PNG, JPEG and WebP files are made of, without a look at their pixels.
+"""Iterate over the blocks of PNG, JPEG and WebP files, without decoding their pixels.
 
-Whatever the file holds, iteration ends: a block that is cut short, or longer than the file, is the last one.
+Iteration ends for any input: a block that is truncated, or longer than the file, is the last one.
 """
 
 from __future__ import annotations
@@ -13,29 +13,29 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 MAX_BLOCKS = 100_000  # of one file; a PNG of 64 million pixels has 8,000 IDAT chunks of 8 KB
-MAX_BLOCK_BYTES = 2**26  # that are read of one block
+MAX_BLOCK_BYTES = 2**26  # read from one block
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = b"IDAT"
-# JPEG markers (ITU-T T.81, table B.1): without a length; and those after which nothing but pixels comes.
+# JPEG markers (ITU-T T.81, table B.1): those without a length, and those that only pixels follow.
 _JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _JPEG_ENDS = frozenset({0xD9, 0xDA})
 _JPEG_APP = range(0xE0, 0xF0)
 _JPEG_COMMENT = 0xFE
-_JPEG_NEEDED_APPS = frozenset({0xE0, 0xEE})  # JFIF, and Adobe's, which says what the colours are
+_JPEG_NEEDED_APPS = frozenset({0xE0, 0xEE})  # JFIF, and Adobe's, which declares the colour space
 
 
 @dataclass(frozen=True)
 class Block:
-    """One block. `name` is a PNG chunk's or RIFF chunk's, or `APP1`, `COM`, `FFxx` of a JPEG."""
+    """One block. `name` is that of a PNG or RIFF chunk, or `APP1`, `COM`, `FFxx` for JPEG."""
 
     name: str
-    start: int  # of the whole block, in the file
+    start: int  # offset of the whole block in the file
     end: int
-    read: Callable[[], bytes]  # its content, of at most MAX_BLOCK_BYTES, while the file is open
+    read: Callable[[], bytes]  # returns at most MAX_BLOCK_BYTES of its content; the file must be open
 
 
 def blocks_of(file: BinaryIO) -> Iterator[Block] | None:
-    """Iterate over the blocks of a PNG, JPEG or WebP file, in order; None for other kinds of files."""
+    """Return an iterator over the blocks of a PNG, JPEG or WebP file, in order; None for other kinds of files."""
     file.seek(0)
     head = file.read(12)
     if head.startswith(_PNG):
@@ -48,15 +48,16 @@ def blocks_of(file: BinaryIO) -> Iterator[Block] | None:
 
 
 def is_png(file: BinaryIO) -> bool:
+    """Return whether the file starts with PNG's signature."""
     file.seek(0)
     return file.read(len(_PNG)) == _PNG
 
 
 def without_metadata(content: bytes, *, keep_exif: bool) -> bytes | None:
-    """Return the file without what stands beside its pixels; None if nothing does, or it is of another kind.
+    """Return the file without its metadata; None if it has none, or is of another kind.
 
-    Texts, XMP and colour profiles go, EXIF too if it is not to be kept; what decides the pixels (palette,
-    transparency, Adobe's marker) stays.
+    Texts, XMP and colour profiles are removed, and EXIF unless `keep_exif`; blocks that affect the pixels (palette,
+    transparency, Adobe's marker) are kept.
     """
     kept = bytearray()
     last = 0
@@ -87,7 +88,7 @@ def _is_exif(block: Block) -> bool:
 
 
 def _png_chunks(file: BinaryIO) -> Iterator[Block]:
-    """PNG 1.2, 3.2: length, name, content, checksum."""
+    """Yield PNG chunks (PNG 1.2, 3.2): length, name, content, checksum."""
     start = len(_PNG)
     for _ in range(MAX_BLOCKS):
         file.seek(start)
@@ -103,7 +104,7 @@ def _png_chunks(file: BinaryIO) -> Iterator[Block]:
 
 
 def _jpeg_segments(file: BinaryIO) -> Iterator[Block]:
-    """ITU-T T.81, B.1.1.4: a marker, then a length that counts itself."""
+    """Yield JPEG segments (ITU-T T.81, B.1.1.4): a marker, then a length that includes itself."""
     start = 2
     for _ in range(MAX_BLOCKS):
         file.seek(start)
@@ -133,7 +134,7 @@ def _jpeg_name(marker: int) -> str:
 
 
 def _riff_chunks(file: BinaryIO) -> Iterator[Block]:
-    """WebP's container: name, length, content, and a byte of padding after an odd length."""
+    """Yield the RIFF chunks of WebP: name, length, content, and a byte of padding after an odd length."""
     start = 12
     for _ in range(MAX_BLOCKS):
         file.seek(start)

@@ -1,7 +1,7 @@
-"""EXIF: the texts of the tags that image generators write to, read from the TIFF structure itself.
+"""EXIF: read the texts of the tags that image generators use, from the TIFF structure itself.
 
-Pillow reads EXIF, too, but neither says in which byte order it is, which the comment's text is often in, nor reads on
-behind a damaged tag.
+Pillow reads EXIF, too, but it neither exposes the byte order, in which the comment is often encoded, nor continues
+after a damaged tag.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from promptsearch.metadata.text_decoding import decode_comment, decode_loosely
 
-# Exif 2.32, 4.6: the tags of the picture itself, and those that its Exif directory has.
+# Exif 2.32, 4.6: tags of the primary directory and of the Exif directory.
 _NAMES: Mapping[int, str] = {
     0x010E: "ImageDescription", 0x010F: "Make", 0x0110: "Model", 0x0131: "Software", 0x013B: "Artist",
     0x02BC: "XMLPacket", 0x8298: "Copyright", 0x927C: "MakerNote", 0x9286: "UserComment", 0x9C9B: "XPTitle",
@@ -24,14 +24,14 @@ _BYTES, _ASCII, _LONG, _UNDEFINED, _DIRECTORY, _UTF_8 = 1, 2, 4, 7, 13, 129
 _TEXT_TYPES = (_ASCII, _BYTES, _UNDEFINED, _UTF_8)
 _MAX_TAGS = 1000  # of one directory
 _MAX_DIRECTORIES = 8
-# ComfyUI's WebP and JPEG, its API nodes and those who copy them: the name and a colon before the JSON, in any tag.
+# ComfyUI's WebP and JPEG files, and programs that imitate them: a name and a colon before the JSON, in any tag.
 _NAMED = re.compile(r"\s*(prompt|workflow)\s*:\s*(?=\{)", re.IGNORECASE)
 
 
 def read_exif(content: bytes) -> dict[str, str]:
-    """Return the texts of an EXIF block by the tags' names; with or without the `Exif` mark before it.
+    """Return the texts of an EXIF block, with or without its `Exif` prefix, by the names of the tags.
 
-    A text that begins with `prompt:{` or `workflow:{` is called so, whatever tag it stands in.
+    A text that begins with `prompt:{` or `workflow:{` gets that name, whatever its tag. Empty if this is not EXIF.
     """
     content = content.removeprefix(b"Exif\0\0")
     order = {b"II": "<", b"MM": ">"}.get(content[:2])
@@ -39,13 +39,13 @@ def read_exif(content: bytes) -> dict[str, str]:
         return {}
     fields: dict[str, str] = {}
     for tag, value in _tags(content, order):
-        found = _text(tag, value, order)
-        if not found:
+        decoded = _text(tag, value, order)
+        if not decoded:
             continue
-        if named := _NAMED.match(found):
-            fields.setdefault(named[1].lower(), found[named.end() :])
+        if named := _NAMED.match(decoded):
+            fields.setdefault(named[1].lower(), decoded[named.end() :])
         elif tag in _NAMES:
-            fields.setdefault(_NAMES[tag], found)
+            fields.setdefault(_NAMES[tag], decoded)
     return fields
 
 
@@ -58,7 +58,7 @@ def _text(tag: int, value: bytes, order: str) -> str:
 
 
 def _tags(content: bytes, order: str) -> Iterator[tuple[int, bytes]]:
-    """The tags that hold bytes or text, of the picture's own directories and the Exif one."""
+    """Yield the tags with bytes or text from the primary directory and the Exif directory, with their content."""
     (first,) = struct.unpack_from(f"{order}I", content, 4)
     waiting, seen = [first], set[int]()
     while waiting and len(seen) < _MAX_DIRECTORIES:

@@ -1,4 +1,4 @@
-"""All texts of a picture file by their names, from PNG, JPEG, WebP and what else Pillow opens."""
+"""Read all texts of a picture file by name, from PNG, JPEG, WebP and other formats that Pillow opens."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from promptsearch.metadata.embedded.exif import read_exif
 from promptsearch.metadata.embedded.xmp import read_xmp
 from promptsearch.metadata.text_decoding import decode_loosely
 
-MAX_TEXT_BYTES = 2**25  # of one text, decompressed; ComfyUI's workflows have up to a few million
+MAX_TEXT_BYTES = 2**25  # of one text, decompressed; ComfyUI's workflows have up to a few million bytes
 _XMP_IN_PNG = "XML:com.adobe.xmp"
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
-_OTHERS = ("GIF", "AVIF")  # formats that Pillow reads the metadata of, and that have no reader here
+_OTHERS = ("GIF", "AVIF")  # formats without a reader here, whose metadata Pillow reads
 
 
 def read_fields(file: BinaryIO) -> dict[str, str]:
     """Return the texts of a picture file by name: PNG's keywords, EXIF's tags, `xmp.<name>`, `comment`.
 
-    Of texts with one name the first counts. A text that cannot be read costs no other.
+    Of texts with the same name the first is kept. A damaged text does not affect the others.
     """
     blocks = blocks_of(file)
     if blocks is None:
@@ -36,7 +36,7 @@ def read_fields(file: BinaryIO) -> dict[str, str]:
 
 
 def _read_others(file: BinaryIO) -> dict[str, str]:
-    """Files that no reader here knows. Raises what Pillow raises for damaged ones, and for what is no picture."""
+    """Read formats that have no reader here. Raises Pillow's errors for damaged files and other content."""
     file.seek(0)
     if file.read(4) in (b"II*\0", b"MM\0*"):  # TIFF, the structure that EXIF is in
         file.seek(0)
@@ -54,19 +54,19 @@ def _read_others(file: BinaryIO) -> dict[str, str]:
 
 
 def _text_chunk(content: bytes) -> dict[str, str]:
-    """PNG 1.2, 4.2.3.1. The format says Latin-1, but many programs write UTF-8."""
+    """Read PNG's tEXt (PNG 1.2, 4.2.3.1). The format requires Latin-1, but many programs write UTF-8."""
     name, _, value = content.partition(b"\0")
     return {name.decode("latin-1"): decode_loosely(value)}
 
 
 def _compressed_chunk(content: bytes) -> dict[str, str]:
-    """PNG 1.2, 4.2.3.2: keyword, method, compressed text."""
+    """Read PNG's zTXt (PNG 1.2, 4.2.3.2): keyword, method, compressed text."""
     name, _, value = content.partition(b"\0")
     return _named(name, _inflate(value[1:]))
 
 
 def _international_chunk(content: bytes) -> dict[str, str]:
-    """PNG 1.2, 4.2.3.3: keyword, whether and how it is compressed, language, translated keyword, UTF-8."""
+    """Read PNG's iTXt (PNG 1.2, 4.2.3.3): keyword, compression flag and method, language, translated keyword, UTF-8."""
     name, _, rest = content.partition(b"\0")
     compressed = rest[:1] == b"\1"
     _language, _, rest = rest[2:].partition(b"\0")
@@ -82,7 +82,7 @@ def _named(name: bytes, value: bytes | None) -> dict[str, str]:
 
 
 def _inflate(content: bytes) -> bytes | None:
-    """None for what is damaged or too large."""
+    """Return the decompressed bytes; None if they are damaged or more than MAX_TEXT_BYTES."""
     inflate = zlib.decompressobj()
     try:
         plain = inflate.decompress(content, MAX_TEXT_BYTES)

@@ -1,4 +1,4 @@
-"""What a file is, by its first bytes and never by its name."""
+"""Recognise the kind of a file by its first bytes, never by its name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STARTS = (
     (b"v/1\x01", "OpenEXR"),
     (b"\x1aE\xdf\xa3", "WebM video"),
 )
-# ISO/IEC 14496-12, 4.3: the brands that a file of boxes begins with.
+# ISO/IEC 14496-12, 4.3: the brands at the start of an ISO base media file.
 _BRANDS = {
     b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC", b"heim": "HEIC",
     b"heis": "HEIC", b"mif1": "HEIC", b"msf1": "HEIC", b"qt  ": "MOV video",
@@ -26,14 +26,14 @@ _BRANDS = {
 
 
 def kind_of_file(head: bytes) -> str | None:
-    """Return the kind of picture or video that a file of these first HEAD_BYTES is; None if it is neither."""
+    """Return the kind of picture or video of a file with these first HEAD_BYTES; None if it is neither."""
     for start, kind in _STARTS:
         if head.startswith(start):
             return kind
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "WebP"
     if head[4:8] == b"ftyp":
-        # A general brand first, the one that tells among those that it is compatible with.
+        # The major brand is often generic; the specific one is among the compatible brands.
         brands = [head[8:12], *(head[place : place + 4] for place in range(16, len(head), 4))]
         known = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
         return "AVIF" if "AVIF" in known else known[0] if known else "MP4 video"

@@ -1,4 +1,4 @@
-"""Text that is hidden in a PNG's pixels: the lowest bit of alpha, or of red, green and blue ("stealth PNG info").
+"""Read text hidden in a PNG's pixels: the lowest bit of alpha, or of red, green and blue ("stealth PNG info").
 
 Bits run down the columns. A signature of 15 bytes comes first, then the length of the text in bits, then the text,
 which may be compressed with gzip.
@@ -26,13 +26,13 @@ _SIGNATURES = {
     b"stealth_rgbcomp": ("rgb", True),
 }
 _HEAD_BITS = 15 * 8
-_ROWS = _HEAD_BITS  # that hold an alpha signature, one bit a row; three bits a row of the other
+_ROWS = _HEAD_BITS  # that hold a signature: one bit a row in alpha, three bits a row in RGB
 _RGB, _RGBA = 2, 6  # PNG 1.2, 4.1.1: colour types
 _MAX_WIDTH = 2**15
 
 
 def read_stealth(file: BinaryIO) -> str | None:
-    """Return the hidden text of a PNG file; None if it has none. Raises what Pillow raises for a damaged file."""
+    """Return the hidden text of a PNG file; None if it has none. Raises Pillow's errors for a damaged file."""
     head = _top_rows(file)
     if head is None:
         return None
@@ -47,10 +47,10 @@ def read_stealth(file: BinaryIO) -> str | None:
 
 
 def _top_rows(file: BinaryIO) -> bytes | None:
-    """A PNG of the first rows alone, which tell whether there is a text, at a fraction of the cost of all.
+    """Return a PNG of just the first rows, which show whether there is a text at a fraction of the cost.
 
-    A row depends on those above it alone, so the compressed rows are cut and wrapped again. None for pictures that
-    have no such text: other colours than 8-bit RGB and RGBA, or interlaced ones, which nobody writes.
+    A row depends only on the rows above it, so the compressed rows are truncated and wrapped again. None for pictures
+    that cannot hold such a text: those that are interlaced, or not 8-bit RGB or RGBA.
     """
     header, rows = b"", bytearray()
     inflate, wanted = zlib.decompressobj(), 0
@@ -80,17 +80,20 @@ def _chunk(name: bytes, content: bytes) -> bytes:
 
 
 def _signature(pixels: NDArray[np.uint8]) -> tuple[str, bool] | None:
-    """Where the text is, and whether it is compressed."""
+    """Return the channel of the text (alpha or rgb) and whether it is compressed; None without a signature."""
     places = ("alpha", "rgb") if pixels.shape[-1] == 4 else ("rgb",)
     for place in places:
-        found = _SIGNATURES.get(_bytes(_bits(pixels, place, _HEAD_BITS)))
-        if found is not None and found[0] == place:
-            return found
+        signature = _SIGNATURES.get(_bytes(_bits(pixels, place, _HEAD_BITS)))
+        if signature is not None and signature[0] == place:
+            return signature
     return None
 
 
 def _bits(pixels: NDArray[np.uint8], place: str, count: int) -> NDArray[np.uint8]:
-    """The first hidden bits: down the columns, and in each pixel red before green before blue."""
+    """Return the first `count` hidden bits, uint8 [count] of 0 and 1.
+
+    They run down the columns, and within each pixel from red to green to blue.
+    """
     channels = pixels[..., 3:4] if place == "alpha" else pixels[..., :3]
     height, _, depth = channels.shape
     columns = -(-count // (height * depth))
@@ -102,10 +105,10 @@ def _bytes(bits: NDArray[np.uint8]) -> bytes:
 
 
 def _text(pixels: NDArray[np.uint8]) -> str | None:
-    found = _signature(pixels)
-    if found is None:
+    signature = _signature(pixels)
+    if signature is None:
         return None
-    place, compressed = found
+    place, compressed = signature
     length = int.from_bytes(_bytes(_bits(pixels, place, _HEAD_BITS + 32)[_HEAD_BITS:]), "big")
     room = pixels.shape[0] * pixels.shape[1] * (1 if place == "alpha" else 3)
     if not 0 < length <= min(8 * MAX_BYTES, room):

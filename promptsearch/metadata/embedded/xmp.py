@@ -1,4 +1,4 @@
-"""XMP: the texts of an XML packet by their names, without namespaces."""
+"""XMP: read the texts of an XML packet by name, without namespaces."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import xml.etree.ElementTree as ElementTree
 
 MAX_BYTES = 2**24
 _MAX_FIELDS = 1000
-_HEAD = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)  # what expands, and no XMP has
+_HEAD = re.compile(rb"<!\s*(DOCTYPE|ENTITY)", re.IGNORECASE)  # entities can expand without bound; XMP has none
 
 
 def read_xmp(packet: bytes) -> dict[str, str]:
-    """Return attributes and texts by local name, the first of each; empty for what is no XML.
+    """Return attributes and texts by local name, the first of each; empty if the packet is not XML.
 
-    A list's texts (`dc:description` has one a language) are named for the element that holds the list.
+    The texts of a list (`dc:description` has one per language) get the name of the element that holds the list.
     """
     start, end = packet.find(b"<"), packet.rfind(b">")
     if start < 0 or len(packet) > MAX_BYTES or _HEAD.search(packet):

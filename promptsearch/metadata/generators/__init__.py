@@ -1,1 +1,1 @@
-"""One reader a program: from a picture's texts by name to cells, or None if they are not that program's."""
+"""One reader per program: from a picture's texts by name to cells, or None if another program wrote them."""

@@ -1,11 +1,11 @@
-"""AUTOMATIC1111's text, which Forge, SD.Next, stable-diffusion.cpp, Civitai and many others write, too.
+"""AUTOMATIC1111's text format, which Forge, SD.Next, stable-diffusion.cpp, Civitai and many others share.
 
     prompt, of several lines
     Negative prompt: of several lines
     Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, Model: name, Version: v1.10.1
 
-The settings are cut off first, so that they never end up in a prompt. All three parts may be missing, or stand on one
-line; extensions add lines of their own behind the settings.
+The settings are split off first, so that they never end up in a prompt. Any of the three parts may be missing, or all
+may be on one line; extensions append lines after the settings.
 """
 
 from __future__ import annotations
@@ -43,15 +43,15 @@ _NUMBERS = frozenset({"True", "False", "None"})
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
-    """Read `parameters`, or an EXIF comment of that form. None without settings: the text may be about anything."""
+    """Read `parameters`, or an EXIF comment of that form; None without settings, for such a text may be anything."""
     for name in ("parameters", "UserComment", "comment", "ImageDescription"):
-        if found := with_settings(fields.get(name, "")):
-            return found
+        if cells := with_settings(fields.get(name, "")):
+            return cells
     return None
 
 
 def with_settings(parameters: str) -> Cells | None:
-    """Read the text if it has settings."""
+    """Read the text if it has settings; None if it has none, or is JSON."""
     if not parameters or parameters.lstrip().startswith("{"):
         return None
     cells = read_text(parameters)
@@ -59,15 +59,15 @@ def with_settings(parameters: str) -> Cells | None:
 
 
 def read_text(parameters: str) -> Cells:
-    """Read a prompt that the other two parts may follow. `generator` is among the cells only if there are settings."""
+    """Read a prompt, with the two other parts if present; `generator` is among the cells only if there are settings."""
     content = parameters[:MAX_CHARACTERS].replace("\r\n", "\n").replace("\r", "\n")
     start = _settings_start(content)
     prompt, negative = _prompts(content[:start])
     cells: Cells = {}
     if start < len(content):
-        line, _, behind = content[start:].partition("\n")
+        line, _, rest = content[start:].partition("\n")
         cells = _settings(line)
-        for key, value in _lines_behind(behind):
+        for key, value in _extension_lines(rest):
             cells.setdefault(key, value)
         cells.setdefault("vae", _vae(cells))
         cells["generator"] = _generator(cells)
@@ -76,18 +76,18 @@ def read_text(parameters: str) -> Cells:
 
 
 def _settings_start(content: str) -> int:
-    """Where the settings begin: the last line that begins as they do, else the last such words within a line."""
+    """Return where the settings start: at the last line that looks like them, else within a line; else at the end."""
     for pattern in (_STEPS_LINE, _STEPS_WITHIN):
-        found = [match.start() for match in pattern.finditer(content)]
-        if found:
-            return found[-1]
+        starts = [match.start() for match in pattern.finditer(content)]
+        if starts:
+            return starts[-1]
     start = content.rfind("\n", 0, len(content.rstrip())) + 1
     keys = {key.lower() for key, _ in _pairs(content[start:])}
     return start if len(keys & _KNOWN.keys()) >= _ENOUGH else len(content)
 
 
 def _prompts(content: str) -> tuple[str, str]:
-    """The text before the negative prompt, and that; one that is named twice counts as one."""
+    """Return the prompt and the negative prompt; parts of a negative prompt that is split in two are joined."""
     for pattern in (_NEGATIVE_LINE, _NEGATIVE_WITHIN):
         if match := pattern.search(content):
             negative = pattern.sub("", content[match.end() :])
@@ -108,7 +108,7 @@ def _settings(line: str) -> Cells:
 
 
 def _pairs(line: str) -> Iterator[tuple[str, Any]]:
-    """`Key: value` by `Key: value`. Values in quotes, or that are JSON, may hold commas and colons."""
+    """Yield each `Key: value`. Values that are quoted or JSON may contain commas and colons."""
     place = 0
     while match := _PAIR.match(line, place):
         value, place = _value(line, match.end())
@@ -118,7 +118,7 @@ def _pairs(line: str) -> Iterator[tuple[str, Any]]:
 
 
 def _value(line: str, start: int) -> tuple[Any, int]:
-    """A value, and where it ends."""
+    """Return the value at `start`, and the position of its end."""
     if (quoted := _QUOTED.match(line, start)) and _NEXT.match(line, quoted.end()):
         try:
             return json.loads(quoted[0]), quoted.end()
@@ -135,8 +135,8 @@ def _value(line: str, start: int) -> tuple[Any, int]:
     return number(value) if value not in _NUMBERS else value, end
 
 
-def _lines_behind(content: str) -> Iterator[tuple[str, str]]:
-    """What extensions write behind the settings, a line each: `Template: …`."""
+def _extension_lines(content: str) -> Iterator[tuple[str, str]]:
+    """Yield the names and values that extensions append after the settings, one a line: `Template: …`."""
     for line in content.splitlines():
         if match := _PAIR.match(line):
             yield _snake(match[1]), line[match.end() :].strip()
@@ -147,23 +147,23 @@ def _snake(key: str) -> str:
 
 
 def _listed_loras(cells: Cells) -> Iterator[tuple[Any, Any]]:
-    """LoRAs that are named behind the prompt alone: `Lora hashes: "ink: 1234"`, or among Civitai's resources."""
+    """Yield LoRAs that only the settings name: `Lora hashes: "ink: 1234"`, or Civitai's resources."""
     hashes, resources = cells.get("lora_hashes"), cells.get("civitai_resources")
     for pair in hashes.split(",") if isinstance(hashes, str) else ():
         yield pair.partition(":")[0], None
-    for one in resources if isinstance(resources, list) else ():
-        if isinstance(one, dict) and one.get("type") in ("lora", "lycoris", "dora"):
-            yield one.get("modelName"), one.get("weight")
+    for resource in resources if isinstance(resources, list) else ():
+        if isinstance(resource, dict) and resource.get("type") in ("lora", "lycoris", "dora"):
+            yield resource.get("modelName"), resource.get("weight")
 
 
 def _vae(cells: Cells) -> Any:
-    """Forge names text encoders and the VAE alike: `Module 1: ae`."""
+    """Return the VAE among Forge's modules, which are text encoders and the VAE: `Module 1: ae`."""
     modules = [str(value) for name, value in cells.items() if name.startswith("module_")]
     return next((module for module in modules if re.search(r"(^|[\W_])ae$|vae", module, re.IGNORECASE)), None)
 
 
 def _generator(cells: Cells) -> str:
-    """Which of the programs that write such a text it was."""
+    """Return which program of those that share the format wrote it."""
     version, app = str(cells.get("generator_version", "")), str(cells.get("app", ""))
     if app:
         return app

@@ -1,4 +1,4 @@
-"""JSON with a prompt, of programs that have no reader of their own, by the names that most of them use."""
+"""JSON with a prompt from programs without a reader, by the names that most of them use."""
 
 from __future__ import annotations
 
@@ -27,24 +27,26 @@ _SYNONYMS = {
     "generated_height": ("height", "Height"),
     "generator": ("generator", "software", "app"),
 }
-_ENOUGH = 2  # settings beside the prompt: a text with a `prompt` alone may be about anything
+_ENOUGH = 2  # settings besides the prompt: an object with just a `prompt` may be anything
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
+    """Read the first field that is a JSON object with a prompt and settings; None if there is none."""
     for name in _FIELDS:
         if cells := read_object(json_object_or_empty(fields.get(name))):
             return cells
     return None
 
 
-def read_object(found: Mapping[str, Any]) -> Cells | None:
+def read_object(packed: Mapping[str, Any]) -> Cells | None:
+    """Read an object with a prompt and at least _ENOUGH settings, under any of their usual names; else None."""
     cells: Cells = {}
     for ours, synonyms in _SYNONYMS.items():
-        value = next((found[name] for name in synonyms if found.get(name) not in (None, "")), None)
+        value = next((packed[name] for name in synonyms if packed.get(name) not in (None, "")), None)
         cells[ours] = _name(value) if isinstance(value, dict) else value
     if prompt_text(cells["prompt"]) is None or sum(value is not None for value in cells.values()) <= _ENOUGH:
         return None
-    return cells | loras(_loras(found))
+    return cells | loras(_loras(packed))
 
 
 def _name(value: Mapping[str, Any]) -> Any:
@@ -52,10 +54,10 @@ def _name(value: Mapping[str, Any]) -> Any:
     return next((name for name in names if isinstance(name, str)), dict(value))
 
 
-def _loras(found: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    listed = found.get("loras") or found.get("lora") or found.get("models")
-    for one in listed if isinstance(listed, list) else ():
-        if isinstance(one, str):
-            yield one, None
-        elif isinstance(one, dict) and one.get("type", "LORA") == "LORA":
-            yield _name(one), one.get("weight", one.get("strength"))
+def _loras(packed: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    listed = packed.get("loras") or packed.get("lora") or packed.get("models")
+    for lora in listed if isinstance(listed, list) else ():
+        if isinstance(lora, str):
+            yield lora, None
+        elif isinstance(lora, dict) and lora.get("type", "LORA") == "LORA":
+            yield _name(lora), lora.get("weight", lora.get("strength"))

@@ -1,4 +1,4 @@
-"""Draw Things: JSON in XMP's `exif:UserComment`, and a text of A1111's kind in its description."""
+"""Draw Things: JSON in XMP's `exif:UserComment`, and a text in A1111's format in its description."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ _TEXT_NEGATIVE = re.compile(r"^-(?=\S)", re.MULTILINE)
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
+    """Read the JSON, else the description; None if Draw Things wrote neither."""
     packed = json_object_or_empty(fields.get("xmp.UserComment") or fields.get("UserComment"))
     if "c" in packed and "sampler" in packed:
         return _packed(packed) | {"generator": "Draw Things"}
@@ -35,14 +36,14 @@ def _packed(packed: Mapping[str, Any]) -> Cells:
     return cells | loras(_loras(packed.get("lora")))
 
 
-def _loras(found: Any) -> Iterator[tuple[Any, Any]]:
-    for one in found if isinstance(found, list) else ():
-        if isinstance(one, dict):
-            yield one.get("model") or one.get("file"), one.get("weight")
+def _loras(listed: Any) -> Iterator[tuple[Any, Any]]:
+    for lora in listed if isinstance(listed, list) else ():
+        if isinstance(lora, dict):
+            yield lora.get("model") or lora.get("file"), lora.get("weight")
 
 
 def _described(description: str) -> Cells | None:
-    """The text, whose negative prompt is a line that begins with a minus."""
+    """Read the description, in which a line that begins with a minus is the negative prompt."""
     cells = with_settings(description)
     if cells and not cells["negative_prompt"]:
         prompt, *negative = _TEXT_NEGATIVE.split(cells["prompt"], maxsplit=1)

@@ -1,4 +1,4 @@
-"""Easy Diffusion: a chunk for each field in PNG; the same as JSON in an EXIF comment or beside the picture."""
+"""Easy Diffusion: a chunk for each field in PNG; else JSON in an EXIF comment or beside the picture."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NAMES = {
     "original_prompt": "original_prompt",
 }  # fmt: skip
 _MARKS = frozenset({"num_inference_steps", "guidance_scale", "use_stable_diffusion_model", "sampler_name"})
-# What it calls the fields where people read them: in its texts, and in version 2's chunks.
+# Labels of the fields in its text files, and in version 2's chunks.
 _LABELS = {
     "Prompt": "prompt", "Negative Prompt": "negative_prompt", "Seed": "seed", "Steps": "num_inference_steps",
     "Guidance Scale": "guidance_scale", "Sampler": "sampler_name", "VAE model": "use_vae_model",
@@ -29,30 +29,32 @@ _NONE = (None, "", "None", "none", "null")
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
+    """Read the chunks, else the JSON of `UserComment` or `parameters`; None if Easy Diffusion wrote neither."""
     packed = (json_object_or_empty(fields.get(name)) for name in ("UserComment", "parameters"))
-    for found in (fields, *packed):
-        if cells := read_object(found):
+    for candidate in (fields, *packed):
+        if cells := read_object(candidate):
             return cells
     return None
 
 
-def read_object(found: Mapping[str, Any]) -> Cells | None:
-    found = {_LABELS.get(name, name): value for name, value in found.items()}
-    if "prompt" not in found or len(_MARKS & found.keys()) < 2:
+def read_object(packed: Mapping[str, Any]) -> Cells | None:
+    """Read an object by Easy Diffusion's names or labels; None without a prompt and two of its typical fields."""
+    packed = {_LABELS.get(name, name): value for name, value in packed.items()}
+    if "prompt" not in packed or len(_MARKS & packed.keys()) < 2:
         return None
-    cells: Cells = {ours: found[theirs] for theirs, ours in _NAMES.items() if found.get(theirs) not in _NONE}
-    cells["clip_skip"] = 2 if str(cells.get("clip_skip")) == "True" else None  # it skips the last layer or does not
-    return cells | loras(_loras(found)) | {"generator": "Easy Diffusion"}
+    cells: Cells = {ours: packed[theirs] for theirs, ours in _NAMES.items() if packed.get(theirs) not in _NONE}
+    cells["clip_skip"] = 2 if str(cells.get("clip_skip")) == "True" else None  # a boolean there
+    return cells | loras(_loras(packed)) | {"generator": "Easy Diffusion"}
 
 
-def _loras(found: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    names, weights = (_list(found.get(name)) for name in ("use_lora_model", "lora_alpha"))
+def _loras(packed: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    names, weights = (_list(packed.get(name)) for name in ("use_lora_model", "lora_alpha"))
     for place, name in enumerate(names):
         yield name, weights[place] if place < len(weights) else None
 
 
 def _list(value: Any) -> list[Any]:
-    """One, or several: as JSON, or as Python writes a list."""
+    """Return a value as a list: from a list, from Python's notation of one, or from a single value."""
     if isinstance(value, str):
-        return [one.strip().strip("'\"") for one in value.strip("[]").split(",")]
+        return [part.strip().strip("'\"") for part in value.strip("[]").split(",")]
     return value if isinstance(value, list) else [value]

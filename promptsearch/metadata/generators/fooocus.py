@@ -1,4 +1,4 @@
-"""Fooocus: JSON in PNG's `parameters` or an EXIF comment; RuinedFooocus writes much the same."""
+"""Fooocus: JSON in PNG's `parameters` or an EXIF comment; RuinedFooocus uses a similar format."""
 
 from __future__ import annotations
 
@@ -27,36 +27,37 @@ _COMBINED = re.compile(r"lora_combined_\d+")
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
+    """Read the first field with Fooocus's or RuinedFooocus's JSON; None if there is none."""
     for name in ("parameters", "UserComment", "comment", "Comment"):
-        found = json_object_or_empty(fields.get(name))
-        if found.get("metadata_scheme") == "fooocus" or ("base_model" in found and "performance" in found):
-            return _fooocus(found)
-        if found.get("software") == "RuinedFooocus" or ("base_model_name" in found and "Prompt" in found):
-            return _ruined(found)
+        packed = json_object_or_empty(fields.get(name))
+        if packed.get("metadata_scheme") == "fooocus" or ("base_model" in packed and "performance" in packed):
+            return _fooocus(packed)
+        if packed.get("software") == "RuinedFooocus" or ("base_model_name" in packed and "Prompt" in packed):
+            return _ruined(packed)
     return None
 
 
-def _fooocus(found: Mapping[str, Any]) -> Cells:
-    cells: Cells = {ours: found.get(theirs) for theirs, ours in _NAMES.items() if found.get(theirs) not in _NONE}
-    if size := _RESOLUTION.fullmatch(str(found.get("resolution", ""))):
+def _fooocus(packed: Mapping[str, Any]) -> Cells:
+    cells: Cells = {ours: packed.get(theirs) for theirs, ours in _NAMES.items() if packed.get(theirs) not in _NONE}
+    if size := _RESOLUTION.fullmatch(str(packed.get("resolution", ""))):
         cells |= {"generated_width": int(size[1]), "generated_height": int(size[2])}
-    return cells | loras(_loras(found)) | {"generator": "Fooocus"}
+    return cells | loras(_loras(packed)) | {"generator": "Fooocus"}
 
 
-def _ruined(found: Mapping[str, Any]) -> Cells:
-    cells: Cells = {ours: found.get(theirs) for theirs, ours in _RUINED.items()}
-    return cells | loras(_loras(found)) | {"generator": "RuinedFooocus"}
+def _ruined(packed: Mapping[str, Any]) -> Cells:
+    cells: Cells = {ours: packed.get(theirs) for theirs, ours in _RUINED.items()}
+    return cells | loras(_loras(packed)) | {"generator": "RuinedFooocus"}
 
 
-def _loras(found: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
-    """A list of name, weight and hash; or `lora_combined_1: "name : 0.5"`."""
-    listed = found.get("loras")
-    for one in listed if isinstance(listed, list) else ():
-        if isinstance(one, list) and len(one) >= 2:
-            yield one[0], one[1]
-        elif isinstance(one, dict):
-            yield one.get("name"), one.get("weight")
-    for key, value in found.items():
+def _loras(packed: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
+    """Yield (name, weight) from a list of name, weight and hash, and from `lora_combined_1: "name : 0.5"`."""
+    listed = packed.get("loras")
+    for lora in listed if isinstance(listed, list) else ():
+        if isinstance(lora, list) and len(lora) >= 2:
+            yield lora[0], lora[1]
+        elif isinstance(lora, dict):
+            yield lora.get("name"), lora.get("weight")
+    for key, value in packed.items():
         if _COMBINED.fullmatch(key) and isinstance(value, str):
             name, _, weight = value.rpartition(":")
             yield name.strip(), weight.strip()

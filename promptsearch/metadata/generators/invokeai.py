@@ -25,11 +25,12 @@ _DREAM = {
     "-s": "steps", "-S": "seed", "-W": "generated_width", "-H": "generated_height", "-C": "cfg_scale", "-A": "sampler",
     "-f": "denoise",
 }  # fmt: skip
-# In versions 1 and 2 the negative prompt stands in square brackets, within the prompt.
+# In versions 1 and 2 the negative prompt is part of the prompt, in square brackets.
 _NEGATIVE = re.compile(r"\[([^\[\]]*)\]")
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
+    """Read the newest of the three formats that is present; None if there is none."""
     if metadata := json_object_or_empty(fields.get("invokeai_metadata")):
         cells = _new(metadata)
     elif metadata := json_object_or_empty(fields.get("sd-metadata")):
@@ -54,14 +55,14 @@ def _new(metadata: Mapping[str, Any]) -> Cells:
 
 
 def _name(model: Any) -> Any:
-    """Since version 4 a model has a `name`, in version 3 a `model_name`."""
+    """Return the name of a model: its `name` since version 4, its `model_name` in version 3."""
     return model.get("name") or model.get("model_name") if isinstance(model, dict) else model
 
 
-def _loras(found: Any) -> Iterator[tuple[Any, Any]]:
-    for one in found if isinstance(found, list) else ():
-        if isinstance(one, dict):
-            yield _name(one.get("model") or one.get("lora")), one.get("weight")
+def _loras(listed: Any) -> Iterator[tuple[Any, Any]]:
+    for lora in listed if isinstance(listed, list) else ():
+        if isinstance(lora, dict):
+            yield _name(lora.get("model") or lora.get("lora")), lora.get("weight")
 
 
 def _old(metadata: Mapping[str, Any]) -> Cells:
@@ -70,7 +71,7 @@ def _old(metadata: Mapping[str, Any]) -> Cells:
     cells: Cells = {ours: image.get(theirs) for theirs, ours in _OLD_NAMES.items()}
     prompt = image.get("prompt")
     if isinstance(prompt, list):
-        prompt = [one.get("prompt") for one in prompt if isinstance(one, dict)]
+        prompt = [part.get("prompt") for part in prompt if isinstance(part, dict)]
     cells |= _split(prompt_text(prompt) or "")
     return cells | {
         "model": metadata.get("model_weights"),
@@ -101,5 +102,5 @@ def _dream(command: str) -> Cells:
 def _split(prompt: str) -> Cells:
     return {
         "prompt": re.sub(r"\s{2,}", " ", _NEGATIVE.sub("", prompt)).strip(),
-        "negative_prompt": ", ".join(one.strip() for one in _NEGATIVE.findall(prompt) if one.strip()),
+        "negative_prompt": ", ".join(part.strip() for part in _NEGATIVE.findall(prompt) if part.strip()),
     }

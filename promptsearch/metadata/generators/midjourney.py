@@ -9,12 +9,13 @@ from promptsearch.metadata.generation import Cells
 
 _JOB = re.compile(r"\s*Job ID:\s*([0-9a-fA-F-]{36})\s*$")
 _PARAMETER = re.compile(r"(?:^|(?<=\s))(?:--|—)(?=[A-Za-z])")
-# https://docs.midjourney.com: the parameters that say which of its models it was.
+# https://docs.midjourney.com: the parameters that select a model.
 _MODELS = {"v": "Midjourney", "version": "Midjourney", "niji": "Niji"}
 _NAMES = {"seed": "seed", "no": "negative_prompt", "ar": "aspect_ratio", "aspect": "aspect_ratio"}
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
+    """Read a description that ends with the id of a job; None if there is none."""
     for name in ("Description", "ImageDescription", "xmp.description"):
         description = fields.get(name, "")[:100_000]
         if job := _JOB.search(description):

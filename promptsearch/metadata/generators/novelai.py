@@ -1,7 +1,7 @@
 """NovelAI: `Comment` is JSON with the settings, `Description` the prompt, `Source` the model and its hash.
 
-Since its version 4 a picture can have a prompt for each character. They follow the prompt, separated by ` | `, as in
-NovelAI's own text form.
+Since version 4 a picture can have a prompt for each character. These are appended to the prompt, separated by ` | `, as
+in NovelAI's own text format.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ _SEPARATOR = " | "
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
-    # In WebP, and hidden in the pixels, the fields stand in one JSON object.
+    """Read the fields, or the JSON object that holds them; None if NovelAI did not write them."""
+    # In WebP, and hidden in pixels, one JSON object holds the fields.
     packed = json_object_or_empty(fields.get("UserComment") or fields.get("parameters") or fields.get("comment"))
     if "Comment" in packed:
         fields = {**fields, **{name: value for name, value in packed.items() if isinstance(value, str)}}
@@ -48,6 +49,6 @@ def _with_characters(base: str | None, structured: Any) -> str | None:
 
 
 def _characters(captions: Any) -> Iterator[str]:
-    for one in captions if isinstance(captions, list) else ():
-        if isinstance(one, dict) and (found := prompt_text(one.get("char_caption"))):
-            yield found
+    for caption in captions if isinstance(captions, list) else ():
+        if isinstance(caption, dict) and (prompt := prompt_text(caption.get("char_caption"))):
+            yield prompt

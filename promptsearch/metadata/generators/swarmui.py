@@ -19,13 +19,15 @@ _NAMES = {
 
 
 def read(fields: Mapping[str, str]) -> Cells | None:
+    """Read the first field with SwarmUI's JSON; None if there is none."""
     for name in ("parameters", "UserComment", "comment"):
-        if found := read_object(json_object_or_empty(fields.get(name))):
-            return found
+        if cells := read_object(json_object_or_empty(fields.get(name))):
+            return cells
     return None
 
 
 def read_object(packed: Mapping[str, Any]) -> Cells | None:
+    """Read an object with `sui_image_params`; None if it has none."""
     parameters = packed.get("sui_image_params")
     if not isinstance(parameters, dict):
         return None
@@ -47,9 +49,9 @@ def _loras(parameters: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
 
 
 def _list(value: Any) -> list[Any]:
-    """Lists, or in older versions texts with commas."""
+    """Return a list as it is, and split the comma-separated text of older versions; empty for other values."""
     if isinstance(value, str):
-        return [one.strip() for one in value.split(",")]
+        return [part.strip() for part in value.split(",")]
     return value if isinstance(value, list) else []
 
 
@@ -59,7 +61,7 @@ def _clip_skip(layer: Any) -> Any:
 
 
 def _model_hash(models: Any) -> Any:
-    for one in models if isinstance(models, list) else ():
-        if isinstance(one, dict) and one.get("param") == "model":
-            return one.get("hash")
+    for model in models if isinstance(models, list) else ():
+        if isinstance(model, dict) and model.get("param") == "model":
+            return model.get("hash")
     return None

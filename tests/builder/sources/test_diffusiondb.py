@@ -167,7 +167,7 @@ def test_names_that_lead_elsewhere_are_rejected(tmp_path: Path, write: Any) -> N
     assert len(rejected) == len(names)
     for one in rejected:
         one.reason.encode()
-        assert "is no picture's name" in one.reason
+        assert "is not the name of a picture" in one.reason
 
 
 def test_a_members_folder_is_no_part_of_its_name(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def test_entries_of_another_shape_do_not_cost_the_picture(tmp_path: Path, write:
     entries = {"a.png": 5, "b.png": {"p": None, "se": "many", "st": "20", "c": []}, "c.png": {"p": ["x"], "sa": ""}}
     write(tmp_path, 1, entries)
     [a, b, c], [rejected] = sorted_out(open_source("diffusiondb", tmp_path, None).items())
-    assert "a.png: this is no JSON object" in rejected.reason
+    assert "a.png: not a JSON object" in rejected.reason
     assert (a.prompt, a.settings) == (None, {})
     assert (b.prompt, b.settings, b.extra) == (None, {"steps": 20}, {"seed": "many"})
     assert (c.prompt, c.settings) == ("['x']", {})

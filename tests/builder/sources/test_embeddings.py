@@ -153,9 +153,9 @@ def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
     [
         (b"", "cannot be read as an array"),
         (b"no array", "cannot be read as an array"),
-        (np.zeros(3), r"holds float64 \[3\], not vectors"),
-        (np.zeros((2, 3), int), r"holds int64 \[2, 3\], not vectors"),
-        (np.zeros((2, 0)), "not vectors"),
+        (np.zeros(3), r"holds float64 \[3\], expected vectors"),
+        (np.zeros((2, 3), int), r"holds int64 \[2, 3\], expected vectors"),
+        (np.zeros((2, 0)), "expected vectors"),
         (np.array([[None], [{}]]), "cannot be read as an array"),
     ],
 )
@@ -184,7 +184,7 @@ def test_what_it_needs_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has neither img_emb/img_emb_0\.npy nor text_emb/text_emb_0\.npy"):
         open_source("embeddings", tmp_path, None)
     write(tmp_path, 0, rows(1), random_vectors(1, DIM))
-    with pytest.raises(SourceError, match="is no folder: name the one that holds img_emb/, text_emb/ and metadata/"):
+    with pytest.raises(SourceError, match="is not a folder: name the folder that holds img_emb/"):
         open_source("embeddings", tmp_path / "img_emb" / "img_emb_0.npy", None)
 
 

@@ -194,7 +194,7 @@ def test_keys_stay_when_pictures_are_added(tmp_path: Path) -> None:
 
 
 def test_it_is_a_folder_that_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="is no folder: name the one that your pictures lie in"):
+    with pytest.raises(SourceError, match="is not a folder: name the folder that holds your pictures"):
         open_source("folder", save(tmp_path / "a.png"), None)
     with pytest.raises(SourceError, match="--images is for manifest and open-prompts: folder knows"):
         open_source("folder", tmp_path, tmp_path)

@@ -255,7 +255,7 @@ def test_what_it_needs_is_said(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has no shards: neither 00000/ nor 00000\.tar nor 00000\.parquet"):
         open_source("img2dataset", tmp_path, None)
     (tmp_path / "00000.tar").touch()
-    with pytest.raises(SourceError, match="is no folder: name img2dataset's output folder"):
+    with pytest.raises(SourceError, match="is not a folder: name img2dataset's output folder"):
         open_source("img2dataset", tmp_path / "00000.tar", None)
 
 

@@ -148,7 +148,7 @@ def test_what_is_no_source_is_said_in_words(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has no manifest\.csv"):
         open_source("manifest", tmp_path, None)
     (tmp_path / "manifest.csv").write_text("image\n")
-    with pytest.raises(SourceError, match="is no folder"):
+    with pytest.raises(SourceError, match="is not a folder"):
         open_source("manifest", tmp_path, tmp_path / "manifest.csv")
-    with pytest.raises(SourceError, match="'album' is no source; there are manifest, open-prompts"):
+    with pytest.raises(SourceError, match=r"expected a source of manifest, open-prompts, .*, got 'album'"):
         open_source("album", tmp_path, None)

@@ -71,8 +71,8 @@ def test_bad_rows_are_rejected_with_file_line_and_reason() -> None:
     assert len(items) == 26
     lines = CSV.read_text(encoding="utf-8").splitlines()
     assert [rejection.reason.split(":")[0] for rejection in rejected] == [
-        "raw_data is no JSON", "raw_data has no raw_discord_data", "raw_data has no raw_discord_data",
-        "raw_data is no JSON",
+        "raw_data is not valid JSON", "raw_data has no raw_discord_data", "raw_data has no raw_discord_data",
+        "raw_data is not valid JSON",
     ]  # fmt: skip
     file, line = rejected[0].where.split(":")
     assert file == CSV.name
@@ -121,7 +121,7 @@ GOOD = b'a cat,"{""raw_discord_data"": {""seed"": 1}}"'
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
-        (b'a dog,"{""raw_discord_data"": {""seed', "raw_data is no JSON"),
+        (b'a dog,"{""raw_discord_data"": {""seed', "raw_data is not valid JSON"),
         (b"a dog", "the row ends before raw_data"),
         (b"\0" * 4096, "the row ends before raw_data"),
         (b'"never closed, ' + b"x" * 3_000_000, "field larger than field limit"),
@@ -156,7 +156,7 @@ def test_of_pictures_with_the_same_name_the_first_is_taken(tmp_path: Path) -> No
     [item], [rejected] = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", GOOD), tmp_path).items())
     assert item.picture is not None
     assert item.picture.file == "a/0.webp"
-    assert (rejected.where, rejected.reason) == ("b/0.png", "another picture has the same name and is taken: a/0.webp")
+    assert (rejected.where, rejected.reason) == ("b/0.png", "another picture has the same name and is used: a/0.webp")
 
 
 def test_a_link_that_is_no_url_names_no_picture(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_links_out_of_the_root_are_told_of(tmp_path: Path) -> None:
     (root / "g.txt").symlink_to("nowhere")
     first, *rejected = pictures_below(root)
     assert first == "1.png"
-    outside = "the link leads out of the source's folder: name that as a source of its own"
+    outside = "the link leads out of the source's folder: build that folder as another source"
     assert rejected == [
         Rejected("b", outside), Rejected("c.png", outside), Rejected("f.png", "the link leads to nothing")
     ]  # fmt: skip
