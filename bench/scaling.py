@@ -118,11 +118,13 @@ def ask_both(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def apart(what: Any, folder: Path) -> Any:
+    """Run one measurement in a process of its own; return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(what, folder).result()
 
 
 def main() -> None:
+    """Measure the sizes in the arguments, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("counts", nargs="+", choices=COUNTS)
     parser.add_argument("--page", type=Path, default=Path("docs/scaling.md"))
