@@ -103,7 +103,7 @@ def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache,
 
 
 def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cache: Cache) -> bool:
-    """Returns whether its picture was decoded."""
+    """Store one item; return whether its picture was decoded."""
     if isinstance(item, Rejected):
         staging.reject(item)
     elif isinstance(outcome, str):

@@ -23,7 +23,7 @@ from .entities import Entities
 from .filling import fill
 from .recall import tuned
 
-_KEPT = (FILES.thumbnails, FILES.quarantine, FILES.digests)  # of the files, those that stay files
+_KEPT = (FILES.thumbnails, FILES.raw, FILES.quarantine, FILES.digests)  # of the files, those that stay files
 
 
 def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Manifest:

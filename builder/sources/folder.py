@@ -65,4 +65,5 @@ class FolderSource:
             picture=FilePicture(self.root, file),
             settings=generation.settings,
             extra=generation.described,
+            raw=generation.raw,
         )

@@ -108,7 +108,7 @@ def _bound(line: str, pictures: dict[str, bytes]) -> str:
 
 
 def _lifted(opened: Collection, hidden: Set[Takedown], ids: Sequence[str]) -> set[Takedown]:
-    """The takedowns of these ids and of the pictures that they show; raises BuildError if one has none."""
+    """Return the takedowns of these ids and of the pictures that they show. Raises BuildError if one has none."""
     named = {takedown for takedown in hidden if takedown.id in ids}
     pictures = {takedown.picture for takedown in named if takedown.picture is not None}
     unnamed = [id for id in ids if all(takedown.id != id for takedown in named)]
@@ -153,7 +153,7 @@ def _shortened(text: str) -> str:
 
 @contextlib.contextmanager
 def _current(collection: Path) -> Iterator[Collection]:
-    """The current version, with everything that is hidden in it."""
+    """Open the current version, with everything that is hidden in it."""
     with contextlib.closing(Collection(current_version(collection))) as opened:
         yield opened
 

@@ -62,7 +62,7 @@ def _names(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _databases(folder: Path) -> Iterator[str]:
-    for name in (FILES.items, FILES.fields, FILES.words, FILES.thumbnails):
+    for name in (FILES.items, FILES.fields, FILES.words, FILES.thumbnails, FILES.raw):
         if (folder / name).is_file():
             with _opened(folder / name) as database:
                 for (message,) in database.execute("PRAGMA integrity_check"):

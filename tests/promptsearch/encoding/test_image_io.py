@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
@@ -251,3 +252,56 @@ def test_turning_a_reduced_picture_still_works() -> None:
 
 def test_other_formats_are_decoded_whole() -> None:
     assert open_picture(as_bytes(picture(0, 1000, 600), "WEBP"), shorter_side=64).size == (1000, 600)
+
+
+def with_text(*, compressed: bool, size: int) -> bytes:
+    info = PngInfo()
+    info.add_itxt("workflow", "x" * size, zip=compressed)
+    return as_bytes(picture(1), pnginfo=info)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_text(compressed=True, size=3_000_000),
+        with_text(compressed=True, size=100_000_000),
+        as_bytes(picture(1), icc_profile=np.random.default_rng(1).bytes(1_300_000)),
+        as_bytes(picture(1), exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
+    ],
+)
+def test_good_pixels_are_read_whatever_stands_beside_them(content: bytes) -> None:
+    assert np.array_equal(np.asarray(open_picture(content)), np.asarray(picture(1)))
+
+
+def test_a_picture_without_its_texts_is_turned_as_its_exif_says() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    info = PngInfo()
+    info.add_text("workflow", "x" * 3_000_000, zip=True)
+    turned = as_bytes(half(RED, BLUE), pnginfo=info, exif=exif)
+    assert open_picture(turned).size == (2, 4)
+
+
+@pytest.mark.parametrize(("format", "marker"), [("JPEG", b"\xff\xe1"), ("JPEG", b"\xff\xe2"), ("JPEG", b"\xff\xed")])
+@given(data=st.binary(max_size=64))
+@settings(max_examples=20)
+def test_segments_beside_the_pixels_cost_no_picture(format: str, marker: bytes, data: bytes) -> None:
+    whole = as_bytes(picture(1), format)
+    length = (len(data) + 16).to_bytes(2)
+    for start in (b"Exif\0\0II*\0\x08\0\0\0", b"ICC_PROFILE\0\x01\x01", b"Photoshop 3.0\0"):
+        content = whole[:2] + marker + length + start.ljust(14, b"\0")[:14] + data + whole[2:]
+        assert open_picture(content).size == picture(1).size
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), "HEIC pictures cannot be read: install pillow-heif"),
+        (b"\xff\x0a" + bytes(100), "JPEG XL pictures cannot be read: install pillow-jxl-plugin"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + bytes(100), "MP4 videos are not read"),
+        (b"no picture", "this is not a picture that can be read"),
+    ],
+)
+def test_what_cannot_be_read_is_named(head: bytes, says: str) -> None:
+    with pytest.raises(PictureError, match=says):
+        open_picture(head)
