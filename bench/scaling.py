@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.index_quality import COUNTS, DIM, KEPT, Vectors, in_turns, kept, ours, queries_of, recall_of, times_of
-from bench.support.scaling_page import Growth, Peer, page, plot
+from bench.pages.scaling_page import Growth, Peer, page, plot
 from promptsearch.storage.manifest import FILES
 from promptsearch.system.faiss_blas import faiss
 

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.pages.service_page import Figures, write
 from bench.support import peer as peers
 from bench.support.bare import Bare
 from bench.support.load_generator import BROKEN, Load, LoadGenerator, Outcome
@@ -30,7 +31,6 @@ from bench.support.material import Material, Queries, stored
 from bench.support.null_server import null_server
 from bench.support.ours import LIMIT, Ours, get, memory, ours, seconds_to_start
 from bench.support.peer import Peer
-from bench.support.service_page import Figures, write
 from bench.support.weights import weights_of
 from service.settings import Settings
 

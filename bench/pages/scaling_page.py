@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.index_quality import DIM
-from bench.support.charts import Chart, svg
+from bench.pages.charts import Chart, svg
 from builder.indexing.index_key import choose
 from builder.sizes import format_size, parse_size
 from promptsearch.system.cpus import available_cores
@@ -205,7 +205,7 @@ memory to serve.
 {thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or a GPU for {gpu:,} a
 second, which is what the {gpu_cores} cores beside it decode ([measured](../bench/results/gpu-speed.md): the GPU waits).
 Dollars: a core {core} an hour, a GB of memory {memory} an hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour;
-a machine of {machine} cores serves. These are constants of `bench/support/scaling_page.py`: put your own in.
+a machine of {machine} cores serves. These are constants of `bench/pages/scaling_page.py`: put your own in.
 
 | pictures | index | encoding | building the index | serving takes | a text's search | money |
 |---|---|---|---|---|---|---|

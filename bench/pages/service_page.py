@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.pages.charts import Chart, svg
 from bench.support import peer
-from bench.support.charts import Chart, svg
 from bench.support.material import COUNTS
 from promptsearch.system.cpus import available_cores
 
