@@ -42,7 +42,7 @@ from builder.encode.decoding import Decoded
 from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
 from builder.sources import Item
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from builder.versions.staging import Staging
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
@@ -103,6 +103,7 @@ class Cost:
 
     @property
     def rate(self) -> float:
+        """Return how many a second."""
         return self.pictures / self.wall
 
     @property
@@ -113,6 +114,8 @@ class Cost:
 
 @dataclass(frozen=True)
 class Speed:
+    """The costs of encoding alone and of a whole build."""
+
     alone: list[Cost]
     built: list[Cost]  # without their start
     start: Cost
@@ -120,26 +123,32 @@ class Speed:
 
     @property
     def alone_rate(self) -> float:
+        """Return pictures a second of encoding alone."""
         return statistics.median(cost.rate for cost in self.alone)
 
     @property
     def alone_cpu(self) -> float:
+        """Return milliseconds of CPU a picture of encoding alone."""
         return statistics.median(cost.cpu_each for cost in self.alone)
 
     @property
     def built_cpu(self) -> float:
+        """Return milliseconds of CPU a picture of the build."""
         return statistics.median(cost.cpu_each for cost in self.built)
 
     @property
     def built_rate(self) -> float:
+        """Return pictures a second of the build, once it has begun."""
         return statistics.median(cost.rate for cost in self.built)
 
     @property
     def whole_rate(self) -> float:
+        """Return pictures a second of the whole build."""
         return statistics.median(cost.pictures / (cost.wall + self.start.wall) for cost in self.built)
 
 
 def speed(work: Path, bundle: Bundle, suffix: str) -> Speed:
+    """Measure encoding alone and a build of pictures with this suffix, in turns."""
     for folder in (work / suffix, work / f"one-{suffix}"):
         folder.mkdir()
     files = write_pictures(work / suffix, suffix)
@@ -159,6 +168,7 @@ def speed(work: Path, bundle: Bundle, suffix: str) -> Speed:
 
 
 def encode(encoders: Encoders, ready: np.ndarray[Any, np.dtype[np.float32]]) -> Cost:
+    """Measure encoding of prepared pixels, float32 [n, 3, size, size]."""
     wall, cpu = time.monotonic(), time.process_time()
     for _ in range(ALONE):
         encoders.encode_pixels(ready)
@@ -243,7 +253,7 @@ def _cpu(step: Callable[[Any], object], given: Iterable[Any]) -> float:
 
 
 def write_csv(path: Path, rows: int, generations: int) -> None:
-    """A CSV of open-prompts' columns; every prompt is one of `generations` rows that come one after the other."""
+    """Write a CSV in open-prompts' columns; each prompt has `generations` rows in a row."""
     with (DEMO / "manifest.csv").open(encoding="utf-8", newline="") as file:
         words = sorted({word for row in csv.DictReader(file) for word in row["prompt"].split()})
     rng = random.Random(0)  # noqa: S311 - made-up prompts
@@ -293,12 +303,13 @@ def watch(arguments: list[str]) -> Usage:
 
 
 def memory(work: Path) -> tuple[Usage, Manifest]:
+    """Build a large collection and watch its memory."""
     write_csv(work / "prompts.csv", ROWS, GENERATIONS)
     return embed(work, "open-prompts", work / "prompts.csv", Bundle.open(Path("models/emoji")))
 
 
 def _session(leader: int) -> list[int]:
-    """The processes of a session."""
+    """Return the processes of a session."""
     found = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -326,6 +337,8 @@ def _cpu_seconds(process: int) -> float:
 
 
 def speed_page(found: dict[str, Speed], load: float) -> str:
+    """Return the page about speed."""
+
     def row(title: str, of: Callable[[Speed], object]) -> str:
         return f"| {title} | " + " | ".join(str(of(one)) for one in found.values()) + " |"
 
@@ -375,6 +388,7 @@ def speed_page(found: dict[str, Speed], load: float) -> str:
 
 
 def memory_page(usage: Usage, manifest: Manifest) -> str:
+    """Return the page about memory."""
     counts, seconds = manifest.counts, manifest.build["seconds"]
     return "\n".join(
         (
@@ -394,6 +408,7 @@ def memory_page(usage: Usage, manifest: Manifest) -> str:
 
 
 def main() -> None:
+    """Measure what the arguments name, and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", nargs="*", default=["speed", "memory"], help="speed, memory; both unless said")
     what = parser.parse_args().what

@@ -36,6 +36,7 @@ def texts_of(workflow: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
+    """Read the workflows of a folder; print how many are understood."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="that the package was unpacked to")
     graphs = found = with_text = given = 0

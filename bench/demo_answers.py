@@ -50,6 +50,7 @@ def _row(asked: str, vector: NDArray[np.float32], collection: Collection) -> str
 
 
 def main() -> None:
+    """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("docs/demo-answers.md"))
     arguments = parser.parse_args()

@@ -39,6 +39,7 @@ class Set:
     styles: Classes
 
     def where(self, chosen: NDArray[np.bool_]) -> Set:
+        """Return the chosen pictures."""
         return Set(self.vectors[chosen], self.classes[chosen], self.styles[chosen])
 
 
@@ -51,6 +52,7 @@ class Measure:
     asked: dict[int, float]  # depth -> the share that was the goal
 
     def row(self) -> str:
+        """Return the row of the table."""
         cells = [
             f"{share:.3f}" + (f" (goal {self.asked[depth]:.2f})" if depth in self.asked else "")
             for depth, share in zip(DEPTHS, self.shares, strict=True)
@@ -80,13 +82,14 @@ def labels(encoders: Encoders) -> Set:
 
 
 def found_at(queries: Vectors, right: Iterable[set[str]], among: Set) -> list[float]:
-    """The share of queries with a right class among the first `DEPTHS` of an exact scan."""
+    """Return the share of queries with a right class among the first `DEPTHS` of an exact scan."""
     best = np.argsort(-(queries @ among.vectors.T), axis=1, kind="stable")[:, : max(DEPTHS)]
     hits = [[name in wanted for name in among.classes[row]] for row, wanted in zip(best, right, strict=True)]
     return [float(np.mean([any(row[:depth]) for row in hits])) for depth in DEPTHS]
 
 
 def measure(encoders: Encoders) -> list[Measure]:
+    """Measure all kinds of queries."""
     shown, named = pictures(encoders), labels(encoders)
     own, others = shown.where(shown.styles == HELD_OUT), shown.where(shown.styles != HELD_OUT)
     shared = own.where(np.isin(own.classes, others.classes))
@@ -112,6 +115,7 @@ def measure(encoders: Encoders) -> list[Measure]:
 
 
 def page(bundle: Bundle, measures: Sequence[Measure]) -> str:
+    """Return the page."""
     training = json.loads(bundle.path("training.json").read_text(encoding="utf-8"))["image"]
     seen = "saw" if HELD_OUT in training["styles"] else "never saw"
     lines = [
@@ -130,6 +134,7 @@ def page(bundle: Bundle, measures: Sequence[Measure]) -> str:
 
 
 def main() -> None:
+    """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("models/emoji"))
     parser.add_argument("--out", type=Path, help="a file; else it is printed")

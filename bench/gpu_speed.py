@@ -70,6 +70,7 @@ def write_copies(folder: Path, suffix: str) -> int:
 
 
 def measure(work: Path, name: str, counts: dict[str, int]) -> Found:
+    """Measure a model on each engine and build with it."""
     bundle = write_bundle(name, work / name.replace("/", "-"))
     alone, cosines = alone_rates(bundle), compare(bundle, work)
     logger.info("%s: %s alone, cosines %s", name, alone, cosines)
@@ -98,6 +99,7 @@ def write_bundle(name: str, folder: Path) -> Bundle:
 
 
 def alone_rates(bundle: Bundle) -> dict[str, float]:
+    """Measure the engine alone, in vectors a second."""
     model, size = Checkpoint.of_bundle(bundle).model().to(DEVICE), bundle.image.size
     pixels = torch.randn(GPU_IMAGE_BATCH, 3, size, size, device=DEVICE)
     tokens = torch.randint(1, 1000, (GPU_TEXT_BATCH, bundle.text.context_length), device=DEVICE)
@@ -123,7 +125,7 @@ def alone_rate(encode: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tens
 
 
 def compare(bundle: Bundle, work: Path) -> dict[str, float]:
-    """The least cosine of the engine's vectors with those of ONNX Runtime in fp32."""
+    """Return the least cosine of the engine's vectors to ONNX Runtime's in fp32."""
     encoders, engine = Encoders(bundle), TorchEngine(bundle)
     files = sorted((work / FORMATS[0]).iterdir())[::COPIES][:COMPARED]
     crops = np.stack([np.asarray(encoders.preprocessing.crop(open_picture(file))) for file in files])
@@ -136,17 +138,19 @@ def compare(bundle: Bundle, work: Path) -> dict[str, float]:
 
 
 def decoding_rate(folder: Path, bundle: Bundle) -> float:
+    """Measure decoding alone, in pictures a second."""
     command = [sys.executable, "-m", "bench.support.decoding", str(folder), str(bundle.folder)]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def build(work: Path, bundle: Bundle, source: str, path: Path) -> Mapping[str, Any]:
-    """What the manifest of a build says of it."""
+    """Build a source with PyTorch; return what the manifest records of it."""
     _, manifest = embed(work, source, path, bundle, ["--engine", "torch"])
     return manifest.build
 
 
 def page(found: dict[str, Found], parts_of: dict[str, dict[str, float]]) -> str:
+    """Return the page."""
     steps = [step for step in parts_of[FORMATS[0]] if step != "normalise"]  # which is the GPU's part here
     lines = [
         "# The builder on a GPU",
@@ -191,6 +195,7 @@ def results(one: Found) -> Iterator[tuple[str, str]]:
 
 
 def main() -> None:
+    """Measure, and write the page."""
     if not torch.cuda.is_available():
         raise SystemExit("this measures a GPU, and PyTorch sees none here")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")

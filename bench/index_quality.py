@@ -100,16 +100,18 @@ class Synthetic:
         return latent
 
     def pictures(self, count: int) -> Vectors:
+        """Return unit vectors of pictures, float32 [count, DIM]."""
         return unit(self._picture + self._content(self._latent(count)))
 
     def texts(self, count: int) -> Vectors:
+        """Return unit vectors of texts, float32 [count, DIM]."""
         own = self._content(self._normal(count))
         content: Vectors = 0.28 * self._content(self._latent(count)) + (1 - 0.28**2) ** 0.5 * own
         return unit(self._text + unit(content))
 
 
 def prepare(folder: Path, count: int) -> None:
-    """The files of both sides: vectors to index, texts to tune with, queries and what an exact scan answers."""
+    """Write the files of both sides: vectors to index, texts to tune with, queries and the answers of an exact scan."""
     made = Synthetic(count)
     with VectorFile(folder / FILES.vectors("images"), DIM) as file:
         for start in range(0, count, 50_000):
@@ -139,7 +141,7 @@ def make(side: str, folder: Path, memory: int, size: int) -> dict[str, Any]:
 
 
 def queries_of(folder: Path, kind: str) -> tuple[Vectors, NDArray[np.int64]]:
-    """Queries, float32 [n, DIM], and the ten nearest pictures to each, int64 [n, 10]; `kind` is texts or images."""
+    """Return queries, float32 [n, DIM], and their ten nearest pictures, int64 [n, 10]; `kind` is texts or images."""
     with np.load(folder / f"{kind}.npz") as file:
         return file["queries"], file["rows"]
 
@@ -173,7 +175,7 @@ def ask(folder: Path) -> dict[str, dict[str, Any]]:
 def in_turns(
     searches: Sequence[Callable[[Vectors], NDArray[np.int64]]], queries: Vectors
 ) -> list[tuple[list[NDArray[np.int64]], list[float]]]:
-    """What each search answers to each query and the milliseconds that it took; other load slows all of them alike."""
+    """Return each search's answers and milliseconds, taken in turns: other load slows all alike."""
     for query in queries[:WARM]:  # what is mapped is read
         for search in searches:
             search(query)
@@ -187,11 +189,13 @@ def in_turns(
 
 
 def recall_of(rows: Sequence[NDArray[np.int64]], truth: NDArray[np.int64]) -> dict[str, float]:
+    """Return the recall@10."""
     hits = sum(len(np.intersect1d(found, right)) for found, right in zip(rows, truth, strict=True))
     return {"recall": hits / truth.size}
 
 
 def times_of(times: Sequence[float]) -> dict[str, float]:
+    """Return the median and the 95th percentile of milliseconds."""
     return {"median": float(np.median(times)), "p95": float(np.quantile(times, 0.95))}
 
 
@@ -231,7 +235,7 @@ def _filtered(index: VectorIndex, selection: RowSet | None, query: Vectors) -> N
 
 
 def _exact(stored: Any, rows: NDArray[np.int64], queries: Vectors) -> NDArray[np.int64]:
-    """The ten nearest of these rows to each query."""
+    """Return the ten nearest of these rows to each query."""
     heap = faiss.ResultHeap(len(queries), 10, keep_max=True)
     for start in range(0, len(rows), 50_000):
         block = rows[start : start + 50_000]
@@ -243,7 +247,7 @@ def _exact(stored: Any, rows: NDArray[np.int64], queries: Vectors) -> NDArray[np
 
 
 def peak() -> int:
-    """The most bytes that were resident in this process so far."""
+    """Return the peak of resident bytes of this process."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
 
@@ -257,6 +261,7 @@ class Row:
     result: dict[str, Any]
 
     def line(self) -> str:
+        """Return the row of the table."""
         result = self.result
         cells = [self.count, self.side, f"`{result['key']}`, {result['setting']}", format_size(result["bytes"])]
         cells += [
@@ -267,7 +272,7 @@ class Row:
         return f"| {' | '.join(cells)} |"
 
     def filtered(self) -> Iterator[str]:
-        """The lines of the table of filters."""
+        """Return the lines of the table of filters."""
         for share in SHARES:
             cells = [self.count, f"{share:.1%}"]
             for found in self.result["filtered"].values():
@@ -277,6 +282,7 @@ class Row:
 
 
 def page(rows: Sequence[Row], pairs: dict[str, float]) -> str:
+    """Return the page."""
     lines = [
         "# Quality of the indices",
         "",
@@ -345,7 +351,7 @@ def plot(rows: Sequence[Row]) -> str:
 
 
 def kept(folder: Path, count: str, sides: Sequence[str] = SIDES) -> dict[str, dict[str, Any]]:
-    """What was said of the sides' indices when they were built; they are, where they are not there yet."""
+    """Build both sides' indices if they are missing; return what was recorded of them."""
     said = folder / "made.json"
     made: dict[str, dict[str, Any]] = {}
     if said.is_file():
@@ -365,7 +371,7 @@ def kept(folder: Path, count: str, sides: Sequence[str] = SIDES) -> dict[str, di
 
 
 def cosines(folder: Path) -> dict[str, float]:
-    """What the vectors are like, averaged over pairs."""
+    """Return the mean similarity of pairs of vectors."""
     pictures = np.load(folder / FILES.vectors("images"), mmap_mode="r")[:2000].astype(np.float32)
     texts = np.load(folder / FILES.vectors("prompts"), mmap_mode="r")[:2000].astype(np.float32)
     queries, right = queries_of(folder, "texts")
@@ -380,6 +386,7 @@ def cosines(folder: Path) -> dict[str, float]:
 
 
 def main() -> None:
+    """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("counts", nargs="+", choices=COUNTS)
     parser.add_argument("--out", type=Path, default=RESULTS)

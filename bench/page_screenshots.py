@@ -37,6 +37,8 @@ def _opened(page: Page) -> None:
 
 @dataclass(frozen=True)
 class Shot:
+    """A screenshot: the address, the window and what is done first."""
+
     name: str
     address: str
     width: int = 1280
@@ -62,7 +64,7 @@ SHOTS = (
 
 
 def take(browser: Browser, url: str, shot: Shot) -> bytes:
-    """The window as WebP."""
+    """Return the window as WebP."""
     page = browser.new_page(
         viewport={"width": shot.width, "height": shot.height},
         color_scheme=shot.scheme,
@@ -81,6 +83,7 @@ def take(browser: Browser, url: str, shot: Shot) -> bytes:
 
 
 def main() -> None:
+    """Take all screenshots of the demo."""
     flags = ("--collection", "emoji", "--files", "emoji=builder/demo/emoji")
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as work, ours(Path(work), flags) as running, sync_playwright() as playwright:

@@ -80,6 +80,8 @@ TIMED = """(q) => new Promise((done) => {
 
 @dataclass
 class Figures:
+    """The figures of all passes."""
+
     waits: list[dict[str, float]] = field(default_factory=list)  # ms: total, request, took
     tasks: list[list[float]] = field(default_factory=list)  # ms of the long tasks of each pass
     busy: list[float] = field(default_factory=list)  # ms of processor that the longest task of each pass took
@@ -88,6 +90,7 @@ class Figures:
 
 
 def type_queries(page: Page, url: str, figures: Figures) -> None:
+    """Type each query and record how long its results take."""
     page.goto(url)
     page.locator("#examples img").first.wait_for()
     box = page.locator("#q")
@@ -100,6 +103,7 @@ def type_queries(page: Page, url: str, figures: Figures) -> None:
 
 
 def scroll(browser: Browser, page: Page, url: str, figures: Figures) -> None:
+    """Scroll through all results and record long tasks and shifts."""
     page.goto(f"{url}/?q=face")
     page.locator(".tile").first.wait_for()
     page.evaluate("""() => {
@@ -124,6 +128,7 @@ def scroll(browser: Browser, page: Page, url: str, figures: Figures) -> None:
 
 
 def measure(browser: Browser, url: str, passes: int) -> Figures:
+    """Measure so many passes."""
     figures = Figures()
     for _ in range(passes):
         page = browser.new_page(viewport={"width": 1280, "height": 850})
@@ -136,6 +141,7 @@ def measure(browser: Browser, url: str, passes: int) -> Figures:
 
 
 def report(figures: Figures, chromium: str, load: float) -> str:
+    """Return the page."""
     over = [one["total"] - one["took"] for one in figures.waits]
     beyond = [one["total"] - one["request"] for one in figures.waits]
     total, request, took = ([one[name] for one in figures.waits] for name in ("total", "request", "took"))
@@ -194,6 +200,7 @@ def _row(name: str, values: list[float], wanted: str = "") -> str:
 
 
 def main() -> None:
+    """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--passes", type=int, default=3, help="visits")
     parser.add_argument("--out", type=Path, default=RESULTS)

@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.index_quality import COUNTS, DIM, KEPT, Vectors, in_turns, kept, ours, queries_of, recall_of, times_of
-from bench.support.scaling_page import Growth, Peer, page, plot
+from bench.pages.scaling_page import Growth, Peer, page, plot
 from promptsearch.storage.manifest import FILES
 from promptsearch.system.faiss_blas import faiss
 
@@ -118,11 +118,13 @@ def ask_both(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
 
 
 def apart(what: Any, folder: Path) -> Any:
+    """Run one measurement in a process of its own; return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(what, folder).result()
 
 
 def main() -> None:
+    """Measure the sizes in the arguments, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("counts", nargs="+", choices=COUNTS)
     parser.add_argument("--page", type=Path, default=Path("docs/scaling.md"))

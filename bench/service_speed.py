@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bench.pages.service_page import Figures, write
 from bench.support import peer as peers
 from bench.support.bare import Bare
 from bench.support.load_generator import BROKEN, Load, LoadGenerator, Outcome
@@ -30,7 +31,6 @@ from bench.support.material import Material, Queries, stored
 from bench.support.null_server import null_server
 from bench.support.ours import LIMIT, Ours, get, memory, ours, seconds_to_start
 from bench.support.peer import Peer
-from bench.support.service_page import Figures, write
 from bench.support.weights import weights_of
 from service.settings import Settings
 
@@ -59,6 +59,7 @@ class Measuring:
         self._generator: LoadGenerator
 
     def run(self, only: Sequence[str]) -> None:
+        """Run the sections with these names, all without one."""
         with LoadGenerator() as self._generator:
             for name, measure in self.sections().items():
                 if not only or name in only:
@@ -67,6 +68,7 @@ class Measuring:
                     logging.getLogger(__name__).info("%s: %.0f s", name, time.monotonic() - started)
 
     def sections(self) -> Mapping[str, Callable[[], None]]:
+        """Return the sections by name, in order."""
         return {
             "compared": self.compared,
             "sizes": self.sizes,
@@ -217,6 +219,7 @@ class Measuring:
         self.figures.starts = [seconds_to_start(self._where("1M")) for _ in range(self._count(5))]
 
     def cached(self) -> None:
+        """Measure answers from the cache."""
         with self._ours(COMPARED) as ours:
             again = [ours.text("asked again and again")] * (1 + self._count(500))
             self.figures.cached = float(np.median(self._one_by_one(ours.port, again)[1:]))
@@ -288,7 +291,7 @@ def _least_cosine(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 def _between(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -> float:
-    """The mean cosine of two different queries."""
+    """Return the mean cosine of two different queries."""
     vectors = np.array([a for a, _ in pairs])
     return float((vectors @ vectors.T)[np.triu_indices(len(vectors), 1)].mean())
 
@@ -301,6 +304,7 @@ def _spent(before: Mapping[str, float], after: Mapping[str, float], observed: ND
 
 
 def main() -> None:
+    """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=RESULTS)
     parser.add_argument("--keep", type=Path, default=Path("work/bench"), help="folder for what is made once")

@@ -36,8 +36,8 @@ def seconds(path: Path) -> float:
 def main(paths: list[Path]) -> int:
     total: Counter[str] = sum(map(outcomes, paths), Counter())
     minutes, rest = divmod(round(sum(map(seconds, paths))), 60)
-    counted = ", ".join(f"{total[name]} {name}" for name in ("passed", "failed", "skipped"))
-    sys.stdout.write(f"{counted} in {minutes}:{rest:02} minutes\n")
+    sys.stdout.write(f"all runs of pytest took {minutes}:{rest:02} minutes\n")
+    sys.stdout.write(", ".join(f"{total[name]} {name}" for name in ("passed", "failed", "skipped")) + "\n")
     return int(total["failed"] > 0 or total["passed"] == 0)
 
 

@@ -36,7 +36,7 @@ class Bare:
         return self._process.submit(_one_by_one, texts).result()
 
     def batched(self, texts: Sequence[str], together: int, seconds: float) -> Future[float]:
-        """Searches a second, `together` at a time, divided into batches of like lengths as the service does."""
+        """Return searches a second, `together` at a time, in batches of similar lengths as in the service."""
         return self._process.submit(_batched, texts, together, seconds)
 
     def __enter__(self) -> Bare:

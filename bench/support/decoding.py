@@ -19,7 +19,7 @@ from promptsearch.system.cpus import available_cores
 
 
 def rate(folder: Path, bundle: Bundle) -> float:
-    """Counted from the first picture, which waits for the processes to start."""
+    """Return pictures a second, counted from the first, which waits for the processes to start."""
     count, started = 0, 0.0
     with (
         tempfile.TemporaryDirectory() as nothing,
@@ -34,6 +34,7 @@ def rate(folder: Path, bundle: Bundle) -> float:
 
 
 def main() -> None:
+    """Print the pictures a second."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("model", type=Path)

@@ -11,7 +11,7 @@ EQUATIONS = 1.9  # for each dimension, at the least; they are exact but for roun
 
 
 def solve(stored: NDArray[np.float16], rows: Sequence[int], cosines: Sequence[float]) -> NDArray[np.float64]:
-    """The vector, float64 [dim], whose products with these rows of `stored`, float16 [n, dim], are `cosines`."""
+    """Return the vector, float64 [dim], whose products with these rows of `stored`, float16 [n, dim], are `cosines`."""
     assert len(rows) >= EQUATIONS * stored.shape[1], f"only {len(rows)} results"
     found: NDArray[np.float64] = np.linalg.lstsq(stored[rows].astype(np.float64), np.array(cosines))[0]
     return found

@@ -67,9 +67,11 @@ class LoadGenerator:
         self._process.submit(_ready).result()
 
     def start(self, load: Load) -> Future[Outcome]:
+        """Start a load; return its future outcome."""
         return self._process.submit(generate, load)
 
     def run(self, load: Load) -> Outcome:
+        """Run a load to its end; return its outcome."""
         return self.start(load).result()
 
     def __enter__(self) -> LoadGenerator:
@@ -82,6 +84,7 @@ class LoadGenerator:
 
 
 def generate(load: Load) -> Outcome:
+    """Send the requests of a load; return their outcome."""
     return uvloop.run(_Generating(load).run())
 
 

@@ -20,12 +20,12 @@ from promptsearch.storage.manifest import Manifest, ModelReference
 
 
 def make_checkpoint(path: Path) -> None:
-    """A state dict. Its weights are what half precision holds, as OpenAI's are: the peer rounds them to that."""
+    """Write a state dict whose weights fit half precision, like OpenAI's: the peer rounds them to that."""
     save(Checkpoint("random", "", random_state(VIT_B_32)).model().state_dict(), path)
 
 
 def make_bundle(checkpoint: Path, path: Path) -> None:
-    """The same weights for us, in fp32 and int8."""
+    """Export the same weights for us, in fp32 and int8."""
     export(Checkpoint.file(checkpoint), path, precision="int8", licence="none")
 
 

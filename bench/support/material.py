@@ -50,7 +50,7 @@ class Material:
         return path
 
     def bundle(self) -> Bundle:
-        """The same weights as a bundle, in fp32 and int8."""
+        """Return the same weights as a bundle, in fp32 and int8."""
         path = self.models / MODEL
         try:
             return Bundle.open(path)
@@ -63,7 +63,7 @@ class Material:
         return Bundle.open(path)
 
     def collection(self, name: str) -> Path:
-        """The folder of indices with the published collection of COUNTS[name] pictures alone."""
+        """Return the folder of indices with the published collection of COUNTS[name] pictures alone."""
         indices = self._folder / "indices" / name
         if not self._is_of_today(indices / name):
             from bench.support.making import make_collection
@@ -82,7 +82,7 @@ class Material:
         return manifest.model.identity == self.bundle().identity
 
     def version(self, name: str) -> Path:
-        """The folder with the collection's files."""
+        """Return the folder with the collection's files."""
         return current_version(self.collection(name) / name)
 
     def pictures(self) -> list[bytes]:
@@ -105,6 +105,7 @@ class Queries:
         self._given: set[str] = set()
 
     def take(self, count: int) -> list[str]:
+        """Return the next `count` texts."""
         taken: list[str] = []
         while len(taken) < count:
             text = " ".join(self._random.choices(self._words, k=self._random.randint(*WORDS)))

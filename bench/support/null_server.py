@@ -14,7 +14,7 @@ import uvloop
 
 @contextmanager
 def null_server(body: bytes) -> Iterator[int]:
-    """The port on 127.0.0.1 of such a server, in a process of its own."""
+    """Start such a server in a process of its own; yield its port on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         process = get_context("spawn").Process(target=_serve, args=(listening, body), daemon=True)
         process.start()

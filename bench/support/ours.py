@@ -35,18 +35,22 @@ class Ours:
 
     @property
     def port(self) -> int:
+        """The port that the service listens on."""
         return int(self.service.url.rpartition(":")[2])
 
     @property
     def pid(self) -> int:
+        """The process id of the service."""
         return self.service.process.pid
 
     @staticmethod
     def text(text: str, kind: str = "images") -> bytes:
+        """Return the request of a search by text."""
         return get(f"/search/{kind}?q={quote_plus(text)}&limit={LIMIT}")
 
     @staticmethod
     def upload(picture: bytes) -> bytes:
+        """Return the request of a search by an uploaded picture."""
         part = "--part\r\nContent-Disposition: form-data; name="
         fields = f'{part}"limit"\r\n\r\n{LIMIT}\r\n{part}"image"; filename="a"\r\n\r\n'.encode()
         body = fields + picture + b"\r\n--part--\r\n"
@@ -58,7 +62,7 @@ class Ours:
     def vector(
         self, stored: NDArray[np.float16], *, text: str | None = None, picture: bytes | None = None
     ) -> NDArray[np.float64]:
-        """What one or the other is encoded to, float64 [embedding_dim]: see `bench.equations`."""
+        """Return the vector of a text or a picture, float64 [embedding_dim]: see `bench.support.equations`."""
         address, results = f"{self.service.url}/search/images", []
         if picture is None:
             answer = httpx.get(address, params={"q": text or "", "limit": MOST})
@@ -82,13 +86,13 @@ class Ours:
 
 
 def get(target: str) -> bytes:
-    """A whole request."""
+    """Return a whole GET request."""
     return f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
 
 
 @contextmanager
 def ours(work: Path, flags: Sequence[str]) -> Iterator[Ours]:
-    """A service that writes its logs into a new folder in `work`."""
+    """Run a service that writes its logs into a new folder in `work`."""
     with tempfile.TemporaryDirectory(dir=work) as folder, serving(Path(folder), flags) as service:
         yield Ours(service)
 

@@ -56,15 +56,17 @@ class Peer:
     results: int  # of each answer
 
     def text(self, text: str) -> bytes:
+        """Return the request of a search by text."""
         return self._request({"text": text})
 
     def upload(self, picture: bytes) -> bytes:
+        """Return the request of a search by an uploaded picture."""
         return self._request({"image": base64.b64encode(picture).decode()})
 
     def vector(
         self, stored: NDArray[np.float16], *, text: str | None = None, picture: bytes | None = None
     ) -> NDArray[np.float64]:
-        """What one or the other is encoded to, float64 [embedding_dim]: see `bench.equations`."""
+        """Return the vector of a text or a picture, float64 [embedding_dim]: see `bench.support.equations`."""
         query = {"text": text or ""} if picture is None else {"image": base64.b64encode(picture).decode()}
         asked = self._asked(query, math.ceil(EQUATIONS * stored.shape[1]))
         answer = httpx.post(f"http://127.0.0.1:{self.port}/knn-service", json=asked, timeout=START)
@@ -90,8 +92,10 @@ class Peer:
 
 
 def prepare(version: Path, folder: Path, captions: Sequence[str]) -> None:
-    """The peer's files of one of our versions: its vectors in as many inverted lists, of which as many are visited, and
-    its captions. The vectors are whole, as the peer scores nothing again."""
+    """Write the peer's files of one of our versions, with as many inverted lists and as many of them visited.
+
+    The vectors are whole, as the peer does not score candidates again.
+    """
     (folder / "metadata").mkdir(parents=True)
     info = Manifest.read(version).images
     assert info is not None
@@ -109,7 +113,7 @@ def prepare(version: Path, folder: Path, captions: Sequence[str]) -> None:
 
 @contextmanager
 def peer(folder: Path, checkpoint: Path, results: int) -> Iterator[Peer]:
-    """The peer with the files that `prepare` made; it listens on 127.0.0.1 when this returns."""
+    """Run the peer with the files of `prepare`; it listens on 127.0.0.1 when this yields."""
     port = _free_port()
     options: dict[str, Any] = {
         **_OFFLINE,

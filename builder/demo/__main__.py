@@ -18,6 +18,7 @@ MINUTES = {"text": 11.0, "image": 80.0, "align": 27.0}
 
 
 def main() -> None:
+    """Run the named steps and print what they wrote."""
     parser = argparse.ArgumentParser(prog="python -m builder.demo", description=__doc__)
     parser.add_argument("step", nargs="?", choices=STEPS, help="one step; without it, all of them in this order")
     parser.add_argument("--work", type=Path, default=Path("work"), metavar="DIR", help="downloads and runs: work")
@@ -34,6 +35,7 @@ def main() -> None:
 
 
 def run(step: str, arguments: argparse.Namespace) -> None:
+    """Run one step of making the demo."""
     work: Path = arguments.work
     if step == "fetch":
         from .sources import fetch

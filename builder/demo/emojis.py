@@ -37,7 +37,7 @@ class Emoji:
 
 
 def join_key(hexcode: str) -> str:
-    """The spelling of a hexcode that all sets share: lower case, dashes, no variation selector (FE0F).
+    """Return the spelling of a hexcode that all sets share: lower case, dashes, no variation selector (FE0F).
 
     >>> join_key("2764-FE0F-200D-1F525")
     '2764-200d-1f525'

@@ -117,7 +117,7 @@ def _flag_keys(icons: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _document(icons: dict[str, Any], name: str) -> str:
-    """The icon's body in a viewBox of its own size (a set's default where the icon names none)."""
+    """Return the icon's body in a viewBox of its own size (a set's default where the icon names none)."""
     icon = icons["icons"][name]
     left, top = icon.get("left", 0), icon.get("top", 0)
     width, height = (icon.get(side, icons.get(side, 16)) for side in ("width", "height"))

@@ -1,8 +1,8 @@
-"""The image links of a source to a folder that `img2dataset` is the source for, through img2dataset itself.
+"""Download the pictures behind a source's links with img2dataset, into a folder that the source `img2dataset` reads.
 
-img2dataset runs in an environment of its own (`make setup-download`), since it cannot share the builder's packages.
-In the output folder, `.download/` holds the links with what the source knows of each, and img2dataset's log; shards
-that are done have their `_stats.json`. A download that was stopped goes on with the shards that are not.
+img2dataset runs in an environment of its own, because its dependencies conflict with the builder's. In the output
+folder, `.download/` holds the links with their metadata and img2dataset's log; finished shards have a `_stats.json`.
+Interrupted downloads resume with the first unfinished shard.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ SHARD_SIZE = 1000
 TIMEOUT = 10.0
 THREADS = 32  # links at once in each process
 RETRIES = 1
-POLL = 0.2  # seconds between two looks at what is done
-QUALITY = 95  # of JPEG, which whatever is none becomes, at its full size
+POLL = 0.2  # seconds between two counts of finished shards
+QUALITY = 95  # of JPEG, which other formats are converted to, at full size
 
 _SHARD = re.compile(r"(\d{5,})(\.tar|\.parquet|_stats\.json)?")
 _SUCCESS = "success"
@@ -52,16 +52,17 @@ _SUCCESS = "success"
 
 @dataclass(frozen=True)
 class Downloaded:
-    """What a download ended with."""
+    """The outcome of a download."""
 
     links: int
     fetched: int
-    reasons: Counter[str] = field(default_factory=Counter)  # why links failed, and how many of them
-    without: int = 0  # items that have no link, or a picture already
-    rejected: int = 0  # rows of the source that are no items
+    reasons: Counter[str] = field(default_factory=Counter)  # number of failed links by reason
+    without: int = 0  # items without a link, or with a picture
+    rejected: int = 0  # rows of the source that could not be read
 
     @property
     def failed(self) -> int:
+        """Return the number of links that failed."""
         return self.reasons.total()
 
 
@@ -80,38 +81,38 @@ def download(
     `out/failed.csv` names each link that failed with the reason. `timeout`: seconds without a byte. `python` is that of
     an environment with img2dataset (default: see `find_python`).
 
-    Raises BuildError where img2dataset is not installed, where nothing has a link, where `out` is in use by anything
-    else, and where img2dataset ends before every shard is done; run again, it goes on.
+    Raises BuildError if img2dataset is not installed, if no item has a link, if `out` is used by something else, or if
+    img2dataset ends before every shard is done; the next run resumes.
     """
     if shard_size < 1 or not timeout > 0:
-        raise BuildError(f"--shard-size {shard_size} and --timeout {timeout} must be above 0")
+        raise BuildError(f"--shard-size and --timeout must be above 0, got {shard_size} and {timeout}")
     python = find_python(python)
     state = out / ".download"
     if out.exists() and not state.is_dir() and (not out.is_dir() or any(out.iterdir())):
-        raise BuildError(f"{out} is in use and no download: choose another --out")
+        raise BuildError(f"expected an empty folder or an earlier download, but {out} is in use: choose another --out")
     state.mkdir(parents=True, exist_ok=True)
     with _locked(state / "lock", out):
-        found = survey(source)
-        if not found.links:
+        links = survey(source)
+        if not links.links:
             raise BuildError(
-                f"nothing to download: no item has an http(s) link and no picture ({found.without} items without a "
-                f"link or with a picture, {found.rejected} rows rejected)"
+                f"nothing to download: every item has a picture or no http(s) link ({links.without} such items, "
+                f"{links.rejected} rows rejected)"
             )
-        plan = {"links": found.digest, "format": layout, "shard_size": shard_size}
-        _prepare(out, state, plan, lambda folder: write_links(source, folder, found.types, shard_size))
-        shards = -(-found.links // shard_size)
+        plan = {"links": links.digest, "format": layout, "shard_size": shard_size}
+        _prepare(out, state, plan, lambda folder: write_links(source, folder, links.types, shard_size))
+        shards = -(-links.links // shard_size)
         _discard_unfinished(out)
         if len(_done(out)) < shards:
-            columns = list(found.types)
+            columns = list(links.types)
             _fetch(
-                python, _arguments(out, state, layout, timeout, shard_size, shards, columns), out, state, found.links
+                python, _arguments(out, state, layout, timeout, shard_size, shards, columns), out, state, links.links
             )
         if missing := shards - len(_done(out)):
             raise BuildError(
-                f"{missing} of {shards} shards are not done; {state / 'log.txt'} says why. The same command goes on"
+                f"{missing} of {shards} shards are not done; {state / 'log.txt'} says why; run it again to resume"
             )
         reasons = _report(out, state)
-    return Downloaded(found.links, found.links - reasons.total(), reasons, found.without, found.rejected)
+    return Downloaded(links.links, links.links - reasons.total(), reasons, links.without, links.rejected)
 
 
 def find_python(named: Path | None = None) -> Path:
@@ -136,19 +137,19 @@ def _locked(path: Path, out: Path) -> Iterator[None]:
         try:
             stack.enter_context(exclusive_lock(path, wait=False))
         except BlockingIOError:
-            raise BuildError(f"another download to {out} is running: wait for its end") from None
+            raise BuildError(f"another download to {out} is running: wait until it ends") from None
         yield
 
 
 def _prepare(out: Path, state: Path, plan: dict[str, Any], write: Callable[[Path], None]) -> None:
-    """Have the links of this plan in `state/links`; raises BuildError where `out` holds shards of another plan."""
+    """Write the links of this plan to `state/links`. Raises BuildError if `out` holds shards of another plan."""
     plan_file, links = state / "plan.json", state / "links"
     written = json.loads(plan_file.read_text(encoding="utf-8")) if plan_file.is_file() else None
     if written == plan:
         return
     if written is not None and _done(out):
         changed = ", ".join(name for name in plan if written.get(name) != plan[name])
-        raise BuildError(f"{out} holds a download with other {changed}: choose another --out")
+        raise BuildError(f"{out} holds a download with another {changed}: choose another --out")
     plan_file.unlink(missing_ok=True)
     shutil.rmtree(links, ignore_errors=True)
     links.mkdir()
@@ -159,7 +160,7 @@ def _prepare(out: Path, state: Path, plan: dict[str, Any], write: Callable[[Path
 def _arguments(
     out: Path, state: Path, layout: Format, timeout: float, shard_size: int, shards: int, columns: list[str]
 ) -> dict[str, Any]:
-    """Of `img2dataset.download`. Pictures keep their size, and JPEGs their bytes; what does not decode has failed."""
+    """Return the arguments of `img2dataset.download`. Pictures keep their size, and JPEGs their bytes."""
     return {
         "url_list": str(state.resolve() / "links"),
         "input_format": "parquet",
@@ -222,7 +223,7 @@ def _fetch(python: Path, arguments: dict[str, Any], out: Path, state: Path, link
 
 
 def _done(out: Path) -> set[int]:
-    """The shards with statistics, which img2dataset writes last."""
+    """Return the numbers of the shards with statistics, which img2dataset writes last."""
     done = set()
     for path in out.glob("*_stats.json"):
         if (match := _SHARD.fullmatch(path.name)) and _is_json(path):
@@ -239,7 +240,7 @@ def _is_json(path: Path) -> bool:
 
 
 def _discard_unfinished(out: Path) -> None:
-    """What a stopped run left of shards that it did not finish: some of it would stay beside what is fetched anew."""
+    """Delete the files of unfinished shards: some would stay beside those of the next run."""
     done = _done(out)
     shutil.rmtree(out / "_tmp", ignore_errors=True)
     for path in list(out.iterdir()):
@@ -253,7 +254,7 @@ def _discard_unfinished(out: Path) -> None:
 
 
 def _report(out: Path, state: Path) -> Counter[str]:
-    """Write `failed.csv`; how often each reason occurs."""
+    """Write `failed.csv`; return how often each reason occurs."""
     reasons: Counter[str] = Counter()
     target = out / "failed.csv"
     draft = state / "failed.csv"
@@ -261,9 +262,9 @@ def _report(out: Path, state: Path) -> Counter[str]:
         writer = csv.writer(file)
         writer.writerow(("link", "reason"))
         for shard, links in enumerate(shards_of_links(state / "links")):
-            found = _results(out / f"{shard:05}.parquet")
+            results = _results(out / f"{shard:05}.parquet")
             for number, link in enumerate(links):
-                reason = found.get(number, "img2dataset wrote nothing about it; .download/log.txt may say why")
+                reason = results.get(number, "img2dataset reported nothing; .download/log.txt may say why")
                 if reason is not None:
                     writer.writerow((link, reason))
                     reasons[reason] += 1
@@ -272,7 +273,7 @@ def _report(out: Path, state: Path) -> Counter[str]:
 
 
 def _results(table: Path) -> dict[int, str | None]:
-    """For each link of a shard that has a row, by its place there: why it failed, None where it did not."""
+    """Return the reason why each link of a shard failed, None if it did not, by the link's place in the shard."""
     rows = parquet.read_table(table, columns=["key", "status", "error_message"]).to_pylist()
     # A key is the shard's number and, in as many digits as the shard's size needs, the link's place: the lowest is 0.
     digits = len(rows[0]["key"]) - 5 if rows else 0

@@ -1,7 +1,7 @@
-"""What runs in `.venv-download`: img2dataset, with its arguments as a line of JSON on standard input.
+"""Run img2dataset in its own environment, with its arguments as a line of JSON on standard input.
 
-The builder holds standard input open for as long as it lives. Where it ends, however that comes about, so does all of
-img2dataset: workers that went on would write into the shards that the next run begins anew.
+The builder holds standard input open as long as it lives. When it ends, for whatever reason, all of img2dataset ends:
+workers that stayed would write into the shards that the next run repeats.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import threading
 
 
 def main() -> None:
+    """Read the arguments and download; end with the builder."""
     arguments = json.loads(sys.stdin.readline())
     threading.Thread(target=_end_with_the_builder, daemon=True).start()
     from img2dataset import download  # type: ignore[import-not-found]  # of the other environment

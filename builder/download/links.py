@@ -23,11 +23,11 @@ _RESERVED = {
     "key", "caption", "url", "width", "height", "original_width", "original_height", "status", "error_message",
     "exif", "md5", "sha256", "sha512",
 }  # fmt: skip
-_COLUMNS = ("url", "link", "image_url", "image_uri")  # where a source keeps a link beside a picture's name
+_COLUMNS = ("url", "link", "image_url", "image_uri")  # columns with a link beside a picture's name
 
 
 def link_of(item: Item) -> str | None:
-    """The http(s) link of an item whose picture is not here."""
+    """Return the http(s) link of an item without a picture, None if it has none."""
     if item.picture is not None:
         return None
     for candidate in (item.source, *(item.extra.get(name) for name in _COLUMNS)):
@@ -42,38 +42,39 @@ def link_of(item: Item) -> str | None:
 
 @dataclass
 class Survey:
-    """What a first pass over a source finds."""
+    """The contents of a source, as far as a download is concerned."""
 
     links: int = 0
-    without: int = 0  # items that have no link, or a picture already
+    without: int = 0  # items without a link, or with a picture
     rejected: int = 0
     types: dict[str, pyarrow.DataType] = field(default_factory=dict)  # of each column beside url and caption
     digest: str = ""  # SHA-256 of every link and what stands beside it
 
 
 def survey(source: Source) -> Survey:
-    found = Survey()
+    """Read the whole source and return what it holds."""
+    counts = Survey()
     digest = hashlib.sha256()
     for item in source.items():
         if isinstance(item, Rejected):
-            found.rejected += 1
+            counts.rejected += 1
             continue
         link = link_of(item)
         if link is None:
-            found.without += 1
+            counts.without += 1
             continue
-        found.links += 1
+        counts.links += 1
         cells = _cells(item)
         for name, value in cells.items():
             kind = _type_of(value)
-            found.types[name] = _common(found.types.get(name, kind), kind)
+            counts.types[name] = _common(counts.types.get(name, kind), kind)
         digest.update(json.dumps([link, item.prompt, cells], sort_keys=True, default=str).encode())
-    found.digest = digest.hexdigest()
-    return found
+    counts.digest = digest.hexdigest()
+    return counts
 
 
 def write_links(source: Source, folder: Path, types: Mapping[str, pyarrow.DataType], shard_size: int) -> None:
-    """`folder/00000.parquet` and so on, each with SHARDS_PER_FILE row groups of `shard_size` links."""
+    """Write `folder/00000.parquet` and so on, each with SHARDS_PER_FILE row groups of `shard_size` links."""
     schema = pyarrow.schema({"url": pyarrow.string(), "caption": pyarrow.string(), **types})
     writer = None
     for number, rows in enumerate(_groups(source, types, shard_size)):
@@ -88,7 +89,7 @@ def write_links(source: Source, folder: Path, types: Mapping[str, pyarrow.DataTy
 
 
 def shards_of_links(folder: Path) -> Iterator[list[str]]:
-    """The links of each shard, in order."""
+    """Yield the links of each shard, in order."""
     for path in sorted(folder.glob("*.parquet")):
         with parquet.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
@@ -112,8 +113,8 @@ def _groups(source: Source, types: Mapping[str, pyarrow.DataType], size: int) ->
 
 
 def _cells(item: Item) -> dict[str, Any]:
-    told = {**item.extra, **item.settings, KEY: item.key}
-    return {name: value for name, value in told.items() if name not in _RESERVED and value is not None}
+    cells = {**item.extra, **item.settings, KEY: item.key}
+    return {name: value for name, value in cells.items() if name not in _RESERVED and value is not None}
 
 
 def _type_of(value: Any) -> pyarrow.DataType:
@@ -128,11 +129,11 @@ def _type_of(value: Any) -> pyarrow.DataType:
             return pyarrow.string()
 
 
-def _common(one: pyarrow.DataType, other: pyarrow.DataType) -> pyarrow.DataType:
-    if one == other:
-        return one
+def _common(first: pyarrow.DataType, second: pyarrow.DataType) -> pyarrow.DataType:
+    if first == second:
+        return first
     numbers = {pyarrow.int64(), pyarrow.float64()}
-    return pyarrow.float64() if {one, other} <= numbers else pyarrow.string()
+    return pyarrow.float64() if {first, second} <= numbers else pyarrow.string()
 
 
 def _as(kind: pyarrow.DataType, value: Any) -> Any:

@@ -57,6 +57,7 @@ class Cache:
             raise BuildError(f"{self.path} is damaged ({error}): delete it, it can be computed again") from error
 
     def picture(self, digest: bytes) -> CachedPicture | None:
+        """Return what is known of a picture; None if it was not encoded yet."""
         sql = "SELECT vector, width, height, thumbnail FROM pictures WHERE digest = ?"
         found = self._database.execute(sql, (digest,)).fetchone()
         if found is None:
@@ -65,10 +66,11 @@ class Cache:
         return CachedPicture(np.frombuffer(vector, dtype="<f2"), (width, height), thumbnail)
 
     def has_picture(self, digest: bytes) -> bool:
+        """Return whether the vector of a picture is known."""
         return self._database.execute("SELECT 1 FROM pictures WHERE digest = ?", (digest,)).fetchone() is not None
 
     def texts(self, digests: Sequence[bytes]) -> dict[bytes, Vector]:
-        """The vectors of those texts that are known, by digest."""
+        """Return the vectors of the texts that are known, by digest: float16 [embedding_dim] each."""
         known: dict[bytes, Vector] = {}
         for start in range(0, len(digests), _BATCH):
             batch = digests[start : start + _BATCH]
@@ -91,7 +93,7 @@ class Cache:
             self._database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", rows)
 
     def write_known(self, path: Path) -> None:
-        """The digests of all pictures, and nothing else, to a new file that `KnownPictures` reads."""
+        """Write the digests of all pictures, and nothing else, to a new file that `KnownPictures` reads."""
         self._database.execute("ATTACH DATABASE ? AS known", (str(path),))
         self._database.execute("CREATE TABLE known.pictures (digest BLOB PRIMARY KEY) WITHOUT ROWID")
         with self._database:

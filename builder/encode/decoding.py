@@ -117,11 +117,12 @@ class Decoders:
 
 
 def to_decode(item: Item | Rejected) -> Picture | None:
+    """Return the picture of an item that must be decoded; None if there is none, or the item brings its vector."""
     return item.picture if isinstance(item, Item) and item.vector is None else None
 
 
 def chunks(items: Iterable[Item | Rejected], *, most_pictures: int, most_items: int) -> Iterator[list[Item | Rejected]]:
-    """Runs of items, each as long as one of the two allows."""
+    """Yield runs of items, each as long as both limits allow."""
     chunk: list[Item | Rejected] = []
     pictures = 0
     for item in items:
@@ -147,7 +148,7 @@ def _start(spec: ImageSpec, cache: Path) -> None:
 
 
 def _end_with_parent() -> None:
-    """A builder that is killed cannot end its pool, whose processes would wait for work for ever."""
+    """End this process with its parent: a builder that is killed cannot end its pool, which would wait for ever."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     wait([parent.sentinel])

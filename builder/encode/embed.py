@@ -22,13 +22,13 @@ from promptsearch.storage.manifest import Manifest, ModelReference
 
 from ..progress import Progress
 from ..sources import Item, Rejected, Source
-from ..sources.storable import storable
+from ..sources.inputs.storable import storable
 from ..versions.removal import require_most_kept
 from ..versions.staging import Staging
 from ..versions.versions import version_name
 from .cache import Cache, Vector, digest_of
 from .decoding import Outcome
-from .runners import Runner, Tally
+from .runners import EncodeStats, Runner
 from .truncation import TruncationCheck
 
 TEXTS_AT_ONCE = 4096  # enough that texts of one length find each other
@@ -51,7 +51,7 @@ def embed(
     `allow_removal`, less than half of what is served now.
     """
     started = time.monotonic()
-    tally = Tally()
+    tally = EncodeStats()
     with Staging(collection, bundle.embedding_dim) as staging, Cache(collection, bundle) as cache:
         decoded = _embed_items(source, runner, staging, cache, tally)
         pictures_done = time.monotonic()
@@ -92,7 +92,7 @@ def embed(
     return manifest
 
 
-def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache, tally: Tally) -> int:
+def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache, tally: EncodeStats) -> int:
     """Store every item; returns how many have a picture that was decoded, now or before."""
     decoded = 0
     with Progress("items", source.count()) as progress:
@@ -103,7 +103,7 @@ def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache,
 
 
 def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cache: Cache) -> bool:
-    """Returns whether its picture was decoded."""
+    """Store one item; return whether its picture was decoded."""
     if isinstance(item, Rejected):
         staging.reject(item)
     elif isinstance(outcome, str):

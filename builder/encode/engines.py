@@ -1,4 +1,4 @@
-"""What computes embeddings: ONNX Runtime on the CPU, or PyTorch where there is a GPU. Both read the same bundle."""
+"""The engines that compute embeddings: ONNX Runtime on the CPU, PyTorch on a GPU. Both read the same bundle."""
 
 from __future__ import annotations
 
@@ -24,27 +24,31 @@ GPU_TEXT_BATCH = 1024
 
 
 class Engine(Protocol):
+    """The encoders of one model."""
+
     @property
-    def preprocessing(self) -> Preprocessing: ...
+    def preprocessing(self) -> Preprocessing:
+        """The preprocessing that crops pictures for `encode_crops`."""
+        ...
 
     @property
     def image_batch(self) -> int:
-        """How many pictures are best encoded at once."""
+        """The number of pictures to encode at once."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors, float32 [len(texts), embedding_dim]."""
+        """Return unit vectors, float32 [len(texts), embedding_dim]."""
         ...
 
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """What `preprocessing` cropped, uint8 [n, size, size, 3] -> unit vectors, float32 [n, embedding_dim]."""
+        """Return unit vectors, float32 [n, embedding_dim], of cropped pictures, uint8 [n, size, size, 3]."""
         ...
 
 
 class TorchEngine:
-    """PyTorch with the bundle's own weights: CUDA with half-precision autocast where there is a GPU, else the CPU.
+    """PyTorch with the bundle's own weights: on CUDA with half-precision autocast if there is a GPU, else on the CPU.
 
-    `threads` (of the CPU) holds for the whole process; `gpu` is a CUDA device's number, None the first.
+    `threads` (of the CPU) applies to the whole process; `gpu` is the number of a CUDA device, None for the first.
     """
 
     def __init__(self, bundle: Bundle, *, threads: int | None = None, gpu: str | None = None) -> None:
@@ -54,7 +58,9 @@ class TorchEngine:
             from ..export.checkpoint import Checkpoint
             from ..export.open_clip import OpenClipCheckpoint
         except ImportError as error:
-            raise BuildError("the torch engine needs torch: run `make setup-all`, or use --engine onnx") from error
+            raise BuildError(
+                "the torch engine needs PyTorch: run `make setup-all` in a checkout, or use --engine onnx"
+            ) from error
         self._torch = torch
         self._on_gpu = torch.cuda.is_available()
         self._device = f"cuda:{gpu or 0}" if self._on_gpu else "cpu"
@@ -74,7 +80,8 @@ class TorchEngine:
         self._dim = bundle.embedding_dim
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        # A GPU works on one batch while the next is divided into tokens: it is waited for at the end.
+        """Return unit vectors, float32 [len(texts), embedding_dim]."""
+        # The GPU computes one batch while the next is tokenised: the results are read at the end.
         encoded = [
             self._encode(self._model.encode_text, self._tokens(texts[start : start + self._text_batch]))
             for start in range(0, len(texts), self._text_batch)
@@ -86,12 +93,13 @@ class TorchEngine:
         return unit(vectors)
 
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
-        # Bytes go to the GPU, a quarter of what floats are, and become floats there.
+        """Return unit vectors, float32 [n, embedding_dim], of cropped pictures, uint8 [n, size, size, 3]."""
+        # Bytes are a quarter of the size of floats: they are converted on the GPU.
         planes = self._torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
         return unit(self._encode(self._model.encode_image, planes * self._scale + self._shift).cpu().numpy())
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
-        """int64 [len(texts), context_length]"""
+        """Return padded tokens, int64 [len(texts), context_length], on the device."""
         tokens = np.full((len(texts), self._context), self._padding, dtype=np.int64)
         for target, text in zip(tokens, texts, strict=True):
             ids = self._tokenizer.ids(text)
@@ -99,7 +107,7 @@ class TorchEngine:
         return self._torch.from_numpy(tokens).to(self._device)
 
     def _encode(self, tower: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:
-        """float32, on the device; a GPU may still be at work on it."""
+        """Return float32 vectors on the device, which a GPU may still be computing."""
         torch = self._torch
         kind = "cuda" if self._on_gpu else "cpu"
         with torch.inference_mode(), torch.autocast(kind, dtype=torch.float16, enabled=self._on_gpu):
@@ -107,9 +115,12 @@ class TorchEngine:
 
 
 def open_engine(name: str, bundle: Bundle, *, threads: int | None = None, gpu: str | None = None) -> Engine:
-    """`threads` is how many to compute with (None: all cores), `gpu` the number of the one to use (None: the first)."""
+    """Open an engine with so many threads (None: all cores), on a GPU by its number (None: the first).
+
+    Raises BuildError for other names than NAMES.
+    """
     if name == "onnx":
         return Encoders(bundle, threads=threads)
     if name == "torch":
         return TorchEngine(bundle, threads=threads, gpu=gpu)
-    raise BuildError(f"{name!r} is no engine; there are {', '.join(NAMES)}")
+    raise BuildError(f"expected an engine of {', '.join(NAMES)}, got {name!r}")

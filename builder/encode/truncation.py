@@ -18,6 +18,7 @@ class TruncationCheck:
         self._surely_read = (bundle.text.context_length - 3) // _MOST_GROWTH  # bytes; a token is at least one
 
     def is_truncated(self, text: str) -> bool:
+        """Return whether the model reads only the beginning of a text."""
         return len(text.encode()) > self._surely_read and self._tokenizer.read(text)[1]
 
     @cached_property

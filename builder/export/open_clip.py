@@ -1,5 +1,6 @@
-"""open_clip's architectures: their models with the weights of a local file, how they are fed, and their text towers in
-the form that is exported. Nothing is taken from the Hugging Face hub but a tokenizer, where none is given.
+"""open_clip's architectures: models with the weights of a local file, their inputs, and their text towers for export.
+
+Only a tokenizer is downloaded from the Hugging Face hub, if none is passed.
 """
 
 from __future__ import annotations
@@ -61,19 +62,19 @@ class OpenClipCheckpoint:
     def file(
         cls, architecture: str, path: Path, *, pretrained: str | None = None, tokenizer: Path | None = None
     ) -> OpenClipCheckpoint:
-        """A local file: safetensors, a saved state dict, or one in a training checkpoint."""
+        """Read a local file: safetensors, a state dict, or a training checkpoint with one. Raises ExportError."""
         architecture = _known(architecture)
         state = read_state(path)
         return cls(Source(path.name, sha256_of(path), architecture), architecture, state, pretrained, tokenizer)
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> OpenClipCheckpoint:
-        """The checkpoint that a bundle was exported from, out of its fp32 ONNX files."""
+        """Read the weights back from a bundle's fp32 ONNX files."""
         assert bundle.source.open_clip is not None
         return cls(bundle.source, _known(bundle.source.open_clip), state_of_bundle(bundle))
 
     def model(self) -> Any:
-        """open_clip's model, in fp32 on the CPU, for inference. Raises ExportError where the weights do not fit."""
+        """Return open_clip's model, in fp32 on the CPU, for inference. Raises ExportError if the weights do not fit."""
         config = open_clip.get_model_config(self.architecture)["text_cfg"]
         with _quiet(), tempfile.TemporaryDirectory() as scratch:
             changed = {}
@@ -86,6 +87,7 @@ class OpenClipCheckpoint:
         return model.float().eval().requires_grad_(False)
 
     def original(self) -> Original:
+        """Return the model in the form that is exported. Raises ExportError."""
         config = open_clip.get_model_config(self.architecture)
         _require_supported(self.architecture, config)
         prepared = _preprocessing(self.architecture, config, self.pretrained)
@@ -122,16 +124,16 @@ class OpenClipCheckpoint:
             return open_clip_tokens.of_file(folder, context_length, cleaning, padding_id)
 
     def _fitting(self, model: Any) -> StateDict:
-        """The weights under the names that the model has for them. Raises ExportError that says which do not fit."""
+        """Return the weights under the model's names. Raises ExportError with those that do not fit."""
         state: StateDict = convert_state_dict(model, self._named())
         if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
             state = convert_to_custom_text_state_dict(state)
         expected = model.state_dict()
-        # Old checkpoints, and bundles, have what the model makes itself.
+        # Old checkpoints, and bundles, contain buffers that the model computes itself.
         for name, _ in model.named_buffers():
             if name not in expected:
                 state.pop(name, None)
-        if "logit_bias" in expected:  # no vector depends on it, so that bundles do not have it
+        if "logit_bias" in expected:  # no vector depends on it: bundles do not store it
             state.setdefault("logit_bias", torch.zeros_like(expected["logit_bias"]))
         for name in ("logit_scale", "logit_bias"):
             if name in state and name in expected and state[name].numel() == 1:
@@ -152,7 +154,7 @@ class OpenClipCheckpoint:
         return state
 
     def _named(self) -> StateDict:
-        """As open_clip names them: without what distributed training and TorchScript add."""
+        """Return the weights without the names that distributed training and TorchScript add."""
         named = {name.removeprefix("module."): value for name, value in self.state.items()}
         return {name: value for name, value in named.items() if name not in DESCRIPTIVE}
 
@@ -160,8 +162,8 @@ class OpenClipCheckpoint:
 class TextTower(nn.Module):
     """`encode_text` of open_clip's own text towers (model.py: CLIP, transformer.py: TextTransformer).
 
-    For any number of tokens up to the context length, where the tower is causal and read at the end token; for the
-    whole context alone where each token attends to all.
+    Causal towers that are pooled at the end token take any number of tokens up to the context length. Towers whose
+    tokens attend to all take the whole context only.
     """
 
     def __init__(self, model: Any) -> None:
@@ -205,7 +207,7 @@ def _known(architecture: str) -> str:
         return name
     near = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5)
     raise ExportError(
-        f"open_clip has no architecture {architecture}; near it are {', '.join(names[one] for one in near)}"
+        f"open_clip has no architecture {architecture}; similar names are {', '.join(names[name] for name in near)}"
         if near
         else f"open_clip has no architecture {architecture}; it has {', '.join(names.values())}"
     )
@@ -216,13 +218,13 @@ def _require_supported(architecture: str, config: Mapping[str, Any]) -> None:
     hf = text.get("hf_model_name")
     reason = None
     if "multimodal_cfg" in config:
-        reason = "it is a CoCa, which writes texts, too"
+        reason = "it is a CoCa, which also generates texts"
     elif hf and not _hf_kind(hf):
-        reason = f"its text tower is {hf}; of transformers' there are {' and '.join(_HF_KINDS)}"
+        reason = f"its text tower is {hf}; supported ones of transformers are {' and '.join(_HF_KINDS)}"
     elif hf and text.get("hf_pooler_type", "mean_pooler") != "mean_pooler":
         reason = f"its text tower is pooled by {text['hf_pooler_type']}"
     elif text.get("tokenizer_mode") or text.get("tokenizer_kwargs", {}).keys() - {"clean"}:
-        reason = "its tokenizer is used in a way of its own"
+        reason = "its tokenizer has options that are not supported"
     if reason:
         raise ExportError(f"{architecture} cannot be exported: {reason}")
 
@@ -237,7 +239,7 @@ def _is_hf(model: Any) -> bool:
 
 
 def _roberta(name: str, checkpoint: str, state: StateDict) -> dict[str, object]:
-    """What transformers has to know of a RoBERTa, from the shapes of its weights."""
+    """Return the configuration of a RoBERTa for transformers, from the shapes of its weights."""
     root = "text.transformer."
     try:
         words, hidden = state[f"{root}embeddings.word_embeddings.weight"].shape
@@ -257,7 +259,10 @@ def _roberta(name: str, checkpoint: str, state: StateDict) -> dict[str, object]:
 
 
 def _preprocessing(architecture: str, config: Mapping[str, Any], pretrained: str | None) -> PreprocessCfg:
-    """How the pictures were prepared that the weights were trained on: open_clip knows it of published ones."""
+    """Return the preprocessing of the pictures that the weights were trained on, which open_clip records.
+
+    Raises ExportError if published weights of this architecture differ and `pretrained` names none.
+    """
     tags = open_clip.list_pretrained_tags_by_model(architecture)
     if pretrained is not None and pretrained not in tags:
         raise ExportError(
@@ -265,7 +270,7 @@ def _preprocessing(architecture: str, config: Mapping[str, Any], pretrained: str
         )
     published = {tag: open_clip.get_pretrained_cfg(architecture, tag) for tag in ([pretrained] if pretrained else tags)}
     activation = bool(config.get("quick_gelu"))
-    others = [tag for tag, found in published.items() if bool(found.get("quick_gelu")) != activation]
+    others = [tag for tag, settings in published.items() if bool(settings.get("quick_gelu")) != activation]
     if pretrained and others:
         other = architecture.removesuffix("-quickgelu") if activation else f"{architecture}-quickgelu"
         raise ExportError(f"the weights {pretrained} have another activation: their architecture is {other}")
@@ -276,7 +281,9 @@ def _preprocessing(architecture: str, config: Mapping[str, Any], pretrained: str
             architecture,
             ", ".join(others),
         )
-    ways = {tag: PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), found)) for tag, found in published.items()}
+    ways = {
+        tag: PreprocessCfg(**merge_preprocess_dict(PreprocessCfg(), settings)) for tag, settings in published.items()
+    }
     way, *different = {str(way): way for way in ways.values()}.values() or [PreprocessCfg()]
     if different:
         raise ExportError(
@@ -314,10 +321,10 @@ def _text_spec(architecture: str, config: Mapping[str, Any], model: Any, tokens:
         # Where no token sees what comes after it, and the end token is what is read, what pads cannot reach the vector.
         padding = "longest" if (mask, pooling) == ("causal", "end-of-text") else "context"
         expected = ("end", tokens.end_id, config.get("eos_id", 2) if pool_type == "eos" else tokens.end_id)
-    what, found, wanted = expected
-    if found != wanted:
+    token, actual, wanted = expected
+    if actual != wanted:
         raise ExportError(
-            f"the tokenizer's {what} token is {found}, {architecture}'s is {wanted}: it is another model's"
+            f"expected the {token} token of {architecture}, {wanted}, got {actual}: this is another model's tokenizer"
         )
     return TextSpec(
         context_length=_context_length(config),

@@ -56,9 +56,9 @@ def own(context_length: int, cleaning: str | None) -> Tokens:
 
 
 def of_file(path: Path, context_length: int, cleaning: str | None, padding_id: int | None) -> Tokens:
-    """The tokenizer in a `tokenizers` file, or in a folder that holds one as the hub's do.
+    """Return the tokenizer in a `tokenizers` file, or in a folder that holds one as the hub's do.
 
-    `padding_id`: what pads where neither the file nor a tokenizer_config.json beside it says so. Raises ExportError.
+    `padding_id`: the padding if neither the file nor a tokenizer_config.json beside it names one. Raises ExportError.
     """
     path = path / FILES.tokenizer if path.is_dir() else path
     try:
@@ -98,7 +98,7 @@ def of_file(path: Path, context_length: int, cleaning: str | None, padding_id: i
 
 
 def download(repository: str, folder: Path) -> Path:
-    """The tokenizer of a repository on the Hugging Face hub, in `folder`. Raises ExportError."""
+    """Download the tokenizer of a repository on the Hugging Face hub to `folder`. Raises ExportError."""
     try:
         for name in (FILES.tokenizer, CONFIG):
             huggingface_hub.hf_hub_download(repository, name, local_dir=folder)
@@ -111,7 +111,7 @@ def download(repository: str, folder: Path) -> Path:
 
 
 def _ends(file: Tokenizer, path: Path) -> tuple[int | None, int]:
-    """The ids that the file puts before and after each text: an end, and a start or none."""
+    """Return the ids that the file adds before and after each text: an end, and a start or none."""
     bare, whole = (file.encode(_SENTENCE, add_special_tokens=special).ids for special in (False, True))
     for before in (0, 1):
         if len(whole) == before + len(bare) + 1 and whole[before:-1] == bare:

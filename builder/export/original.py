@@ -26,6 +26,8 @@ class Towers(Protocol):
 
 @dataclass(frozen=True)
 class Original:
+    """A PyTorch model in the form that is exported, and what a bundle records of it."""
+
     source: Source
     architecture: str  # in words
     model: Towers
@@ -44,5 +46,5 @@ class Exportable(Protocol):
     """A checkpoint of some architecture."""
 
     def original(self) -> Original:
-        """Raises ExportError where the weights do not fit."""
+        """Return the model in the form that is exported. Raises ExportError if the weights do not fit."""
         ...

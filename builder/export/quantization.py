@@ -48,7 +48,7 @@ def quantise(source: Path, target: Path, form: Form) -> None:
 
 
 def _folded(source: Path) -> onnx.ModelProto:
-    """The graph with its casts and transposes of weights carried out, by ONNX Runtime itself."""
+    """Return the graph after ONNX Runtime has carried out its casts and transposes of weights."""
     with tempfile.TemporaryDirectory() as scratch:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -62,7 +62,7 @@ def _folded(source: Path) -> onnx.ModelProto:
 
 
 def _products_of_gemms(model: onnx.ModelProto) -> None:
-    """Each Gemm with a weight as MatMul, and Add where it has a bias: what the quantisers know."""
+    """Replace each Gemm with a weight by MatMul, and Add if it has a bias, which the quantisers support."""
     weights = _weights(model)
     nodes = []
     for node in model.graph.node:
@@ -108,7 +108,7 @@ def _embedding_in_bytes(model: onnx.ModelProto) -> None:
 
 
 def _convolutions_in_bytes(model: onnx.ModelProto) -> None:
-    """A cast and a product restore each weight, which ONNX Runtime does once, when it loads the model."""
+    """Restore each weight with a cast and a product, which ONNX Runtime computes once, when it loads the model."""
     weights = _weights(model)
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"][1:]
     restoring = []
@@ -156,7 +156,7 @@ def _blockwise(model: onnx.ModelProto, last: str) -> onnx.ModelProto:
 
 
 def _last_product(model: onnx.ModelProto) -> str:
-    """The name of the projection that makes the vector: the last product with a weight."""
+    """Return the name of the projection to the vector: the last product with a weight."""
     weights = _weights(model)
     names: list[str] = [n.name for n in model.graph.node if n.op_type == "MatMul" and n.input[1] in weights]
     return names[-1]
@@ -179,7 +179,7 @@ def _replace_nodes(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """The quantisers tell the root logger of each node they pass by."""
+    """Silence the quantisers, which log every node that they skip to the root logger."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

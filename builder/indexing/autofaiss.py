@@ -19,8 +19,9 @@ try:
     from autofaiss.indices.distributed import add_embeddings_to_index_distributed
     from autofaiss.indices.training import create_empty_index
 except ModuleNotFoundError as error:
-    if error.name not in ("autofaiss", "embedding_reader"):
+    missing = (error.name or "").partition(".")[0]
+    if missing not in ("autofaiss", "embedding_reader"):
         raise
-    raise NotInstalled(f"building indices needs {error.name}, which is not installed: run `{INSTALL}`") from error
+    raise NotInstalled(f"building indices needs {missing}, which is not installed: run `{INSTALL}`") from error
 
 __all__ = ["INSTALL", "add_embeddings_to_index_distributed", "add_embeddings_to_index_local", "create_empty_index"]

@@ -1,8 +1,7 @@
-"""The fields that a collection can be filtered by: from the items to one column each, most of it inside SQLite.
+"""The fields that a collection can be filtered by: one column each, written from the items mostly inside SQLite.
 
-Fields are the columns of the images (`prompt` and `image_count` among them) that any image has a value in, and the
-keys of what else the source said whose values are texts, numbers or true/false. A key that the images have a column
-for, too, is called `extra.<key>`.
+Fields are the columns of the images (`prompt` and `image_count` among them) that are not empty, and the keys of `extra`
+whose values are texts, numbers or true/false. A key with the name of a column is called `extra.<key>`.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from promptsearch.storage.manifest import FILES
 
 log = logging.getLogger(__name__)
 
-MOST_FIELDS = 200  # keys of what else the source said; those that most images have
-_VALUES = 20  # frequent ones that are told of
+MOST_FIELDS = 200  # keys of `extra`; the most frequent ones
+_VALUES = 20  # frequent values in a summary
 _BATCH = 100_000
 _COLUMNS: dict[str, Type] = {
     PROMPT: "prompt", "image_count": "integer", "width": "integer", "height": "integer", "seed": "integer",
@@ -46,7 +45,7 @@ class _Source:
 
 
 def write_fields(folder: Path) -> None:
-    """Write the fields of the items in `folder`, a version that is being made."""
+    """Write the fields of the items in `folder`, a version that is being built."""
     for old in folder.glob(FILES.field("*")):
         old.unlink()
     (folder / FILES.fields).unlink(missing_ok=True)
@@ -75,26 +74,26 @@ def _sources(database: sqlite3.Connection) -> Iterator[_Source]:
 
 
 def _extras(database: sqlite3.Connection) -> Iterator[_Source]:
-    """The keys of `extra`, by name."""
-    found = database.execute(
+    """Yield the keys of `extra`, by name."""
+    keys = database.execute(
         "SELECT key, json_group_array(DISTINCT one.type), sum(one.type = 'integer' AND typeof(one.value) = 'real') "
         "FROM items.images, json_each(extra) AS one "
         "WHERE one.type IN ('true', 'false', 'integer', 'real', 'text') GROUP BY key ORDER BY count(*) DESC, key"
     ).fetchall()
-    if left_out := [key for key, *_ in found[MOST_FIELDS:]]:
+    if left_out := [key for key, *_ in keys[MOST_FIELDS:]]:
         log.warning("%d rare fields cannot be filtered by, %s among them", len(left_out), left_out[0])
-    renamed = {_field_name(key) for key, *_ in found if _field_name(key) != key}
-    for key, json_types, too_large in sorted(found[:MOST_FIELDS]):
-        # There is no path in SQLite's JSON to some keys, and one name stands for one field.
+    renamed = {_field_name(key) for key, *_ in keys if _field_name(key) != key}
+    for key, json_types, too_large in sorted(keys[:MOST_FIELDS]):
+        # SQLite's JSON has no path to some keys, and field names are unique.
         if '"' in key or "\\" in key or key in renamed:
             log.warning("the field %r cannot be filtered by", key)
             continue
-        types = {_JSON_TYPES[one] for one in json.loads(json_types)}
+        types = {_JSON_TYPES[name] for name in json.loads(json_types)}
         if types == {"integer"} and not too_large:
             type: Type = "integer"
         elif types <= {"integer", "number"}:
             type = "number"
-        else:  # what is mixed is text
+        else:  # mixed types are text
             type = "boolean" if types == {"boolean"} else "string"
         path = '$."' + key.replace("'", "''") + '"'
         value = (
@@ -127,8 +126,8 @@ def _write(database: sqlite3.Connection, folder: Path, number: int, source: _Sou
         values = database.execute(f"SELECT row, {source.expression} AS value FROM items.images WHERE value IS NOT NULL")
     present = 0
     while batch := values.fetchmany(_BATCH):
-        rows, found = zip(*batch, strict=True)
-        column[list(rows)] = found
+        rows, cells = zip(*batch, strict=True)
+        column[list(rows)] = cells
         present += len(batch)
     column.flush()
     summary = _summary(database, number, source.type, column[present_mask(column)])
@@ -138,7 +137,7 @@ def _write(database: sqlite3.Connection, folder: Path, number: int, source: _Sou
 
 
 def _summary(database: sqlite3.Connection, number: int, type: Type, present: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """What `GET /collections/{name}/fields` tells: computed once, here."""
+    """Return the summary of a field in `GET /collections/{name}/fields`."""
     distinct, counts = np.unique(present, return_counts=True)
 
     def value(of: Any) -> Any:
@@ -149,10 +148,10 @@ def _summary(database: sqlite3.Connection, number: int, type: Type, present: np.
 
     ranged = type in ("integer", "number", "time") and len(distinct)
     frequent = np.argsort(-counts, kind="stable")[:_VALUES]
-    told = type != "prompt" and 2 * len(distinct) <= len(present)  # else nearly each is one of its own
+    listed = type != "prompt" and 2 * len(distinct) <= len(present)  # else nearly all values differ
     return {
         "distinct": len(distinct),
         "least": value(distinct[0]) if ranged else None,
         "greatest": value(distinct[-1]) if ranged else None,
-        "values": [[value(distinct[place]), int(counts[place])] for place in frequent] if told else [],
+        "values": [[value(distinct[place]), int(counts[place])] for place in frequent] if listed else [],
     }

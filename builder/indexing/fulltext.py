@@ -11,7 +11,7 @@ from promptsearch.storage.manifest import FILES
 
 
 def write_words(folder: Path) -> None:
-    """Index the words of the prompts in `folder`, a version that is being made."""
+    """Index the words of the prompts in `folder`, a version that is being built."""
     (folder / FILES.words).unlink(missing_ok=True)
     with contextlib.closing(sqlite3.connect(folder / FILES.words, isolation_level=None)) as database:
         database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {SCHEMA}")

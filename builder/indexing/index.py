@@ -17,22 +17,19 @@ from ..versions.staging import staged_manifest, staging_folder
 from .fields import write_fields
 from .fulltext import write_words
 from .index_file import Adder, add_here, build_index
-from .index_key import choose
+from .index_key import MAX_MEMORY, RECALL_TARGET, choose
 from .tuning import sample, tune
 
 log = logging.getLogger(__name__)
-
-MAX_MEMORY = 4 << 30  # bytes
-RECALL_TARGET = 0.98  # recall@10 that the search parameters are tuned to
 
 
 def index(
     collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = RECALL_TARGET, add: Adder = add_here
 ) -> Manifest:
-    """Build the indices of what is staged and record them in its manifest, which is returned.
+    """Build the indices of what is staged; record them in its manifest and return it.
 
     `max_memory` bounds, in bytes, what building takes beyond the program itself, and so each index, too: see
-    `builder.indexing.index_key.choose`. `recall` is the recall@10 that searches are tuned to; an index that
+    `index_key.choose`. `recall` is the recall@10 that searches are tuned to; an index that
     cannot reach it is recorded with what it reaches (`IndexInfo.reached`). `add` adds to indices that are not exact.
     Raises BuildError.
     """
@@ -42,12 +39,12 @@ def index(
     write_words(folder)
     dim = manifest.model.embedding_dim
     kinds = [kind for kind in KINDS if (folder / FILES.vectors(kind)).is_file()]
-    made = {kind: index_vectors(folder, kind, dim, max_memory, recall, add) for kind in kinds}
+    infos = {kind: index_vectors(folder, kind, dim, max_memory, recall, add) for kind in kinds}
     seconds = {**manifest.build["seconds"], "index": round(time.monotonic() - started, 2)}
     manifest = replace(
         manifest,
-        images=made.get("images"),
-        prompts=made.get("prompts"),
+        images=infos.get("images"),
+        prompts=infos.get("prompts"),
         build={**manifest.build, "seconds": seconds},
     )
     manifest.write(folder)
@@ -60,14 +57,14 @@ def index_vectors(
     """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, are queries, too."""
     vectors = folder / FILES.vectors(kind)
     count = len(np.load(vectors, mmap_mode="r"))
-    plan = choose(count, dim, max_memory)
-    log.info("indexing %s %s as %s", f"{count:,}", kind, plan.key)
-    build_index(vectors, plan, folder / FILES.index(kind), add)
-    info = IndexInfo(plan.key, count, plan.exact, None if plan.exact else 1, {})
-    asked = {
+    spec = choose(count, dim, max_memory)
+    log.info("indexing %s %s as %s", f"{count:,}", kind, spec.key)
+    build_index(vectors, spec, folder / FILES.index(kind), add)
+    info = IndexInfo(spec.key, count, spec.exact, None if spec.exact else 1, {})
+    queries = {
         "images" if other == "images" else "texts": sample(folder / FILES.vectors(other), own=other == kind)
         for other in KINDS
         if (folder / FILES.vectors(other)).is_file()
     }
-    log.info("finding out how far the index of %s has to be searched", kind)
-    return tune(VectorIndex.open(folder, kind, info, dim), plan, vectors, asked, recall)
+    log.info("tuning the search of the index of %s", kind)
+    return tune(VectorIndex.open(folder, kind, info, dim), spec, vectors, queries, recall)

@@ -1,8 +1,8 @@
-"""A file of vectors to a FAISS index, by autofaiss, in bounded memory.
+"""Build a FAISS index from a file of vectors with autofaiss, in bounded memory.
 
-autofaiss's `build_index` trains on the first rows of a file, which in a sorted source are all alike; its reader keeps
-up to 2.5 GB of pieces waiting; and it returns `(None, None)` for what it cannot do. So its steps, an empty index and
-adding to it, are called here with a reader of our own, and training in between.
+autofaiss's `build_index` trains with the first rows of a file, which are alike in a sorted source; its reader queues
+up to 2.5 GB; and it returns `(None, None)` on failure. Here its two steps, creating an empty index and adding to it,
+are called with a reader of our own and training in between.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from promptsearch.system.float16 import to_float32
 from promptsearch.system.malloc import trim_heap
 
 from .autofaiss import add_embeddings_to_index_local, create_empty_index
-from .index_key import Plan
+from .index_key import IndexSpec
 
 Vectors = NDArray[np.float32]
 Adder = Callable[[faiss.Index, Path], faiss.Index]  # a trained index, a file of vectors -> the index with those
@@ -30,23 +30,24 @@ _MOST_COPIES = 8  # of the centroids; then they are a fifth of what is trained w
 
 
 def add_here(index: faiss.Index, vectors: Path) -> faiss.Index:
+    """Add the vectors of a `.npy` to a trained index on this machine."""
     # The reader bounds what is read at once.
     added, _ = add_embeddings_to_index_local(_Blocks(vectors), index, "1T")
     return added
 
 
-def build_index(vectors: Path, plan: Plan, path: Path, add: Adder = add_here) -> None:
-    """Build what `plan` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers.
+def build_index(vectors: Path, spec: IndexSpec, path: Path, add: Adder = add_here) -> None:
+    """Build what `spec` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers.
 
     `add` adds to an index with inverted lists; to an exact one, which is a copy of the vectors, they are added here.
     """
     count, dim = np.load(vectors, mmap_mode="r").shape
-    index = create_empty_index(dim, plan.key, "ip")
+    index = create_empty_index(dim, spec.key, "ip")
     if not index.is_trained:
-        sample = _sample(vectors, plan.training)
+        sample = _sample(vectors, spec.training)
         _begin_rotation(index, sample)
         _train(index, sample)
-    index = add_here(index, vectors) if plan.exact else add(index, vectors)
+    index = add_here(index, vectors) if spec.exact else add(index, vectors)
     assert index.ntotal == count
     faiss.write_index(index, str(path))
 
@@ -75,17 +76,17 @@ def _begin_rotation(index: faiss.Index, sample: Vectors) -> None:
 
 
 def _dealt(variances: NDArray[np.float64], parts: int) -> list[int]:
-    """The numbers of directions, from the greatest variance on, part after part; each part has as many."""
+    """Return the directions of each part, by their rank of variance; all parts have as many."""
     size = len(variances) // parts
-    given: list[list[int]] = [[] for _ in range(parts)]
+    dealt: list[list[int]] = [[] for _ in range(parts)]
     # Logarithms above 0, so that a part that has none yet comes first.
     worth = np.log(np.maximum(variances, 1e-12)) - np.log(1e-12) + 1e-12
     sums = np.zeros(parts)
     for number, value in enumerate(worth.tolist()):
-        part = int(np.argmin(np.where([len(one) < size for one in given], sums, np.inf)))
-        given[part].append(number)
+        part = int(np.argmin(np.where([len(numbers) < size for numbers in dealt], sums, np.inf)))
+        dealt[part].append(number)
         sums[part] += value
-    return [number for part in given for number in part]
+    return [number for part in dealt for number in part]
 
 
 def _train(index: faiss.Index, sample: Vectors) -> None:
@@ -96,10 +97,10 @@ def _train(index: faiss.Index, sample: Vectors) -> None:
     """
     ivf = faiss.extract_index_ivf(index)
     copies = [faiss.IndexFlat(ivf.d, ivf.metric_type) for _ in range(min(available_cores(), _MOST_COPIES))]
-    asked = faiss.IndexReplicas(ivf.d, True)
+    replicas = faiss.IndexReplicas(ivf.d, True)
     for copy in copies:
-        asked.addIndex(copy)
-    ivf.clustering_index = asked
+        replicas.addIndex(copy)
+    ivf.clustering_index = replicas
     # Queries whose distances lie in memory at a time, of each; it holds for the whole process.
     together = faiss.cvar.distance_compute_blas_query_bs
     faiss.cvar.distance_compute_blas_query_bs = together // len(copies)
@@ -112,9 +113,9 @@ def _train(index: faiss.Index, sample: Vectors) -> None:
 
 
 def blocks(vectors: Path) -> Iterator[tuple[int, Vectors]]:
-    """A `.npy` of float16 [count, dim] as float32, some rows at a time, each with the number of its first.
+    """Yield a `.npy` of float16 [count, dim] as float32 blocks, each with the number of its first row.
 
-    Read, not mapped: mapped pages would count as this process's memory for as long as they are there.
+    The file is read, not mapped: mapped pages would count as memory of this process.
     """
     mapped = np.load(vectors, mmap_mode="r")
     count, dim = mapped.shape
@@ -126,21 +127,21 @@ def blocks(vectors: Path) -> Iterator[tuple[int, Vectors]]:
 
 
 class _Blocks:
-    """What autofaiss asks of an embedding reader: every vector in turn, with ids that it makes no use of."""
+    """An embedding reader for autofaiss: every vector in turn, without ids, which it does not use here."""
 
     def __init__(self, vectors: Path) -> None:
         self.count, self.dimension = np.load(vectors, mmap_mode="r").shape
         self._vectors = vectors
 
     def __call__(self, batch_size: int, start: int = 0, end: int | None = None) -> Iterator[tuple[Vectors, Any]]:
-        """Batches may be shorter than asked for."""
+        """Yield all vectors, in batches that may be shorter than `batch_size`."""
         del batch_size, start, end
         for _, block in blocks(self._vectors):
             yield block, None
 
 
 def _sample(vectors: Path, size: int) -> Vectors:
-    """So many vectors, drawn evenly at random with a fixed seed, float32 [size, dim]."""
+    """Return `size` vectors drawn at random with a fixed seed, float32 [size, dim]."""
     count, dim = np.load(vectors, mmap_mode="r").shape
     rows = np.sort(np.random.default_rng(0).choice(count, size, replace=False))
     sample = np.empty((len(rows), dim), np.float32)

@@ -1,4 +1,4 @@
-"""Which FAISS index so many vectors get: the one rule, from their count, their dimension and the memory allowed."""
+"""The choice of the FAISS index, by the number of vectors, their dimensions and the memory allowed."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from promptsearch.errors import BuildError
 
 from ..sizes import format_size
 
+MAX_MEMORY = 4 << 30  # bytes that an index and its building may take, by default
+RECALL_TARGET = 0.98  # recall@10 that searches are tuned to, by default
 EXACT_UP_TO = 50_000  # vectors; an exact scan of so many takes a few milliseconds
 COMPRESSED_FROM = 10_000  # vectors; the 256 centroids of each of a quantiser's bytes want 39 examples each
 SMALLER_FROM = 100_000  # vectors; from here on codes are scanned, and the best scored again, faster than vectors are
@@ -20,41 +22,42 @@ _WORKING = 96 << 20  # bytes: blocks of vectors on their way in, in both precisi
 
 
 @dataclass(frozen=True)
-class Plan:
-    """An index to build."""
+class IndexSpec:
+    """An index to build, and what it takes."""
 
     key: str  # FAISS's factory string
     count: int  # vectors
     dim: int
-    lists: int  # inverted lists; 0 where every vector is looked at
-    code: int  # bytes that stand for a vector; 0 where it is kept whole
+    lists: int  # inverted lists; 0 if every vector is scanned
+    code: int  # bytes of a compressed vector; 0 if vectors are kept whole
     training: int  # vectors to train with
     index_bytes: int  # on disk, and in memory when everything is in
     peak_bytes: int  # the most that building it takes
 
     @property
     def exact(self) -> bool:
+        """Whether every vector is scanned."""
         return self.lists == 0
 
 
-def choose(count: int, dim: int, budget: int) -> Plan:
-    """The index for `count` vectors of `dim` dimensions whose building, and so the index, fits `budget` bytes.
+def choose(count: int, dim: int, budget: int) -> IndexSpec:
+    """Return the index of `count` vectors of `dim` dimensions, whose building fits into `budget` bytes.
 
     1. Up to 50,000 vectors `Flat`: exact, and still a few milliseconds.
     2. From 100,000 `OPQ{m}_{m·s},IVF{lists},PQ{m}x8`: each vector as m bytes, an eighth of the dimension, in about
        4·√count inverted lists, of which a search reads a few; its candidates are scored again from the vectors. With
        512 dimensions it takes 72 bytes a vector.
-    3. Else `IVF{lists},Flat`, where it fits: the vectors themselves, of which a search looks at as many. It takes
+    3. Else `IVF{lists},Flat`, if it fits: the vectors themselves, of which a search looks at as many. It takes
        4·dim + 8 bytes a vector, and less than codes do to be built.
     4. Else codes as in 2, with fewer lists, so that less is to be trained, or of a sixteenth or a thirty-second.
 
-    Raises BuildError, which says how much memory would be enough, where nothing fits.
+    Raises BuildError with the least memory that is enough if nothing fits.
     """
     least = None
-    for plan in plans(count, dim):
-        if plan.peak_bytes <= budget:
-            return plan
-        least = min(least or plan.peak_bytes, plan.peak_bytes)
+    for spec in specs(count, dim):
+        if spec.peak_bytes <= budget:
+            return spec
+        least = min(least or spec.peak_bytes, spec.peak_bytes)
     assert least is not None
     raise BuildError(
         f"{count} vectors of {dim} dimensions cannot be indexed in {format_size(budget)}: "
@@ -70,26 +73,26 @@ def lists_for(count: int) -> int:
     return lists
 
 
-def plans(count: int, dim: int) -> Iterator[Plan]:
-    """What can be built, best first."""
+def specs(count: int, dim: int) -> Iterator[IndexSpec]:
+    """Yield the indices that can be built, best first."""
     vectors = 4 * dim * count
     if count <= EXACT_UP_TO:
         # Room doubles when it is full, and the old room is copied from.
-        yield Plan("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
+        yield IndexSpec("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
     lists = lists_for(count)
-    compressed = [plan for divisor in (8, 16, 32) for plan in _compressed(count, dim, max(1, dim // divisor), lists)]
+    compressed = [spec for divisor in (8, 16, 32) for spec in _compressed(count, dim, max(1, dim // divisor), lists)]
     if count >= SMALLER_FROM:
         yield from compressed[:1]
     if count > EXACT_UP_TO:
         training = min(count, _PER_LIST * lists)
         size = vectors + count * _IDS + 4 * dim * lists
         peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
-        yield Plan(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
+        yield IndexSpec(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
     yield from compressed
 
 
-def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[Plan]:
-    """Product quantisers of `code` bytes a vector, with fewer and fewer lists; none where too little is to be coded."""
+def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[IndexSpec]:
+    """Yield product quantisers of `code` bytes a vector, with fewer and fewer lists; none for too few vectors."""
     if count < COMPRESSED_FROM or dim < 8:
         return
     rotated = -(-dim // code) * code  # the quantiser wants parts of one length
@@ -101,4 +104,4 @@ def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[Plan]:
         # The sample and its rotation; to find the rotation, four more copies of at most 65,536 vectors.
         train = 4 * max(dim, rotated) * (2 * training + 4 * min(training, _OPQ_ROWS))
         peak = max(int(_GROWTH * size), train) + _WORKING
-        yield Plan(f"OPQ{code}_{rotated},IVF{some},PQ{code}x8", count, dim, some, code, training, size, peak)
+        yield IndexSpec(f"OPQ{code}_{rotated},IVF{some},PQ{code}x8", count, dim, some, code, training, size, peak)

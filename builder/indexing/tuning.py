@@ -1,4 +1,4 @@
-"""How an index is searched: the cheapest setting that finds what an exact scan finds, measured with held-out queries.
+"""Tune how an index is searched: the cheapest setting that reaches a recall, measured with held-out queries.
 
 Text vectors lie apart from image vectors, so an index of images that answers pictures well may answer texts badly
 (clip-retrieval #76). Both are asked of both indices: vectors of the other kind as they are, and vectors of the index's
@@ -21,13 +21,13 @@ from promptsearch.system.faiss_blas import faiss
 from promptsearch.system.float16 import to_float32
 
 from .index_file import Vectors, blocks
-from .index_key import Plan
+from .index_key import IndexSpec
 
 QUERIES = 512  # of each kind to tune with, and as many others to measure with
 _AT = 10  # recall is of the ten nearest
 _TIES = 54  # more of the nearest that are looked at: whatever scores as high as the tenth is as right
 _MOST = 1_000  # candidates that are scored: more take longer than lists that are visited for better ones
-_NEAR_BEST = 0.002  # of recall: where the target is out of reach, no more is spent on the rest
+_NEAR_BEST = 0.002  # of recall: if the target is out of reach, a setting this near the best is enough
 # Nanoseconds, medians of one thread with AVX-512 and 512 dimensions: a byte of a scanned vector, one of a scanned code,
 # and a dimension of a candidate that is scored again (its row comes from anywhere in the file).
 _SCAN_VECTOR, _SCAN_CODE, _RESCORE = 0.03, 0.4, 3.3
@@ -41,23 +41,24 @@ class Queries:
     own: NDArray[np.int64]
 
     def first(self, count: int) -> Queries:
+        """Return the first `count` queries."""
         return Queries(self.vectors[:count], self.own[:count])
 
     def split(self) -> tuple[Queries, Queries]:
-        """Every other one to tune with, and the rest to measure with."""
+        """Return every other query to tune with, and the rest to measure with."""
         return Queries(self.vectors[::2], self.own[::2]), Queries(self.vectors[1::2], self.own[1::2])
 
 
 def sample(vectors: Path, *, own: bool) -> Queries:
-    """Rows of a `.npy`, drawn with a fixed seed; `own` where that is the file of the index that is asked."""
+    """Draw rows of a `.npy` with a fixed seed; `own` if that is the file of the searched index."""
     mapped = np.load(vectors, mmap_mode="r")
     rows = np.random.default_rng(2).choice(len(mapped), min(2 * QUERIES, len(mapped)), replace=False)
-    found = to_float32(mapped[rows])
-    return Queries(found, rows.astype(np.int64) if own else np.full(len(rows), -1, np.int64))
+    drawn = to_float32(mapped[rows])
+    return Queries(drawn, rows.astype(np.int64) if own else np.full(len(rows), -1, np.int64))
 
 
 class Truth:
-    """What an exact scan of `vectors` finds for some queries."""
+    """The nearest vectors of some queries, found by an exact scan of `vectors`."""
 
     def __init__(self, vectors: Path, queries: Queries) -> None:
         self.queries = queries
@@ -71,32 +72,34 @@ class Truth:
             self._right.append(of[best >= best[wanted - 1] - 1e-6] if wanted else of)
 
     def recall(self, index: VectorIndex, nprobe: int | None, most: int) -> NDArray[np.float64]:
-        """Share of its ten nearest that each query finds, if 1, 2, … `most` candidates are scored; [n, most].
+        """Return the share of its ten nearest that each query finds with 1, 2, … `most` candidates scored; [n, most].
 
         Scores of candidates are exact, so a right row that is among them is among the first ten of the answer.
         """
         return self.share(index.propose(self.queries.vectors, min(most + 1, len(index)), nprobe), most)
 
     def share(self, candidates: Rows, most: int) -> NDArray[np.float64]:
-        """The same, of rows that something has proposed for each query, best first; int64 [n, k]."""
-        found = np.zeros((len(candidates), most))
+        """Return the same for proposed rows of each query, best first, int64 [n, k]."""
+        is_right = np.zeros((len(candidates), most))
         for number, (rows, own) in enumerate(zip(candidates, self.queries.own, strict=True)):
             others = rows[rows != own][:most]
-            found[number, : len(others)] = np.isin(others, self._right[number])
+            is_right[number, : len(others)] = np.isin(others, self._right[number])
         wanted = self._wanted[:, np.newaxis]
-        hits = np.minimum(np.cumsum(found, axis=1), wanted)
+        hits = np.minimum(np.cumsum(is_right, axis=1), wanted)
         # Nothing wanted, as of a collection of one: nothing missed.
         return np.divide(hits, wanted, where=wanted > 0, out=np.ones_like(hits))
 
 
-def tune(index: VectorIndex, plan: Plan, vectors: Path, asked: Mapping[str, Queries], target: float) -> IndexInfo:
-    """`index.info` with the cheapest setting that reaches `target` for every kind of query, and its measured recall.
+def tune(
+    index: VectorIndex, spec: IndexSpec, vectors: Path, queries_by_kind: Mapping[str, Queries], target: float
+) -> IndexInfo:
+    """Return `index.info` with the cheapest setting that reaches `target` for every kind of query, and its recall.
 
-    On one half of the queries the setting's recall is at least the target by two standard errors; what is recorded is
-    its recall on the other half, with more done where that falls short. Where nothing reaches the target, it is the
-    cheapest setting that comes near the best.
+    On one half of the queries, the setting's recall exceeds the target by two standard errors. The recorded recall is
+    measured on the other half, with a costlier setting if it falls short. If nothing reaches the target, the cheapest
+    setting near the best is used.
     """
-    halves = [queries.split() for queries in asked.values()]
+    halves = [queries.split() for queries in queries_by_kind.values()]
     tuning = [Truth(vectors, half) for half, _ in halves]
     # A collection of one has no other queries.
     others = [
@@ -105,58 +108,58 @@ def tune(index: VectorIndex, plan: Plan, vectors: Path, asked: Mapping[str, Quer
     tried: dict[int, NDArray[np.float64]] = {}
     info, short = index.info, 0.0
     while True:
-        if not plan.exact:
-            info = _cheapest(index, plan, tuning, target + short, tried)
-        found = [truth.recall(index, info.nprobe, info.candidates or _AT)[:, -1].mean() for truth in others]
-        recall = {name: round(float(value), 4) for name, value in zip(asked, found, strict=True)}
+        if not spec.exact:
+            info = _cheapest(index, spec, tuning, target + short, tried)
+        means = [truth.recall(index, info.nprobe, info.candidates or _AT)[:, -1].mean() for truth in others]
+        recall = {name: round(float(value), 4) for name, value in zip(queries_by_kind, means, strict=True)}
         info = replace(info, recall_at_10=recall, recall_target=target)
-        if info.reached or plan.exact or target + short > 1:
+        if info.reached or spec.exact or target + short > 1:
             return info
         short += max(target - min(recall.values()), _NEAR_BEST)
 
 
 def _cheapest(
-    index: VectorIndex, plan: Plan, truths: list[Truth], target: float, tried: dict[int, NDArray[np.float64]]
+    index: VectorIndex, spec: IndexSpec, truths: list[Truth], target: float, tried: dict[int, NDArray[np.float64]]
 ) -> IndexInfo:
-    """`index.info` with the cheapest `nprobe` and `candidates`.
+    """Return `index.info` with the cheapest `nprobe` and `candidates`.
 
     `tried` keeps what was measured: lists probed -> recall that is certain with 1, 2, … candidates.
     """
     most = min(_MOST, len(index))
     best = None
-    for nprobe in _steps(plan.lists):
-        if best and _cost(plan, nprobe, _AT) >= best[0]:
+    for nprobe in _steps(spec.lists):
+        if best and _cost(spec, nprobe, _AT) >= best[0]:
             break
         if nprobe not in tried:
             tried[nprobe] = np.min([_certain(truth.recall(index, nprobe, most)) for truth in truths], axis=0)
-        best = _best(plan, tried, target)
+        best = _best(spec, tried, target)
     if best is None:
-        best = _best(plan, tried, max(float(certain[-1]) for certain in tried.values()) - _NEAR_BEST)
+        best = _best(spec, tried, max(float(certain[-1]) for certain in tried.values()) - _NEAR_BEST)
         assert best is not None
     _, nprobe, candidates = best
     return replace(index.info, nprobe=nprobe, candidates=candidates)
 
 
-def _best(plan: Plan, tried: Mapping[int, NDArray[np.float64]], target: float) -> tuple[float, int, int] | None:
+def _best(spec: IndexSpec, tried: Mapping[int, NDArray[np.float64]], target: float) -> tuple[float, int, int] | None:
     """Cost, lists and candidates of the cheapest that reaches the target."""
     reached = []
     for nprobe, certain in tried.items():
         if (certain >= target).any():
             candidates = max(_AT, int(np.argmax(certain >= target)) + 1)
-            reached.append((_cost(plan, nprobe, candidates), nprobe, candidates))
+            reached.append((_cost(spec, nprobe, candidates), nprobe, candidates))
     return min(reached, default=None)
 
 
 def _certain(recall: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The mean over queries [n, most] less two standard errors, [most]; a whole recall is itself."""
+    """Return the mean over queries [n, most] less two standard errors, [most]."""
     certain: NDArray[np.float64] = recall.mean(axis=0) - 2 * recall.std(axis=0) / len(recall) ** 0.5
     return certain
 
 
-def _cost(plan: Plan, nprobe: int, candidates: int) -> float:
+def _cost(spec: IndexSpec, nprobe: int, candidates: int) -> float:
     """Nanoseconds, about, of one query."""
-    one = _SCAN_CODE * plan.code if plan.code else _SCAN_VECTOR * 4 * plan.dim
-    return plan.count * nprobe / plan.lists * one + candidates * plan.dim * _RESCORE
+    one = _SCAN_CODE * spec.code if spec.code else _SCAN_VECTOR * 4 * spec.dim
+    return spec.count * nprobe / spec.lists * one + candidates * spec.dim * _RESCORE
 
 
 def _steps(lists: int) -> Iterator[int]:

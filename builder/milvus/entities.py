@@ -31,7 +31,7 @@ from promptsearch.storage.manifest import FILES, Kind, Manifest
 
 
 class Entities:
-    """Those of one kind, by row."""
+    """The entities of one kind, by row."""
 
     def __init__(
         self, folder: Path, kind: Kind, manifest: Manifest, fields: FieldColumns, dtype: type[np.float16 | np.float32]
@@ -51,17 +51,17 @@ class Entities:
         return self._count
 
     def rows(self, start: int, stop: int) -> list[dict[str, Any]]:
-        """Entities of these rows; raises BuildError for what Milvus cannot hold."""
+        """Return the entities of these rows. Raises BuildError for values that Milvus cannot hold."""
         rows = list(range(start, min(stop, self._count)))
         if self._kind == "prompts":
-            found = self._items.prompts(rows)
+            prompts = self._items.prompts(rows)
             return [
                 {
                     ROW: row,
                     VECTOR: self._vector(row),
-                    ID: found[row].id,
-                    TEXT: _fitting(found[row].text, f"prompt {found[row].id}"),
-                    IMAGE_COUNT: found[row].image_count,
+                    ID: prompts[row].id,
+                    TEXT: _fitting(prompts[row].text, f"prompt {prompts[row].id}"),
+                    IMAGE_COUNT: prompts[row].image_count,
                 }
                 for row in rows
             ]
@@ -91,27 +91,27 @@ class Entities:
         return vector
 
     def _values(self, field: Field, rows: list[int]) -> list[Any]:
-        """What these rows of images have in a field, None for nothing."""
-        found = self._fields.column(field.name)[rows]
-        present = present_mask(found)
+        """Return the values of a field in these rows of images, None if there is none."""
+        cells = self._fields.column(field.name)[rows]
+        present = present_mask(cells)
         match field.type:
             case "string" | "time":
-                texts = self._said(field.number, sorted(set(found[present].tolist())))
-                values: list[Any] = [texts.get(code) for code in found.tolist()]
+                texts = self._texts_of(field.number, sorted(set(cells[present].tolist())))
+                values: list[Any] = [texts.get(code) for code in cells.tolist()]
             case "boolean":
-                values = [bool(value) for value in found.tolist()]
+                values = [bool(value) for value in cells.tolist()]
             case _:
-                values = found.tolist()
+                values = cells.tolist()
         return [value if there else None for value, there in zip(values, present.tolist(), strict=True)]
 
-    def _said(self, field: int, codes: list[int]) -> Mapping[int, str]:
-        """The texts that stand behind the codes of a column."""
-        found: dict[int, str] = {}
+    def _texts_of(self, field: int, codes: list[int]) -> Mapping[int, str]:
+        """Return the texts of the codes of a column."""
+        texts: dict[int, str] = {}
         for start in range(0, len(codes), 500):
             part = codes[start : start + 500]
             sql = f"SELECT code, value FROM texts WHERE field = ? AND code IN ({','.join('?' * len(part))})"
-            found |= dict(self._texts.execute(sql, (field, *part)))
-        return found
+            texts |= dict(self._texts.execute(sql, (field, *part)))
+        return texts
 
     def __enter__(self) -> Self:
         return self

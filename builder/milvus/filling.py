@@ -1,4 +1,4 @@
-"""Entities into a Milvus collection, in batches; what is there already is left alone."""
+"""Write entities into a Milvus collection, in batches; those that are there already stay."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _PARAMETERS: Mapping[str, Mapping[str, int]] = {"FLAT": {}, "HNSW": {"M": 32, "e
 
 
 def index_type(vectors: int) -> str:
-    """Milvus's name of what so many vectors are indexed as."""
+    """Return Milvus's name of the index for so many vectors."""
     return "FLAT" if vectors <= _EXACT_UP_TO else "HNSW"
 
 
 def fill(connection: Connection, name: str, entities: Entities, vectors: int) -> None:
-    """Write what is not there yet, index it, and make it searchable."""
+    """Write the missing entities, index them and load the collection."""
     client = connection.client
     with connection.errors():
         if not client.list_indexes(name):
@@ -36,7 +36,7 @@ def fill(connection: Connection, name: str, entities: Entities, vectors: int) ->
             there = connection.count(name, f"{ROW} >= {start} and {ROW} < {stop}")
             if there < stop - start:
                 with connection.errors():
-                    # Where an interrupted request has left a part of them, they are written over.
+                    # If an interrupted request left some of them, they are overwritten.
                     (client.upsert if there else client.insert)(name, entities.rows(start, stop))
             progress.add(stop - start)
     with connection.errors():

@@ -1,4 +1,4 @@
-"""A version on files to one that Milvus holds, and that to the served one."""
+"""Copy a version from files into Milvus, and make that the served version."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from .entities import Entities
 from .filling import fill
 from .recall import tuned
 
-_KEPT = (FILES.thumbnails, FILES.quarantine, FILES.digests)  # of the files, those that stay files
+_KEPT = (FILES.thumbnails, FILES.raw, FILES.quarantine, FILES.digests)  # of the files, those that stay files
 
 
 def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Manifest:
     """Fill Milvus with the current version, and make that the current one; returns its manifest.
 
     `address` is a URL, or a path where Milvus Lite keeps its data; a token comes from the environment (MILVUS_TOKEN).
-    What an interrupted run has left there is gone on with. The version that is served stays so until everything is in
-    Milvus, counted and measured. Raises BuildError, NotReady where Milvus does not answer, and NotInstalled.
+    Interrupted runs resume. The served version stays until everything is in Milvus, counted and measured.
+    Raises BuildError, NotReady if Milvus does not answer, and NotInstalled.
     """
     folder = current_version(collection)
     manifest = Manifest.read(folder)
@@ -51,14 +51,14 @@ def publish_to_milvus(collection: Path, address: str, *, keep: int = KEEP) -> Ma
             summary = json.dumps([asdict(field) for field in fields], ensure_ascii=False)
         finally:
             fields.close()
-        made = replace(
+        milvus_manifest = replace(
             manifest,
             version=version_name(datetime.now(UTC)),
             milvus=names,
             images=tuned(connection, names.images, folder, "images", manifest.images),
             prompts=tuned(connection, names.prompts, folder, "prompts", manifest.prompts),
         )
-        published = publish_folder(collection, _folder(collection, folder, summary), made, keep=keep)
+        published = publish_folder(collection, _folder(collection, folder, summary), milvus_manifest, keep=keep)
         _alias(connection, collection.name, names)
     finally:
         connection.close()
@@ -71,7 +71,7 @@ def _names(collection: str, version: str, address: str) -> MilvusReference:
 
 
 def _name(collection: str, part: str) -> str:
-    """In the letters that Milvus allows."""
+    """Return a name in the characters that Milvus allows."""
     return re.sub(r"\W", "_", f"prompt_search_{collection}_{part}", flags=re.ASCII)
 
 
@@ -85,15 +85,15 @@ def _fill(
             client.create_collection(name, schema=schema(kind, dim, list(fields), connection.dtype))
     with Entities(folder, kind, manifest, fields, connection.dtype) as entities:
         fill(connection, name, entities, 0 if info is None else info.vectors)
-    if (found := connection.count(name, ALL_OF)) != manifest.counts[kind]:
+    if (count := connection.count(name, ALL_OF)) != manifest.counts[kind]:
         raise CollectionError(
-            f"{name} in Milvus at {connection.address} holds {found} {kind} after {manifest.counts[kind]} were "
+            f"{name} in Milvus at {connection.address} holds {count} {kind} after {manifest.counts[kind]} were "
             "written: drop that collection, and run this again"
         )
 
 
 def _folder(collection: Path, source: Path, fields: str) -> Path:
-    """What of the version stays in files."""
+    """Write the files that a version in Milvus keeps."""
     folder = collection / "staging-milvus"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
@@ -105,7 +105,7 @@ def _folder(collection: Path, source: Path, fields: str) -> Path:
 
 
 def _link(source: Path, target: Path) -> None:
-    """The same bytes in another version: as one file where the file system can, for none of them ever changes."""
+    """Link a file into another version, or copy it if the file system has no hard links: no file ever changes."""
     try:
         os.link(source, target)
     except OSError:

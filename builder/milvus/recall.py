@@ -1,4 +1,4 @@
-"""How far Milvus's graph is searched: the fewest candidates that reach the recall, measured like that of files."""
+"""Tune how far Milvus's graph is searched: the fewest candidates that reach the recall, measured as for files."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _AT_ONCE = 64  # queries
 
 
 def tuned(connection: Connection, name: str, folder: Path, kind: Kind, info: IndexInfo | None) -> IndexInfo | None:
-    """`info` for the index in Milvus: its candidates, and the recall@10 of texts and pictures with them.
+    """Return `info` for the index in Milvus: its candidates, and the recall@10 of texts and pictures with them.
 
-    Where nothing reaches the target of the index on files, it is as much as the last step does.
+    If nothing reaches the target of the index on files, the last step is used.
     """
     if info is None:
         return None
@@ -37,38 +37,38 @@ def tuned(connection: Connection, name: str, folder: Path, kind: Kind, info: Ind
         if (folder / FILES.vectors(other)).is_file()
     }
     key = index_type(info.vectors)
-    made = replace(info, key=f"Milvus {key}", exact=key == "FLAT", nprobe=None, candidates=None, recall_at_10={})
-    for candidates in (_EXACT,) if made.exact else _STEPS:
-        made = replace(
-            made,
-            candidates=None if made.exact else candidates,
-            recall_at_10={asked: _recall(connection, name, truth, candidates) for asked, truth in truths.items()},
+    searched = replace(info, key=f"Milvus {key}", exact=key == "FLAT", nprobe=None, candidates=None, recall_at_10={})
+    for candidates in (_EXACT,) if searched.exact else _STEPS:
+        searched = replace(
+            searched,
+            candidates=None if searched.exact else candidates,
+            recall_at_10={queries: _recall(connection, name, truth, candidates) for queries, truth in truths.items()},
         )
-        if made.exact or min(made.recall_at_10.values()) >= target:
+        if searched.exact or min(searched.recall_at_10.values()) >= target:
             break
-    return made
+    return searched
 
 
 def _recall(connection: Connection, name: str, truth: Truth, candidates: int) -> float:
-    found = [
+    proposals = [
         _proposed(connection, name, truth.queries.vectors[start : start + _AT_ONCE], candidates)
         for start in range(0, len(truth.queries.vectors), _AT_ONCE)
     ]
-    return round(float(truth.share(np.concatenate(found), candidates)[:, -1].mean()), 4)
+    return round(float(truth.share(np.concatenate(proposals), candidates)[:, -1].mean()), 4)
 
 
 def _proposed(connection: Connection, name: str, queries: NDArray[np.float32], candidates: int) -> NDArray[np.int64]:
-    """Rows, int64 [n, candidates], -1 where there are no more."""
-    asked = queries.astype(connection.dtype)
+    """Return rows, int64 [n, candidates], -1 after the last."""
+    vectors = queries.astype(connection.dtype)
     with connection.errors():
         hits = connection.client.search(
             name,
-            data=list(asked),
+            data=list(vectors),
             limit=candidates,
             output_fields=[ROW],
             search_params={"metric_type": "IP", "params": {"ef": candidates}},
         )
     rows = np.full((len(queries), candidates), -1, dtype=np.int64)
-    for number, found in enumerate(hits):
-        rows[number, : len(found)] = [hit[ROW] for hit in found]
+    for number, query_hits in enumerate(hits):
+        rows[number, : len(query_hits)] = [hit[ROW] for hit in query_hits]
     return rows

@@ -41,6 +41,8 @@ class Item:
     height: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)  # seed, steps, cfg_scale, sampler, model, created
     extra: Mapping[str, Any] = field(default_factory=dict)
+    # The texts that these were read from, by name, to be given back as they stood.
+    raw: Mapping[str, str] = field(default_factory=dict)
     # Unit vectors, float32 [embedding_dim], where the source has them: what has one is not encoded again.
     vector: NDArray[np.float32] | None = field(default=None, compare=False)
     prompt_vector: NDArray[np.float32] | None = field(default=None, compare=False)

@@ -32,11 +32,11 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata.values import size, text, told
 
 from . import Item, Picture, Rejected
-from .lookup import Lookup
-from .picture import DAMAGED, FilePicture, ZipPicture
-from .reading import read_item
-from .tables import batches, columns_of, rows_in
-from .tree import SUFFIXES
+from .inputs.lookup import Lookup
+from .inputs.picture import DAMAGED, FilePicture, ZipPicture
+from .inputs.reading import read_item
+from .inputs.tables import batches, columns_of, rows_in
+from .inputs.tree import SUFFIXES
 
 METADATA = ("metadata.parquet", "metadata-large.parquet")
 PART = re.compile(r"part-(\d{6})(\.zip)?")

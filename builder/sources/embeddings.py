@@ -21,8 +21,8 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata.values import plain, size, text, told
 
 from . import Item, Rejected
-from .reading import read_item
-from .tables import batches, columns_of, rows_in
+from .inputs.reading import read_item
+from .inputs.tables import batches, columns_of, rows_in
 
 _FOLDERS = {"images": "img_emb", "texts": "text_emb", "metadata": "metadata"}
 _OWN = {"caption", "url", "width", "height"}  # columns that become fields of an item

@@ -22,10 +22,10 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata import Generation, read_generation
 
 from . import Item, Rejected
-from .picture import FilePicture
-from .reading import read_item
-from .sidecars import read_sidecar, sidecars_of
-from .tree import pictures_below
+from .inputs.picture import FilePicture
+from .inputs.reading import read_item
+from .inputs.sidecars import read_sidecar, sidecars_of
+from .inputs.tree import pictures_below
 
 
 class FolderSource:
@@ -65,4 +65,5 @@ class FolderSource:
             picture=FilePicture(self.root, file),
             settings=generation.settings,
             extra=generation.described,
+            raw=generation.raw,
         )

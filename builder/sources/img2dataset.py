@@ -25,10 +25,10 @@ from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import json_object, size, text, told
 
 from . import Item, Picture, Rejected
-from .picture import FilePicture, SlicePicture
-from .reading import read_item
-from .tables import CellPicture, batches, columns_of, rows_in
-from .tree import SUFFIXES
+from .inputs.picture import FilePicture, SlicePicture
+from .inputs.reading import read_item
+from .inputs.tables import CellPicture, batches, columns_of, rows_in
+from .inputs.tree import SUFFIXES
 
 SHARD = re.compile(r"(\d{5,})(\.tar|\.parquet)?")
 _PICTURES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)

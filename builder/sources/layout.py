@@ -7,7 +7,7 @@ from pathlib import Path
 
 from promptsearch.errors import SourceError
 
-from .rows import columns_of_csv
+from .inputs.rows import columns_of_csv
 
 # Names that nobody gives to their own pictures, and where they stand.
 _PATTERNS = (

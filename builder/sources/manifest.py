@@ -17,9 +17,9 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata.values import odd_sizes, size, told
 
 from . import Item, Rejected
-from .picture import FilePicture
-from .reading import read_item
-from .rows import Row, count_lines, read_csv
+from .inputs.picture import FilePicture
+from .inputs.reading import read_item
+from .inputs.rows import Row, count_lines, read_csv
 
 _PLACED = ("image", "prompt", "width", "height")  # columns that become fields of an item
 _LISTED = 64  # folders whose names are kept

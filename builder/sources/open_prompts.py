@@ -18,11 +18,11 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata.values import odd_sizes, size, text, told
 
 from . import Item, Rejected
-from .lookup import Lookup
-from .picture import FilePicture
-from .reading import read_item
-from .rows import Row, count_lines, read_csv
-from .tree import pictures_below
+from .inputs.lookup import Lookup
+from .inputs.picture import FilePicture
+from .inputs.reading import read_item
+from .inputs.rows import Row, count_lines, read_csv
+from .inputs.tree import pictures_below
 
 _COLUMNS = ("prompt", "raw_data")
 # raw_discord_data's names for our settings

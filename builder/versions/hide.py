@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +12,7 @@ from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import Takedown, parse_line, read_hidden
 from promptsearch.storage.manifest import FILES, current_version
 from promptsearch.system.files import replace_text
+from promptsearch.system.locks import exclusive_lock
 
 _SHOWN = 60  # characters of a prompt
 
@@ -109,7 +108,7 @@ def _bound(line: str, pictures: dict[str, bytes]) -> str:
 
 
 def _lifted(opened: Collection, hidden: Set[Takedown], ids: Sequence[str]) -> set[Takedown]:
-    """The takedowns of these ids and of the pictures that they show; raises BuildError if one has none."""
+    """Return the takedowns of these ids and of the pictures that they show. Raises BuildError if one has none."""
     named = {takedown for takedown in hidden if takedown.id in ids}
     pictures = {takedown.picture for takedown in named if takedown.picture is not None}
     unnamed = [id for id in ids if all(takedown.id != id for takedown in named)]
@@ -154,7 +153,7 @@ def _shortened(text: str) -> str:
 
 @contextlib.contextmanager
 def _current(collection: Path) -> Iterator[Collection]:
-    """The current version, with everything that is hidden in it."""
+    """Open the current version, with everything that is hidden in it."""
     with contextlib.closing(Collection(current_version(collection))) as opened:
         yield opened
 
@@ -163,9 +162,5 @@ def _current(collection: Path) -> Iterator[Collection]:
 def _locked(collection: Path) -> Iterator[None]:
     """One takedown after the other, so that none is lost. Builds hold another lock: a takedown waits for no build."""
     current_version(collection)  # raises UnknownCollection
-    folder = os.open(collection, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)
+    with exclusive_lock(collection):
         yield
-    finally:
-        os.close(folder)

@@ -1,4 +1,4 @@
-"""One builder at a time in a collection's folder."""
+"""A lock that lets one builder at a time write to a collection's folder."""
 
 from __future__ import annotations
 

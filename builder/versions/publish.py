@@ -1,4 +1,4 @@
-"""A staged version to the served one: everything durable on disk first, then one atomic rename."""
+"""Publish a staged version: make every file durable, then rename one file atomically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the builder tells people of collections, line by line."""
+"""Collections and their versions, described in lines for people."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .hide import hidden_and_gone
 from .versions import size_of, versions
 
 
-def listed(collection: Path) -> Iterator[str]:
-    """One collection in `list`: its versions, newest first, the current one marked."""
+def list_versions(collection: Path) -> Iterator[str]:
+    """Yield the lines of a collection in `list`: its versions, newest first, the current one marked."""
     yield collection.name
     try:
         current = current_version(collection)
@@ -29,26 +29,26 @@ def listed(collection: Path) -> Iterator[str]:
         except CollectionError as error:
             yield f" {mark} {version.name}  {error}"
             continue
-        yield f" {mark} {version.name}  {format_size(size_of(version)):>9}  {counted(manifest)}"
+        yield f" {mark} {version.name}  {format_size(size_of(version)):>9}  {describe_counts(manifest)}"
 
 
-def shown(collection: Path) -> Iterator[str]:
-    """The current version in `show`."""
+def describe_version(collection: Path) -> Iterator[str]:
+    """Yield the lines of the current version in `show`. Raises CollectionError."""
     folder = current_version(collection)
     manifest = Manifest.read(folder)
     old = len(versions(collection)) - 1
     yield f"{collection.name} version {manifest.version}, built {manifest.created}, {format_size(size_of(folder))}"
-    yield f"  {counted(manifest)}"
+    yield f"  {describe_counts(manifest)}"
     yield f"  model {manifest.model.name} ({manifest.model.identity[:12]}), {manifest.model.embedding_dim} dimensions"
     yield f"  source {manifest.source['kind']}"
     if manifest.milvus is not None:
         yield f"  held by Milvus at {manifest.milvus.address}: {manifest.milvus.images}, {manifest.milvus.prompts}"
     for kind in KINDS:
         if info := manifest.index(kind):
-            yield f"  {indexed(kind, info)}"
+            yield f"  {describe_index(kind, info)}"
     for name in sorted(manifest.files):
         yield f"  {name}: {format_size((folder / name).stat().st_size)}"
-    yield f"  built in {seconds(manifest)}: " + ", ".join(
+    yield f"  built in {describe_seconds(manifest)}: " + ", ".join(
         f"{stage} {value:.1f} s" for stage, value in manifest.build["seconds"].items()
     )
     if rate := manifest.build.get("images_a_second"):
@@ -76,18 +76,20 @@ def _gone(collection: Path) -> Iterator[str]:
         yield f"    {takedown.id} is not in this version; it stays hidden if it comes back"
 
 
-def indexed(kind: Kind, info: IndexInfo) -> str:
-    """One index: what it is, how it is searched, and what that was measured to find."""
+def describe_index(kind: Kind, info: IndexInfo) -> str:
+    """Return one index as text: what it is, how it is searched, and its measured recall."""
     recall = ", ".join(f"{value:.3f} for {name}" for name, value in info.recall_at_10.items())
     searched = "" if info.nprobe is None else f" ({info.nprobe} lists probed, {info.candidates or 0} candidates scored)"
     short = "" if info.reached else f"; THE TARGET OF {info.recall_target} WAS NOT REACHED: allow more --max-memory"
     return f"{info.vectors} {kind} as {info.key}{searched}: recall@10 {recall}{short}"
 
 
-def counted(manifest: Manifest) -> str:
+def describe_counts(manifest: Manifest) -> str:
+    """Return the numbers of prompts, images and vectors as text."""
     counts = manifest.counts
     return f"{counts['prompts']} prompts, {counts['images']} images ({counts['image_vectors']} with a vector)"
 
 
-def seconds(manifest: Manifest) -> str:
+def describe_seconds(manifest: Manifest) -> str:
+    """Return how long the build took as text."""
     return f"{sum(manifest.build['seconds'].values()):.1f} s"

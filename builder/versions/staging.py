@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.errors import BuildError
-from promptsearch.storage import digests, items, thumbnails
+from promptsearch.storage import digests, items, raw_metadata, thumbnails
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import FILES, Manifest
 
@@ -27,11 +27,12 @@ _ENDING = re.compile(r"\.[A-Za-z]\w{0,11}$")  # of a file's name
 
 
 def staging_folder(collection: Path) -> Path:
+    """Return the folder that a collection's next version is built in."""
     return collection / "staging"
 
 
 def staged_manifest(collection: Path) -> Manifest:
-    """What `embed` (and then `index`) left; raises BuildError where there is nothing."""
+    """Return the manifest that `embed` (and then `index`) left. Raises BuildError if nothing is staged."""
     folder = staging_folder(collection)
     if not (folder / FILES.manifest).is_file():
         raise BuildError(f"nothing is staged for {collection.name}: run `python -m builder embed` first")
@@ -61,11 +62,14 @@ class Staging:
         self._items = _database(self.folder / FILES.items, items.SCHEMA)
         self._items.execute("CREATE TEMP TABLE given (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
         self._thumbnails = _database(self.folder / FILES.thumbnails, thumbnails.SCHEMA)
+        self._raw = _database(self.folder / FILES.raw, raw_metadata.SCHEMA)
+        self._has_raw = False
         self._quarantine_file = (self.folder / FILES.quarantine).open("w", newline="", encoding="utf-8")
         self._quarantine = csv.writer(self._quarantine_file)
         self._quarantine.writerow(("where", "reason"))
 
     def reject(self, rejected: Rejected) -> None:
+        """Write a rejection to the quarantine file, and count its reason."""
         self._quarantine.writerow((rejected.where, rejected.reason))
         self.quarantined += 1
         # The part before a colon is the same for all of its kind; what follows tells of the one row.
@@ -122,6 +126,9 @@ class Staging:
             self._repeats[item.key] = repeat
         if thumbnail:
             self._thumbnails.execute("INSERT INTO thumbnails VALUES (?, ?)", (row, thumbnail))
+        if item.raw:
+            self._raw.execute("INSERT INTO raw VALUES (?, ?)", (row, raw_metadata.pack(item.raw)))
+            self._has_raw = True
 
     def texts(self, size: int) -> Iterator[list[tuple[str, NDArray[np.float16] | None]]]:
         """All prompts in the order of their rows, `size` at a time, each with the vector that its source gave."""
@@ -135,6 +142,7 @@ class Staging:
         self._items.execute(f"{sql} WHERE prompt = ?", (prompt,))
 
     def counts(self) -> dict[str, int]:
+        """Return the number of prompts, images, image vectors and rejections so far, as a manifest has them."""
         (prompts,) = self._items.execute("SELECT count(*) FROM prompts").fetchone()
         return {
             "prompts": prompts,
@@ -160,14 +168,17 @@ class Staging:
     ) -> None:
         if kind is None:
             first = self.images.rows
-            self._items.execute("UPDATE images SET row = ? - row - 1 WHERE row < 0", (first,))
-            for database in (self._items, self._thumbnails):
+            for database, table in ((self._items, "images"), (self._raw, "raw")):
+                database.execute(f"UPDATE {table} SET row = ? - row - 1 WHERE row < 0", (first,))
+            for database in (self._items, self._thumbnails, self._raw):
                 database.commit()
-        self._items.close()
-        self._thumbnails.close()
+        for database in (self._items, self._thumbnails, self._raw):
+            database.close()
         self._quarantine_file.close()
         for rows in (self.images, self.prompts, self._digests):
             rows.__exit__(kind, error, trace)
+        if kind is None and not self._has_raw:
+            (self.folder / FILES.raw).unlink()
         if kind is None and not self._has_digests:
             (self.folder / FILES.digests).unlink()
         if kind is None and not self.images.rows:
@@ -178,7 +189,7 @@ class Staging:
 
 
 def _database(path: Path, schema: str) -> sqlite3.Connection:
-    """A database that is written once: without a journal, since a staging folder left by a crash is thrown away."""
+    """Open a new database without a journal, since a staging folder that a crash left is thrown away."""
     database = sqlite3.connect(path, isolation_level=None)
     database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {schema}; BEGIN")
     return database

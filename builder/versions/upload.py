@@ -1,7 +1,7 @@
-"""A published collection, or a model bundle, to an object store, in the layout that it has on disk.
+"""Upload a published collection or a model bundle to an object store, in its layout on disk.
 
-What names other objects is written after them (files, manifest, `current`), so a reader never sees half a version; an
-upload that was stopped goes on where it was.
+Objects that name others are written after them (files, manifest, `current`), so a reader never sees half a version; an
+interrupted upload resumes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from promptsearch.system.files import sha256_of
 
 @dataclass(frozen=True)
 class Uploaded:
-    """What was sent, and how many files were there already."""
+    """The files that were sent, and how many were there already."""
 
     sent: int
     bytes: int
@@ -27,7 +27,7 @@ class Uploaded:
 
 
 def upload_collection(collection: Path, store: Store) -> tuple[Manifest, Uploaded]:
-    """The current version, and what is taken down. Raises CollectionError where it is damaged, and StoreError."""
+    """Upload the current version and the hidden ids. Raises CollectionError if it is damaged, and StoreError."""
     folder, name = current_version(collection), collection.name
     manifest = Manifest.read(folder)
     manifest.verify(folder)
@@ -41,7 +41,7 @@ def upload_collection(collection: Path, store: Store) -> tuple[Manifest, Uploade
 
 
 def upload_model(folder: Path, store: Store) -> tuple[Bundle, Uploaded]:
-    """A bundle with its licences. Raises BundleError where it is damaged, and StoreError."""
+    """Upload a bundle with its licences. Raises BundleError if it is damaged, and StoreError."""
     bundle, name = Bundle.open(folder), folder.absolute().name
     bundle.verify()
     licences = {
@@ -55,7 +55,7 @@ def upload_model(folder: Path, store: Store) -> tuple[Bundle, Uploaded]:
 
 
 def _upload(store: Store, folder: Path, key: str, files: Mapping[str, str]) -> Uploaded:
-    """Those of the files (name -> SHA-256) that the store does not have."""
+    """Upload the files (name -> SHA-256) that the store does not have."""
     missing = [
         name for name, sha256 in files.items() if not store.has(f"{key}/{name}", (folder / name).stat().st_size, sha256)
     ]

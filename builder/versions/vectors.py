@@ -1,4 +1,4 @@
-"""Rows to disk: a `.npy` that grows row by row and is a valid file once closed."""
+"""Write rows to disk: a `.npy` that grows row by row and is a valid file once closed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a published version is whole: its bytes, its counts, its ids, and vectors that find themselves."""
+"""Verify a published version: its checksums, counts and ids, and that vectors find themselves."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NAMES = (FILES.index, FILES.vectors)
 
 
 def verify(collection: Path) -> Manifest:
-    """Check the current version; returns its manifest. Raises CollectionError with everything that is wrong."""
+    """Check the current version; return its manifest. Raises CollectionError with all problems."""
     folder = current_version(collection)
     manifest = Manifest.read(folder)
     manifest.verify(folder)
@@ -62,7 +62,7 @@ def _names(folder: Path, manifest: Manifest) -> Iterator[str]:
 
 
 def _databases(folder: Path) -> Iterator[str]:
-    for name in (FILES.items, FILES.fields, FILES.words, FILES.thumbnails):
+    for name in (FILES.items, FILES.fields, FILES.words, FILES.thumbnails, FILES.raw):
         if (folder / name).is_file():
             with _opened(folder / name) as database:
                 for (message,) in database.execute("PRAGMA integrity_check"):

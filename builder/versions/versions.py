@@ -1,4 +1,4 @@
-"""The versions that a collection keeps: which there are, how big they are, and how they go."""
+"""The versions of a collection: list, measure and delete them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ log = logging.getLogger(__name__)
 
 
 def version_name(now: datetime) -> str:
-    """A version's, of the moment (UTC) that it was made: their order is that of their names."""
+    """Return the name of a version built at that time (UTC): names sort by time."""
     return now.strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 def collections(indices: Path) -> list[Path]:
-    """The folders of published collections, by name."""
+    """Return the folders of published collections, by name. Raises BuildError without such a folder."""
     if not indices.is_dir():
-        raise BuildError(f"there is no folder {indices}: name the one with the collections as --indices")
+        raise BuildError(f"there is no folder {indices}: name the folder of the collections with --indices")
     return sorted(path for path in indices.iterdir() if (path / FILES.current).is_file())
 
 
 def versions(collection: Path) -> list[Path]:
-    """The folders of a collection's versions, oldest first: their names are times."""
+    """Return the folders of a collection's versions, oldest first."""
     folder = collection / FILES.versions
     if not folder.is_dir():
         return []
@@ -35,14 +35,14 @@ def versions(collection: Path) -> list[Path]:
 
 
 def size_of(version: Path) -> int:
-    """Bytes of all its files."""
+    """Return the bytes of all files of a version."""
     return sum(path.stat().st_size for path in version.iterdir())
 
 
 def delete_version(collection: Path, name: str) -> int:
-    """Delete an old version for good; returns the bytes that were freed, once no service has it open any more.
+    """Delete an old version; return the bytes that are freed once no service has it open.
 
-    Raises BuildError for the current version and for one that is not there.
+    Raises BuildError for the current version and for names without a version.
     """
     current = current_version(collection)
     if name == current.name:
@@ -71,7 +71,7 @@ def prune(collection: Path, keep: int) -> None:
 
 
 def _delete(version: Path) -> None:
-    """Raises NotReady where Milvus holds it and does not answer."""
+    """Delete a version, and what Milvus holds of it. Raises NotReady if Milvus does not answer."""
     with contextlib.suppress(CollectionError):  # a damaged manifest names nothing that could be dropped
         if (names := Manifest.read(version).milvus) is not None:
             from promptsearch.engines.milvus.dropping import drop

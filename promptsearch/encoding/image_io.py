@@ -89,7 +89,7 @@ def unreadable(head: bytes) -> str:
 def _decode(
     content: bytes, *, max_pixels: int, background: tuple[int, int, int], shorter_side: int | None
 ) -> Image.Image:
-    """Raises PictureError."""
+    """Return a picture in mode RGB, as `open_picture`. Raises PictureError."""
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
             if picture.width * picture.height > max_pixels:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from promptsearch.engines.stages import Stage
 from promptsearch.filtering.conditions import FieldCatalog
 from promptsearch.filtering.filters import Filter
-from promptsearch.storage.items import Image, Prompt
+from promptsearch.storage.items import HiddenRows, Image, Prompt
 from promptsearch.storage.manifest import IndexInfo, Kind
 
 Rows = NDArray[np.int64]
@@ -50,6 +50,9 @@ class Items(Protocol):
 
     def hidden(self, kind: Kind, /) -> Set[int]:
         """Return the rows of hidden items."""
+
+    def find_hidden(self, ids: Set[str], /) -> HiddenRows:
+        """Return the rows of the items with these ids; unknown ids are ignored."""
 
     def prompts(self, rows: Sequence[int], /) -> dict[int, Prompt]:
         """Return the prompts of these rows, by row."""
@@ -114,8 +117,8 @@ class Engine(Protocol):
     def sibling_counts(self, images: Sequence[int], filter: Filter | None, /) -> Sequence[int]:
         """Return, for each image, how many other images of its prompt meet the filter and can be found."""
 
-    def hiding(self, ids: Set[str], /) -> Self:
-        """Return the same engine, on the same open files or connection, without the items with these ids."""
+    def with_hidden(self, hidden: HiddenRows, /) -> Self:
+        """Return the same engine, on the same open files or connection, without these rows."""
 
     def close(self) -> None:
         """Close the files or the connection."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Self
@@ -19,7 +19,7 @@ from promptsearch.filtering.filters import Filter
 from promptsearch.filtering.row_filter import row_mask
 from promptsearch.storage.fields import FieldColumns
 from promptsearch.storage.fulltext import FullTextIndex
-from promptsearch.storage.items import ItemStore
+from promptsearch.storage.items import HiddenRows, ItemStore
 from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest
 
 _CACHED_FILTERS = 32  # of one bit an item each
@@ -44,10 +44,10 @@ class FileEngine:
         # garbage-collected.
         self._matching = lru_cache(_CACHED_FILTERS)(partial(_matching_rows, self.indices, self.items, self.fields))
 
-    def hiding(self, ids: Set[str]) -> Self:
-        """Return the same engine without the items with these ids."""
+    def with_hidden(self, hidden: HiddenRows) -> Self:
+        """Return the same engine without these rows."""
         engine = copy.copy(self)
-        engine.items = self.items.hiding(ids)
+        engine.items = self.items.with_hidden(hidden)
         engine._set_caches()
         return engine
 

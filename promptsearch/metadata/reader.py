@@ -60,7 +60,7 @@ def _read(file: BinaryIO) -> Generation | None:
     fields = read_fields(file)
     if found := generation_of_fields(fields):
         return found
-    if not fields and is_png(file) and (hidden := read_stealth(file)):
+    if is_png(file) and (hidden := read_stealth(file)):
         return generation_of_fields({"parameters": hidden}) or from_text(hidden)
     return None
 

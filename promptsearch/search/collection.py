@@ -25,6 +25,7 @@ from promptsearch.storage.digests import PictureDigests
 from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.items import Image, Prompt
 from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest, current_version
+from promptsearch.storage.raw_metadata import RawMetadata
 from promptsearch.storage.thumbnails import Thumbnails
 
 _DEFAULT = Options()
@@ -61,6 +62,8 @@ class Collection:
         self.pictures = Pictures(self.items, digests)
         has_thumbnails = (folder / FILES.thumbnails).is_file()
         self.thumbnails = Thumbnails(folder / FILES.thumbnails) if has_thumbnails else None
+        has_raw = (folder / FILES.raw).is_file()  # versions of earlier releases have none
+        self.raw_metadata = RawMetadata(folder / FILES.raw) if has_raw else None
 
     @classmethod
     def open(cls, path: Path) -> Collection:
@@ -73,7 +76,8 @@ class Collection:
         A takedown that is a text is an id.
         """
         collection = copy.copy(self)
-        collection._use(self._engine.hiding(self.pictures.hidden(hidden)))
+        ids = self.pictures.hidden(hidden)
+        collection._use(self._engine.with_hidden(self.items.find_hidden(ids)))
         return collection
 
     def _use(self, engine: Engine) -> None:
@@ -223,6 +227,8 @@ class Collection:
         self._engine.close()
         if self.thumbnails:
             self.thumbnails.close()
+        if self.raw_metadata:
+            self.raw_metadata.close()
 
 
 def _engine(folder: Path, manifest: Manifest) -> Engine:

@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -96,49 +97,82 @@ class Image(NamedTuple):
         return extra
 
 
+@dataclass(frozen=True)
+class HiddenRows:
+    """The rows of hidden items of one version, and the number of hidden images of each prompt's row."""
+
+    images: frozenset[int] = frozenset()
+    prompts: frozenset[int] = frozenset()
+    images_of_prompt: Mapping[int | None, int] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, images: Mapping[int, int | None], prompts: Iterable[int]) -> HiddenRows:
+        """Return the hidden rows for `images` (row -> row of the prompt) and `prompts` (rows)."""
+        return cls(frozenset(images), frozenset(prompts), Counter(images.values()))
+
+    def of_kind(self, kind: Kind) -> Set[int]:
+        """Return the hidden rows of a kind."""
+        return self.images if kind == "images" else self.prompts
+
+    def depth(self, prompts: Iterable[int], limit: int) -> int:
+        """Return how many images of each prompt to read so that `limit` of them are not hidden."""
+        return limit + max((self.images_of_prompt.get(prompt, 0) for prompt in prompts), default=0)
+
+    def first_images(self, images: Iterable[Image], prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
+        """Return the first `limit` images of each prompt that are not hidden, in the order of `images`."""
+        first: dict[int, list[Image]] = {prompt: [] for prompt in prompts}
+        for image in images:
+            assert image.prompt is not None
+            if image.row not in self.images and len(first[image.prompt]) < limit:
+                first[image.prompt].append(image)
+        return first
+
+
 class ItemStore:
     """Reads the items of one version; safe to use from several threads."""
 
     def __init__(self, path: Path) -> None:
         """Open the file. Raises CollectionError if it is damaged."""
         self._database = Database(path, "SELECT (SELECT count(*) FROM prompts), (SELECT count(*) FROM images)")
-        self._hidden: dict[Kind, Set[int]] = {"images": frozenset(), "prompts": frozenset()}
-        self._hidden_of: Mapping[int, int] = {}
+        self._hidden = HiddenRows()
 
-    def hiding(self, ids: Set[str]) -> ItemStore:
-        """Return the same store, on the same connection, without the items with these ids."""
+    def find_hidden(self, ids: Set[str]) -> HiddenRows:
+        """Return the rows of the items with these ids, for `with_hidden`; unknown ids are ignored."""
         images = dict(self._in("SELECT row, prompt FROM images WHERE id", sorted(ids)))
         prompts = dict(self._in("SELECT row, id FROM prompts WHERE id", sorted(ids)))
+        return HiddenRows.of(images, prompts)
+
+    def with_hidden(self, hidden: HiddenRows) -> ItemStore:
+        """Return the same store, on the same connection, without these rows."""
         store = copy.copy(self)
-        store._hidden = {"images": frozenset(images), "prompts": frozenset(prompts)}
-        store._hidden_of = Counter(images.values())
+        store._hidden = hidden
         return store
 
     def hidden(self, kind: Kind) -> Set[int]:
         """Return the rows of hidden items."""
-        return self._hidden[kind]
+        return self._hidden.of_kind(kind)
 
     def prompts(self, rows: Sequence[int]) -> dict[int, Prompt]:
         """Return the prompts of these rows, by row, without hidden ones."""
         records = self._in("SELECT row, id, text, image_count FROM prompts WHERE row", rows)
-        return {record[0]: self._prompt(record) for record in records if record[0] not in self._hidden["prompts"]}
+        return {record[0]: self._prompt(record) for record in records if record[0] not in self._hidden.prompts}
 
     def images(self, rows: Sequence[int]) -> dict[int, Image]:
         """Return the images of these rows, by row, without hidden ones."""
         records = self._in(f"SELECT {IMAGE_COLUMNS} FROM images WHERE row", rows)
-        return {record[0]: _image(record) for record in records if record[0] not in self._hidden["images"]}
+        return {record[0]: _image(record) for record in records if record[0] not in self._hidden.images}
 
     def prompt(self, id: str) -> Prompt:
         """Return a prompt by id. Raises UnknownItem."""
         for record in self._with_id("SELECT row, id, text, image_count FROM prompts", id):
-            if record[0] not in self._hidden["prompts"]:
+            if record[0] not in self._hidden.prompts:
                 return self._prompt(record)
         raise UnknownItem(f"there is no prompt with the id {id!r}")
 
     def image(self, id: str) -> Image:
         """Return an image by id. Raises UnknownItem."""
         for record in self._with_id(f"SELECT {IMAGE_COLUMNS} FROM images", id):
-            if record[0] not in self._hidden["images"]:
+            if record[0] not in self._hidden.images:
                 return _image(record)
         raise UnknownItem(f"there is no image with the id {id!r}")
 
@@ -146,7 +180,7 @@ class ItemStore:
         """Return the rows of the known ids among these, ascending."""
         ascii_ids = [id for id in ids if id.isascii()]
         rows = {row for (row,) in self._in(f"SELECT row FROM {kind} WHERE id", ascii_ids)}
-        return sorted(rows - self._hidden[kind])
+        return sorted(rows - self._hidden.of_kind(kind))
 
     def images_by_prompt(self, prompts: Sequence[int], below: int) -> NDArray[np.int64]:
         """Return the rows, below `below`, of the images of these prompts, in the order of the prompts: int64 [n]."""
@@ -155,14 +189,9 @@ class ItemStore:
 
     def images_of(self, prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
         """Return the first images of each prompt, by the prompts' rows; those that have a vector come first."""
-        images: dict[int, list[Image]] = {prompt: [] for prompt in prompts}
-        deepest = limit + max((self._hidden_of.get(prompt, 0) for prompt in images), default=0)
-        for record in self._database.rows(_IMAGES_OF, (json.dumps(list(images)), deepest)):
-            image = _image(record)
-            assert image.prompt is not None
-            if image.row not in self._hidden["images"] and len(images[image.prompt]) < limit:
-                images[image.prompt].append(image)
-        return images
+        depth = self._hidden.depth(prompts, limit)
+        records = self._database.rows(_IMAGES_OF, (json.dumps([*dict.fromkeys(prompts)]), depth))
+        return self._hidden.first_images(map(_image, records), prompts, limit)
 
     def close(self) -> None:
         """Close the file."""
@@ -170,7 +199,7 @@ class ItemStore:
 
     def _prompt(self, record: tuple[Any, ...]) -> Prompt:
         row, id, text, image_count = record
-        return Prompt(row, id, text, image_count - self._hidden_of.get(row, 0))
+        return Prompt(row, id, text, image_count - self._hidden.images_of_prompt.get(row, 0))
 
     def _in(self, select: str, values: Sequence[Any]) -> Iterable[tuple[Any, ...]]:
         for start in range(0, len(values), _BATCH):

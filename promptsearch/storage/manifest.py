@@ -36,6 +36,7 @@ class CollectionFiles:
     fields: str = "fields.sqlite"
     words: str = "words.sqlite"
     thumbnails: str = "thumbnails.sqlite"
+    raw: str = "raw.sqlite"
     quarantine: str = "quarantine.csv"
     digests: str = "pictures.digest.npy"  # see promptsearch/storage/digests.py
     field_list: str = "fields.json"  # the catalogue of `fields`, if Milvus has their values

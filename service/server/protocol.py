@@ -68,7 +68,7 @@ class Protocol(HttpToolsProtocol):
             HTTPStatus.BAD_REQUEST,
             "bad-request",
             f"this is not an HTTP request, or its URL and headers are longer than {MAX_HEAD:,} bytes: "
-            "send a long query as JSON with POST",
+            "send a long query as JSON by POST",
             {"Connection": "close"},
         )
         self._send(response)

@@ -57,7 +57,7 @@ def test_build_embeds_indexes_and_publishes(
     collection.close()
 
     main(["verify", "c", "--indices", str(tmp_path)])
-    built = f"all {len(collection.manifest.files)} files are as they were built, 4 prompts, 6 images"
+    built = f"all {len(collection.manifest.files)} files are intact, 4 prompts, 6 images"
     assert built in capsys.readouterr().out
     (collection.folder / "prompts.faiss").write_bytes(b"x")
     assert "prompts.faiss is damaged" in fails(capsys, "verify", "c", "--indices", tmp_path)
@@ -150,7 +150,7 @@ def test_a_collections_name_is_that_of_a_folder(
 ) -> None:
     where = ["--collection", name, "--indices", tmp_path / "indices"]
     error = fails(capsys, "build", "manifest", source_folder, "--model", vit_bundle.folder, *where)
-    assert "cannot be a collection's name" in error
+    assert "a collection's name is that of a folder in" in error
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,7 @@ from builder.encode.embed import embed
 from builder.encode.runners.local import LocalRunner
 from builder.indexing.index import index
 from builder.sources import Item, Source
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from builder.versions.publish import publish
 from promptsearch.encoding.encoders import Encoders
 from tests.support.drawing import as_bytes, picture

@@ -44,8 +44,8 @@ def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def answered(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(printed(capsys, *arguments, "--json"))
-    return found
+    answer: dict[str, Any] = json.loads(printed(capsys, *arguments, "--json"))
+    return answer
 
 
 def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -57,7 +57,7 @@ def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return err
 
 
-def test_a_program_finds_something(pictures: Gallery) -> None:
+def test_program_prints_results(pictures: Gallery) -> None:
     command = [sys.executable, "-m", "promptsearch", "search", FOX, "--limit", "3", "--models", str(pictures.models)]
     done = subprocess.run(
         [*command, "--indices", str(pictures.collection.parent)],
@@ -69,55 +69,61 @@ def test_a_program_finds_something(pictures: Gallery) -> None:
     assert len(rows) == 3
 
 
-def test_every_option(place: list[str], capsys: pytest.CaptureFixture[str], searcher: promptsearch.Searcher) -> None:
+def test_options_of_the_command_line_are_those_of_python(
+    place: list[str], capsys: pytest.CaptureFixture[str], searcher: promptsearch.Searcher
+) -> None:
     options = ["--negative", "night", "--filter", "steps.gte=30", "--filter", '{"sampler": ["ddim", "k_lms"]}',
                "--min-score=-0.9", "--group-by", "prompt", "--diversity", "0.3", "--limit", "3"]  # fmt: skip
-    found = answered(capsys, "search", "castle", *options, *place)
+    answer = answered(capsys, "search", "castle", *options, *place)
     same = searcher.search_images(
         "castle", negative="night", filter={"steps": {"gte": 30}, "sampler": ["ddim", "k_lms"]}, min_score=-0.9,
         group_by="prompt", diversity=0.3, limit=3,
     )  # fmt: skip
-    assert [result["id"] for result in found["results"]] == [result.id for result in same]
-    assert [result["more"] for result in found["results"]] == [result.more for result in same]
+    assert [result["id"] for result in answer["results"]] == [result.id for result in same]
+    assert [result["more"] for result in answer["results"]] == [result.more for result in same]
 
-    found = answered(capsys, "search", "castle", "--mode", "hybrid", "--sort=-seed", "--deduplicate", *place)
+    answer = answered(capsys, "search", "castle", "--mode", "hybrid", "--sort=-seed", "--deduplicate", *place)
     same = searcher.search_images("castle", mode="hybrid", sort="-seed", deduplicate=True)
-    assert [result["id"] for result in found["results"]] == [result.id for result in same]
+    assert [result["id"] for result in answer["results"]] == [result.id for result in same]
 
 
-def test_pictures(
+def test_pictures_are_query_terms(
     place: list[str], capsys: pytest.CaptureFixture[str], searcher: promptsearch.Searcher, tmp_path: Path
 ) -> None:
     pictures = [as_bytes(picture(number)) for number in (1, 2)]
     for number, content in enumerate(pictures):
         (tmp_path / f"{number}.png").write_bytes(content)
     images = [part for number in (0, 1) for part in ("--image", str(tmp_path / f"{number}.png"))]
-    found = answered(capsys, "search", "fox", *images, "--kind", "prompts", "--via", "images", *place)
+    answer = answered(capsys, "search", "fox", *images, "--kind", "prompts", "--via", "images", *place)
     terms = [promptsearch.Term(picture=content) for content in pictures]
     same = searcher.search_prompts("fox", terms=terms, via="images")
-    assert [result["id"] for result in found["results"]] == [result.id for result in same]
+    assert [result["id"] for result in answer["results"]] == [result.id for result in same]
 
 
-def test_pages(place: list[str], capsys: pytest.CaptureFixture[str], searcher: promptsearch.Searcher) -> None:
+def test_cursor_continues_with_the_next_page(
+    place: list[str], capsys: pytest.CaptureFixture[str], searcher: promptsearch.Searcher
+) -> None:
     first = answered(capsys, "search", "fox", "--limit", "2", *place)
     second = answered(capsys, "search", "--cursor", first["next"], "--limit", "2", *place)
     ids = [result["id"] for page in (first, second) for result in page["results"]]
     assert ids == [result.id for result in searcher.search_images("fox", limit=4)]
 
 
-def test_similar(place: list[str], capsys: pytest.CaptureFixture[str], searcher: promptsearch.Searcher) -> None:
+def test_similar_items_are_found(
+    place: list[str], capsys: pytest.CaptureFixture[str], searcher: promptsearch.Searcher
+) -> None:
     image, prompt = searcher.search_images("fox", limit=1)[0].id, searcher.search_prompts("fox", limit=1)[0].id
-    found = answered(capsys, "similar", image, "castle", "--limit", "3", *place)
-    assert [result["id"] for result in found["results"]] == [
+    answer = answered(capsys, "similar", image, "castle", "--limit", "3", *place)
+    assert [result["id"] for result in answer["results"]] == [
         one.id for one in searcher.similar_images(image, "castle", limit=3)
     ]
-    found = answered(capsys, "similar", prompt, "--kind", "prompts", "--limit", "3", *place)
-    assert [result["id"] for result in found["results"]] == [
+    answer = answered(capsys, "similar", prompt, "--kind", "prompts", "--limit", "3", *place)
+    assert [result["id"] for result in answer["results"]] == [
         one.id for one in searcher.similar_prompts(prompt, limit=3)
     ]
 
 
-def test_tables(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_results_and_fields_are_printed_as_tables(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert printed(capsys, "search", FOX, "--kind", "prompts", "--limit", "1", *place).split()[:5] == [
         "score", "id", "prompt", "images", "sources",
     ]  # fmt: skip
@@ -129,13 +135,15 @@ def test_tables(place: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert {"prompt", "seed", "style"} <= {*names}
 
 
-def test_other_peoples_text_is_only_text(searcher: promptsearch.Searcher, capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_and_markup_are_not_interpreted(
+    searcher: promptsearch.Searcher, capsys: pytest.CaptureFixture[str]
+) -> None:
     from rich.console import Console
 
     page = searcher.search_prompts("fox", limit=1)
     hostile = PromptResult("id", "[bold]\x1b[31mred\x07 \u202eback\nline", 1, (), 0.5)
-    told = Page(**{**page.__dict__, "results": (hostile,), "notes": ("\x1b[2J",)})
-    Console(width=200).print(render_page(told))
+    page_with_hostile_text = Page(**{**page.__dict__, "results": (hostile,), "notes": ("\x1b[2J",)})
+    Console(width=200).print(render_page(page_with_hostile_text))
     Console(width=200).print(render_fields([Field("a\x1b", "string", 1, 1, None, None, (("[red]", 1),))]))
     out = capsys.readouterr().out
     assert "\x1b" not in out
@@ -144,7 +152,7 @@ def test_other_peoples_text_is_only_text(searcher: promptsearch.Searcher, capsys
     assert "[red] (1)" in out
 
 
-def test_errors(place: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_errors_are_printed(place: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "the query is empty" in failed(capsys, "search", *place)
     assert "did you mean steps?" in failed(capsys, "search", "fox", "--filter", "stepz=1", *place)
     assert "a filter must be FIELD=VALUE" in failed(capsys, "search", "fox", "--filter", "steps", *place)
@@ -153,7 +161,7 @@ def test_errors(place: list[str], capsys: pytest.CaptureFixture[str], tmp_path: 
     assert "no image with the id" in failed(capsys, "similar", "nobody", *place)
 
 
-def test_collections_by_name(pictures: Gallery, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+def test_collection_is_found_by_name(pictures: Gallery, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     models, indices = ["--models", str(pictures.models)], ["--indices", str(pictures.collection.parent)]
     assert answered(capsys, "search", "fox", "--collection", "gallery", *indices, *models)["collection"] == "gallery"
     assert "'emoj' is neither a collection in " in failed(capsys, "search", "fox", "--collection", "emoj", *indices)
@@ -163,7 +171,7 @@ def test_collections_by_name(pictures: Gallery, capsys: pytest.CaptureFixture[st
     assert "choose one with --collection: one, two" in failed(capsys, "search", "fox", "--indices", str(tmp_path))
 
 
-def test_a_service_by_environment(
+def test_service_is_chosen_by_environment_variables(
     service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMPT_SEARCH_URL", service.url)
@@ -171,7 +179,7 @@ def test_a_service_by_environment(
     assert answered(capsys, "search", "fox")["collection"] == "gallery"
 
 
-def test_a_reader_that_has_seen_enough(pictures: Gallery) -> None:
+def test_closed_pipe_ends_the_program_quietly(pictures: Gallery) -> None:
     place = f"--collection {pictures.collection} --models {pictures.models}"
     command = (
         f"{sys.executable} -m promptsearch search fox --limit 60 --json {place} | head -c 1; echo ${{PIPESTATUS[0]}}"

@@ -8,7 +8,7 @@ def descendants(kind: type[PromptSearchError]) -> set[type[PromptSearchError]]:
     return {kind}.union(*(descendants(child) for child in kind.__subclasses__()))
 
 
-def test_the_tree_is_the_one_that_is_drawn() -> None:
+def test_documented_tree_matches_the_classes() -> None:
     drawn = [line for line in (errors.__doc__ or "").splitlines() if "── " in line]
     names = [line.split("── ")[1].split()[0] for line in drawn]
     depths = {name: line.index("── ") // 4 + 1 for name, line in zip(names, drawn, strict=True)}

@@ -31,11 +31,11 @@ class Blocking:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         def ask(*given: Any, **named: Any) -> Any:
-            async def asked() -> Any:
+            async def call() -> Any:
                 async with promptsearch.AsyncClient(self._url) as client:
                     return await getattr(client, name)(*given, **named)
 
-            return asyncio.run(asked())
+            return asyncio.run(call())
 
         return ask
 
@@ -155,7 +155,7 @@ WRONG: dict[str, Ask] = {
 }  # fmt: skip
 
 OUT_OF_RANGE: dict[str, Ask] = {  # what the service's schema says in its own words
-    "k": lambda c: c.search_images("fox", limit=0),
+    "limit": lambda c: c.search_images("fox", limit=0),
     "min_score": lambda c: c.search_images("fox", min_score=2.0),
     "diversity": lambda c: c.search_images("fox", diversity=-1.0),
     "mode": lambda c: c.search_images("fox", mode=cast("Any", "magic")),
@@ -179,46 +179,46 @@ def check_same(one: Any, other: Any) -> None:
         assert one == other
 
 
-def told(page: AnyPage) -> dict[str, Any]:
+def comparable(page: AnyPage) -> dict[str, Any]:
     """What must be the same: all but how long it took, where files are read, and the bits of a cursor's vector."""
-    said = page.to_dict()
-    del said["took_ms"]
-    said["next"] = said["next"] is not None
-    if "explain" in said:
-        said["explain"] = sorted(said["explain"])
-    for result in said["results"]:
+    answer = page.to_dict()
+    del answer["took_ms"]
+    answer["next"] = answer["next"] is not None
+    if "explain" in answer:
+        answer["explain"] = sorted(answer["explain"])
+    for result in answer["results"]:
         for image in [result, *result.get("images", ())]:
             if "image" in image:
                 del image["image"]["file"], image["image"]["thumbnail"]
-    return said
+    return answer
 
 
 def check_pages(here: Searcher, there: Client, ask: Ask) -> None:
     """The first page and the next are the same."""
     one, other = ask(here), ask(there)
-    check_same(told(one), told(other))
+    check_same(comparable(one), comparable(other))
     if one.next is not None:
         following, remote = here.next_page(cast("Any", one)), there.next_page(cast("Any", other))
         assert following is not None
         assert remote is not None
-        check_same(told(following), told(remote))
+        check_same(comparable(following), comparable(remote))
         assert {result.id for result in one}.isdisjoint(result.id for result in following)
 
 
 @pytest.mark.parametrize("ask", SEARCHES.values(), ids=SEARCHES)
-def test_searches(ask: Ask, searcher: Searcher, remote: Client) -> None:
+def test_searches_return_the_same(ask: Ask, searcher: Searcher, remote: Client) -> None:
     check_pages(searcher, remote, ask)
 
 
 @pytest.mark.parametrize("ask", ABOUT.values(), ids=ABOUT)
-def test_searches_about_an_item(
+def test_searches_of_an_item_return_the_same(
     ask: Callable[[Searcher | Client, str, str], AnyPage], searcher: Searcher, remote: Client, image: str, prompt: str
 ) -> None:
     check_pages(searcher, remote, lambda c: ask(c, image, prompt))
 
 
 @pytest.mark.parametrize("ask", WRONG.values(), ids=WRONG)
-def test_errors(ask: Ask, searcher: Searcher, remote: Client) -> None:
+def test_errors_are_the_same(ask: Ask, searcher: Searcher, remote: Client) -> None:
     with pytest.raises(PromptSearchError) as here:
         ask(searcher)
     with pytest.raises(type(here.value)) as there:
@@ -229,13 +229,13 @@ def test_errors(ask: Ask, searcher: Searcher, remote: Client) -> None:
 
 
 @pytest.mark.parametrize("ask", OUT_OF_RANGE.values(), ids=OUT_OF_RANGE)
-def test_out_of_range(ask: Ask, searcher: Searcher, remote: Client) -> None:
+def test_values_out_of_range_are_errors(ask: Ask, searcher: Searcher, remote: Client) -> None:
     for collection in (searcher, remote):
         with pytest.raises(promptsearch.errors.ParameterError):
             ask(collection)
 
 
-def test_a_batch(searcher: Searcher, remote: Client) -> None:
+def test_batch_has_the_answers_of_single_searches(searcher: Searcher, remote: Client) -> None:
     queries: list[Any] = [
         {"target": "images", "q": "fox", "limit": 3},
         {"target": "prompts", "image": UPLOAD, "limit": 2, "include": "vector"},
@@ -252,7 +252,7 @@ def test_a_batch(searcher: Searcher, remote: Client) -> None:
             assert str(other) == str(one)
         else:
             assert not isinstance(other, PromptSearchError)
-            check_same(told(one), told(other))
+            check_same(comparable(one), comparable(other))
     wrong = [isinstance(one, PromptSearchError) for one in here]
     assert wrong == [False, False, True, True, True, False, False]
     nothing: list[Any] = [{"q": "fox"}, {"target": "pictures", "q": "fox"}]
@@ -270,7 +270,7 @@ def test_a_batch_is_encoded_together(searcher: Searcher) -> None:
     assert [len(call["pixels"]) for call in calls] == [5, 5]
 
 
-def test_all_pages(searcher: Searcher, client: Client) -> None:
+def test_pages_together_are_the_whole_ranking(searcher: Searcher, client: Client) -> None:
     for collection in (searcher, client):
         whole = collection.search_images("fox", limit=200)
         pages = list(collection.pages(collection.search_images("fox", limit=7)))
@@ -289,11 +289,11 @@ def test_items_and_their_files(searcher: Searcher, remote: Client, image: str, p
     assert searcher.original(image) == remote.original(image)
 
 
-def test_fields(searcher: Searcher, remote: Client) -> None:
+def test_fields_are_the_same(searcher: Searcher, remote: Client) -> None:
     assert searcher.fields() == remote.fields()
 
 
-def test_embeddings(searcher: Searcher, remote: Client) -> None:
+def test_embeddings_are_the_same(searcher: Searcher, remote: Client) -> None:
     texts, images = ["fox", LONG, "fox"], [UPLOAD, picture(3)]
     for one, other in (
         (searcher.embed_texts(texts), remote.embed_texts(texts)),

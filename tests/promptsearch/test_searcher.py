@@ -33,7 +33,7 @@ def python(code: str, *arguments: str) -> str:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
-def test_importing_it_loads_nothing() -> None:
+def test_import_loads_no_submodules() -> None:
     loaded = python("import sys; before = {*sys.modules}; import promptsearch; print(*{*sys.modules} - before)").split()
     assert {name for name in loaded if name.partition(".")[0] not in sys.stdlib_module_names} == {
         "promptsearch",
@@ -61,7 +61,7 @@ def test_names_are_those_that_are_there() -> None:
         _ = promptsearch.close
 
 
-def test_the_model_is_found_beside_the_indices_or_here(
+def test_model_is_found_beside_the_indices_or_in_the_working_directory(
     pictures: Gallery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "indices").mkdir()
@@ -84,8 +84,8 @@ def test_the_model_is_found_beside_the_indices_or_here(
         assert opened.bundle.folder == tmp_path / "models" / "under-another-name"
 
 
-def test_what_cannot_be_opened(pictures: Gallery, tmp_path: Path) -> None:
-    with pytest.raises(UnknownCollection, match="no published collection"):
+def test_missing_collection_or_model_is_an_error(pictures: Gallery, tmp_path: Path) -> None:
+    with pytest.raises(UnknownCollection, match="not a published collection"):
         promptsearch.open(tmp_path, models=pictures.models)
     broken = tmp_path / "models" / "tiny"
     broken.mkdir(parents=True)
@@ -94,7 +94,7 @@ def test_what_cannot_be_opened(pictures: Gallery, tmp_path: Path) -> None:
         promptsearch.open(pictures.collection, models=[tmp_path, tmp_path / "models"])
 
 
-def test_what_is_taken_down_is_not_found(pictures: Gallery, tmp_path: Path) -> None:
+def test_hidden_items_are_not_found(pictures: Gallery, tmp_path: Path) -> None:
     collection = tmp_path / "gallery"
     shutil.copytree(pictures.collection, collection)
     with promptsearch.open(collection, models=pictures.models) as before:
@@ -108,7 +108,7 @@ def test_what_is_taken_down_is_not_found(pictures: Gallery, tmp_path: Path) -> N
                 ask(image)
 
 
-def test_a_cursor_belongs_to_a_version_and_a_question(
+def test_cursor_belongs_to_a_version_and_a_query(
     searcher: promptsearch.Searcher, pictures: Gallery, tmp_path: Path
 ) -> None:
     one, other = searcher.search_images("fox", limit=2)
@@ -122,7 +122,7 @@ def test_a_cursor_belongs_to_a_version_and_a_question(
         rebuilt.search_images(cursor=page.next)
 
 
-def test_files(searcher: promptsearch.Searcher, pictures: Gallery) -> None:
+def test_original_files_need_their_folder(searcher: promptsearch.Searcher, pictures: Gallery) -> None:
     found = searcher.search_images(FOX)[0]
     assert found.image.file is not None
     assert Path(found.image.file).read_bytes() == searcher.original(found.id)
@@ -135,7 +135,7 @@ def test_files(searcher: promptsearch.Searcher, pictures: Gallery) -> None:
         elsewhere.original(found.id)
 
 
-def test_arguments(searcher: promptsearch.Searcher, tmp_path: Path) -> None:
+def test_invalid_arguments_are_errors(searcher: promptsearch.Searcher, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"unknown argument 'count': expected q, image, .*limit, cursor"):
         searcher.search_images("fox", count=5)  # type: ignore[call-arg]
     with pytest.raises(ParameterError, match="limit must be from 1 to 10,000, got 10,001"):

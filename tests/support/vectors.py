@@ -16,7 +16,7 @@ from builder.encode.cache import digest_of
 from builder.indexing.index import index
 from builder.milvus.publish import publish_to_milvus
 from builder.sources import Item
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from builder.versions.publish import publish
 from builder.versions.staging import Staging
 from promptsearch.encoding.encoders import unit

@@ -47,7 +47,7 @@ def vary_colours(x: Tensor) -> Tensor:
 
 
 def placements(n: int, mirror: Tensor, size: int) -> Tensor:
-    """Sampling grids: turned by up to 20 degrees, scaled, stretched, sheared and moved; float32 [n, size, size, 2]."""
+    """Return sampling grids, turned by up to 20 degrees, scaled, sheared and moved; float32 [n, size, size, 2]."""
     angle = _uniform(n, -1, 1) ** 3 * math.radians(20)
     zoom = _uniform(n, 0.88, 1.3)  # how much of the scene is seen: above 1 the picture shrinks
     stretch = torch.exp(_normal(n, 0.07))
@@ -72,7 +72,7 @@ def backgrounds(n: int, size: int) -> Tensor:
 
 
 def coarsen(x: Tensor, share: float) -> Tensor:
-    """That share of the pictures lose detail: drawn at 40 to 75 % of their size and enlarged again."""
+    """Blur a share of the pictures: drawn at 40 to 75 % of their size and enlarged again."""
     chosen = torch.rand(len(x)) < share
     if not chosen.any():
         return x
@@ -82,7 +82,7 @@ def coarsen(x: Tensor, share: float) -> Tensor:
 
 
 def erase(x: Tensor, share: float) -> Tensor:
-    """That share of the pictures have a rectangle of 10 to 40 % of each side painted over in one colour."""
+    """Paint a rectangle of 10 to 40 % of each side in one colour over a share of the pictures."""
     n, size = len(x), x.shape[-1]
     place = torch.arange(size).view(1, size)
     spans = []

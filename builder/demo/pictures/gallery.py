@@ -86,7 +86,7 @@ def _chosen(arts: Sequence[Art], seed: int) -> list[Art]:
 
 
 def _draw(art: Art, seed: int) -> list[Pixels]:
-    """The picture itself, then its restyled variants."""
+    """Yield the picture itself, then its restyled variants."""
     drawn = [pixels(art, SIZE)]
     if isinstance(art.drawing, str) and art.variant == art.key:
         rng = random.Random(f"{seed} {art.style} {art.key}")

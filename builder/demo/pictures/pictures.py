@@ -44,7 +44,7 @@ def write_pictures(work: Path, out: Path) -> int:
 
 
 def prompt(emoji: Emoji) -> str:
-    """The label in natural words, where CLDR writes 'flag: Japan', 'woman: bald' or 'family: man, boy'."""
+    """Return the label in natural words, where CLDR writes 'flag: Japan', 'woman: bald' or 'family: man, boy'."""
     head, _, rest = emoji.label.partition(": ")
     if not rest:
         return emoji.label

@@ -33,7 +33,7 @@ def pixels(art: Art, size: int) -> Pixels:
 
 
 def _draw_svg(document: str, size: int) -> Image.Image:
-    """Rendered so that the longer side is `size` pixels (resvg keeps the aspect ratio)."""
+    """Render an SVG so that the longer side is `size` pixels (resvg keeps the aspect ratio)."""
     header = document[: document.index(">")]
     width, height = (float(header.split(f'{side}="')[1].split('"')[0]) for side in ("width", "height"))
     wide = width >= height

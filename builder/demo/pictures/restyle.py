@@ -16,7 +16,7 @@ Rgb = tuple[float, float, float]  # 0 to 1
 
 
 def restyle(document: str, rng: random.Random) -> str:
-    """A variant of an SVG document: each change is made or not by chance, and at least the colours move."""
+    """Return a variant of an SVG document: each change is made or not by chance, and at least the colours move."""
     if rng.random() < 0.6:
         document = flatten(document)
     if rng.random() < 0.35:

@@ -42,7 +42,7 @@ def make_captions(emojis: Sequence[Emoji], adjectives: frozenset[str], seed: int
 
 
 def names(emoji: Emoji) -> list[str]:
-    """The texts that mean this emoji and no other: its prompt, label, short codes, and its prompt in templates."""
+    """Return the texts that mean this emoji alone: its prompt, label, short codes, and its prompt in templates."""
     plain = prompt(emoji)
     texts = [plain, emoji.label.lower(), *emoji.shortcodes]
     if emoji.is_country_flag:
@@ -65,7 +65,7 @@ def word_index(emojis: Iterable[Emoji]) -> dict[str, set[int]]:
 
 
 def words(emoji: Emoji) -> list[str]:
-    """The tags of an emoji and the words of its label, lower case, each once."""
+    """Return the tags of an emoji and the words of its label, lower case, each once."""
     label = re.findall(r"[^\W\d_]{2,}", emoji.label.lower())
     return list(dict.fromkeys([*(tag.lower() for tag in emoji.tags), *label]))
 

@@ -99,7 +99,7 @@ def flag_names(emojis: Sequence[Emoji], senses: Iterable[Sense], synsets: Iterab
 
 
 def with_definitions(classes: Tensor, senses: Iterable[Sense]) -> Tensor:
-    """The classes' unit vectors moved towards the definitions of their names; float32 [m, 384]."""
+    """Return the classes' unit vectors moved towards the definitions of their names; float32 [m, 384]."""
     found = torch.zeros_like(classes)
     for sense in senses:
         if sense.named:

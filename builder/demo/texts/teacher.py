@@ -48,7 +48,7 @@ class Teacher:
 
     @torch.inference_mode()
     def encode(self, texts: Sequence[str], batch: int = 256) -> Tensor:
-        """Unit vectors, float32 [len(texts), 384]. Texts of like length share a batch."""
+        """Return unit vectors, float32 [len(texts), 384]. Texts of similar length share a batch."""
         order = sorted(range(len(texts)), key=lambda row: len(texts[row]))
         vectors = torch.empty(len(texts), DIMENSION)
         for start in range(0, len(order), batch):
@@ -58,7 +58,7 @@ class Teacher:
 
     @torch.inference_mode()
     def word_vector(self, word: str) -> Tensor:
-        """The mean of the input vectors of the word's pieces, float32 [384]."""
+        """Return the mean of the input vectors of the word's pieces, float32 [384]."""
         ids = self._tokenizer.encode(word, add_special_tokens=False).ids
         table = self._weights["embeddings.word_embeddings.weight"]
         return table[ids].mean(0) if ids else torch.zeros(DIMENSION)

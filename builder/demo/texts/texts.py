@@ -34,7 +34,7 @@ class Texts:
         }
 
     def draw(self, shares: Mapping[str, int]) -> Tensor:
-        """The rows of a batch: so many of each kind, at random."""
+        """Return the rows of a batch: so many of each kind, at random."""
         return torch.cat(
             [self._groups[kind][torch.randint(len(self._groups[kind]), (count,))] for kind, count in shares.items()]
         )

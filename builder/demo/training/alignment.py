@@ -53,7 +53,7 @@ class Seen:
         self.means = F.normalize(sums, dim=1)
 
     def draw(self) -> Tensor:
-        """A picture of each class, float32 [classes, 256]."""
+        """Return a picture of each class, float32 [classes, 256]."""
         place = self._below + torch.rand(len(self._below), dtype=torch.float64) * (self._above - self._below)
         return self._vectors[torch.searchsorted(self._ends, place).clamp(max=len(self._ends) - 1)]
 

@@ -117,7 +117,7 @@ def train_image_tower(
 
 @torch.inference_mode()
 def see(tower: ModifiedResNet, gallery: Gallery, emojis: Sequence[Emoji], strength: float) -> Tensor:
-    """Unit vectors of every picture of the gallery, each varied once; float32 [n, 256]."""
+    """Return unit vectors of every picture of the gallery, each varied once; float32 [n, 256]."""
     mirror = torch.tensor([may_mirror(emoji) for emoji in emojis])
     vectors = []
     for rows in torch.split(torch.arange(len(gallery.classes)), 512):

@@ -38,7 +38,7 @@ def fit_projection(captions: Tensor, classes: Tensor, dimension: int) -> Project
 
 
 def class_vectors(emojis: Sequence[Emoji], teacher: Teacher) -> Tensor:
-    """What the teacher makes of each class: its prompt, its tags one by one, and both as one text; unit, [n, 384]."""
+    """Return the teacher's vectors of each class: its prompt, its tags one by one, both as one text; unit, [n, 384]."""
     prompts = teacher.encode([prompt(emoji) for emoji in emojis])
     lists = teacher.encode([", ".join((prompt(emoji), *emoji.tags)) for emoji in emojis])
     tags = sorted({tag for emoji in emojis for tag in emoji.tags})

@@ -65,13 +65,14 @@ class TextTower(nn.Module):
         return self.project(self.features(tokens))
 
     def features(self, tokens: Tensor) -> Tensor:
-        """What the text projection is applied to, float32 [n, 128]. Texts of like length are computed together."""
+        """Return the input of the text projection, float32 [n, 128]. Texts of similar length are computed together."""
         lengths = (tokens != 0).sum(1)
         order = lengths.argsort()
         parts = [self._features(tokens[rows, : int(lengths[rows].max())]) for rows in order.chunk(GROUPS)]
         return torch.cat(parts)[order.argsort()]
 
     def project(self, features: Tensor) -> Tensor:
+        """Return unit vectors of features, float32 [n, 256]."""
         return F.normalize(features @ self.text_projection, dim=1)
 
     def _features(self, tokens: Tensor) -> Tensor:
@@ -92,13 +93,13 @@ class TextTower(nn.Module):
 
     @classmethod
     def of_state(cls, state: dict[str, Tensor], trained: Tensor) -> TextTower:
-        """The tower with these parameters, as CLIP names them."""
+        """Return the tower with these parameters, as CLIP names them."""
         tower = cls(state["token_embedding.weight"], trained)
         tower.load_state_dict({name: state[name] for name in tower.state_dict() if name not in _OWN}, strict=False)
         return tower
 
     def clip_state(self) -> dict[str, Tensor]:
-        """The parameters as CLIP names them, the learned token rows back in the full table."""
+        """Return the parameters as CLIP names them, the learned token rows back in the full table."""
         state = {name: value for name, value in self.state_dict().items() if name not in _OWN}
         table = self.table.clone()
         table[self.trained] = self.rows.detach()
@@ -110,6 +111,8 @@ _OWN = {"rows", "table", "mask", "trained", "place"}
 
 @dataclass(frozen=True, slots=True)
 class TextResult:
+    """A trained text tower and its measurements."""
+
     tower: TextTower
     steps: int
     curve: list[dict[str, float]]
@@ -156,7 +159,7 @@ def train_text_tower(
 
 
 def class_targets(captions: Sequence[Caption], opinions: Tensor) -> Tensor:
-    """What each caption should say of each class, rows summing to one: float32 [n, m].
+    """Return the target of each caption: its similarity to each class, rows summing to one: float32 [n, m].
 
     A caption with known classes gives `TRUTH` to them in equal parts and the rest to the teacher's opinion (its
     cosines [n, m], sharpened); one without is the teacher's opinion alone.
@@ -170,7 +173,7 @@ def class_targets(captions: Sequence[Caption], opinions: Tensor) -> Tensor:
 
 
 def token_table(teacher: Teacher) -> Tensor:
-    """The teacher's word vector of each BPE token, on its leading axes: float32 [49408, 128], CLIP's spread."""
+    """Return the teacher's word vector of each BPE token, on its leading axes: float32 [49408, 128], CLIP's spread."""
     decoder = SimpleTokenizer().decoder
     texts = [decoder[token].replace("</w>", "") for token in range(VOCABULARY)]
     words = torch.stack([teacher.word_vector(text) for text in texts])

@@ -105,7 +105,7 @@ def align_text(work: Path, minutes: float) -> None:
 
 
 def _taught(work: Path, texts: Sequence[str], teacher: Teacher) -> Tensor:
-    """The teacher's vectors, float32 [n, 384]; those of the last texts are kept in `work`, for the next run."""
+    """Return the teacher's vectors, float32 [n, 384]; those of the last texts are kept in `work`, for the next run."""
     path = work / "runs" / "taught.pt"
     digest = hashlib.sha256("\n".join(texts).encode()).hexdigest()
     if path.is_file() and (kept := torch.load(path, weights_only=True))["texts"] == digest:

@@ -1,6 +1,6 @@
-"""What reads, decodes and encodes a source's items: one file a runner, behind one small protocol.
+"""Runners read, decode and encode a source's items: here, or on a Spark cluster.
 
-`builder.embed` decides ids, rows and order, and is the same whatever runs.
+`encode/embed.py` decides ids, rows and order, which are the same for every runner.
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ from ..cache import Cache
 from ..decoding import Outcome
 
 Vectors = NDArray[np.float32] | NDArray[np.float16]
-Told = tuple[Item | Rejected, Outcome | None]  # an item, and what became of its picture
+DecodedItem = tuple[Item | Rejected, Outcome | None]  # an item, and the outcome of its picture
 
 
 @dataclass
-class Tally:
-    """What was done for pictures."""
+class EncodeStats:
+    """The work that pictures took."""
 
-    encoded: int = 0  # pictures that were not known before
-    encoding: float = 0.0  # seconds that took, summed over whatever ran at once
+    encoded: int = 0  # pictures that were not in the cache
+    encoding: float = 0.0  # seconds of that, summed over parallel work
 
 
 class Runner(Protocol):
-    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, tally: Tally) -> Iterator[Told]:
-        """Each item in its order, with what became of its picture (None: it has none, or it brings its vector).
+    """Decode and encode the items of one build."""
 
-        What was decoded has its vector in `cache` by the time it comes.
+    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Iterator[DecodedItem]:
+        """Yield each item in order, with the outcome of its picture: None if it has none or brings its vector.
+
+        The vectors of decoded pictures are in `cache` before their items are yielded.
         """
         ...
 
     def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
-        """Each batch in its order, with its unit vectors, float32 or float16 [len(batch), embedding_dim]."""
+        """Yield each batch in order with its unit vectors, float32 or float16 [len(batch), embedding_dim]."""
         ...

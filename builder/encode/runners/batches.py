@@ -1,7 +1,7 @@
-"""Decoded pictures to vectors: the batches that are encoded, in a thread beside the decoding.
+"""Encode decoded pictures in batches, in a thread beside the decoding.
 
-Batches are filled with new pictures in the source's order, so the batches after a stop are those that would have come
-without it, and the collection is the same to the last bit.
+Batches are filled with new pictures in the source's order. A resumed build has the same batches as one without a stop,
+and its collection is the same to the last bit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..cache import CachedPicture
 from ..decoding import Decoded
 from ..engines import Engine
-from . import Tally, Told
+from . import DecodedItem, EncodeStats
 
 BATCHES = 2  # that are encoded or wait for it while the next one fills
 HELD_BACK = 1024  # items that may wait for a batch to fill
@@ -28,16 +28,22 @@ HELD_BACK = 1024  # items that may wait for a batch to fill
 class Pictures(Protocol):
     """Where vectors are kept, by the digest of their picture."""
 
-    def has_picture(self, digest: bytes) -> bool: ...
+    def has_picture(self, digest: bytes) -> bool:
+        """Return whether the vector of this picture is there."""
+        ...
 
-    def add_pictures(self, pictures: Iterable[tuple[bytes, CachedPicture]]) -> None: ...
+    def add_pictures(self, pictures: Iterable[tuple[bytes, CachedPicture]]) -> None:
+        """Store pictures by the digest of their content."""
+        ...
 
 
-def encoded(decoded: Iterable[Told], engine: Engine, pictures: Pictures, tally: Tally) -> Iterator[Told]:
-    """The same items in the same order, each once its picture's vector is in `pictures`."""
-    with Batches(engine, pictures, tally) as batches:
-        for told in decoded:
-            yield from batches.add(told)
+def encoded(
+    decoded: Iterable[DecodedItem], engine: Engine, pictures: Pictures, stats: EncodeStats
+) -> Iterator[DecodedItem]:
+    """Yield the same items in the same order, each after its picture's vector is in `pictures`."""
+    with Batches(engine, pictures, stats) as batches:
+        for item in decoded:
+            yield from batches.add(item)
         yield from batches.finish()
 
 
@@ -45,7 +51,7 @@ def encoded(decoded: Iterable[Told], engine: Engine, pictures: Pictures, tally: 
 class Batch:
     """Items in order from the first picture that must be encoded, and those pictures by content."""
 
-    held: list[Told] = field(default_factory=list)
+    held: list[DecodedItem] = field(default_factory=list)
     new: dict[bytes, Decoded] = field(default_factory=dict)  # the same picture twice is encoded once
     vectors: Future[NDArray[np.float32]] | None = None  # once it is full
 
@@ -58,31 +64,31 @@ class Batches:
     `with` block.
     """
 
-    def __init__(self, engine: Engine, pictures: Pictures, tally: Tally) -> None:
-        self._engine, self._pictures, self._tally = engine, pictures, tally
+    def __init__(self, engine: Engine, pictures: Pictures, stats: EncodeStats) -> None:
+        self._engine, self._pictures, self._stats = engine, pictures, stats
         self._encoder = ThreadPoolExecutor(1, "encoder")
         self._filling = Batch()
         self._encoding: deque[Batch] = deque()
 
-    def add(self, told: Told) -> Iterator[Told]:
+    def add(self, item: DecodedItem) -> Iterator[DecodedItem]:
         """Those that can go by now."""
         while self._encoding and _vectors(self._encoding[0]).done():
             yield from self._oldest()
-        _, outcome = told
+        _, outcome = item
         if isinstance(outcome, Decoded) and outcome.crop is not None and not self._is_known(outcome.digest):
             self._filling.new.setdefault(outcome.digest, outcome)
         if self._filling.new:
-            self._filling.held.append(told)
+            self._filling.held.append(item)
             if len(self._filling.new) == self._engine.image_batch or len(self._filling.held) == HELD_BACK:
                 yield from self._encode()
         elif self._encoding:
-            self._encoding[-1].held.append(told)
+            self._encoding[-1].held.append(item)
             if len(self._encoding[-1].held) >= 2 * HELD_BACK:
                 yield from self._all()
         else:
-            yield told
+            yield item
 
-    def finish(self) -> Iterator[Told]:
+    def finish(self) -> Iterator[DecodedItem]:
         """Encode what was held back, and let it go."""
         if self._filling.new:
             yield from self._encode()
@@ -92,7 +98,7 @@ class Batches:
         """Two that were decoded at the same time may be one, and its vector is known or on its way by now."""
         return any(digest in batch.new for batch in self._encoding) or self._pictures.has_picture(digest)
 
-    def _encode(self) -> Iterator[Told]:
+    def _encode(self) -> Iterator[DecodedItem]:
         batch, self._filling = self._filling, Batch()
         crops = [one.crop for one in batch.new.values() if one.crop is not None]
         batch.vectors = self._encoder.submit(self._vectors_of, crops)
@@ -103,23 +109,23 @@ class Batches:
     def _vectors_of(self, crops: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         started = time.monotonic()
         vectors = self._engine.encode_crops(np.stack(crops))
-        self._tally.encoding += time.monotonic() - started
+        self._stats.encoding += time.monotonic() - started
         return vectors
 
-    def _all(self) -> Iterator[Told]:
+    def _all(self) -> Iterator[DecodedItem]:
         while self._encoding:
             yield from self._oldest()
 
-    def _oldest(self) -> Iterator[Told]:
+    def _oldest(self) -> Iterator[DecodedItem]:
         """Keep what was encoded, then let go what was held back for it."""
         batch = self._encoding.popleft()
         vectors = _vectors(batch).result()
         self._pictures.add_pictures(
-            (digest, CachedPicture(vector.astype("<f2"), one.size, one.thumbnail))
-            for (digest, one), vector in zip(batch.new.items(), vectors, strict=True)
-            if one.size is not None and one.thumbnail is not None
+            (digest, CachedPicture(vector.astype("<f2"), picture.size, picture.thumbnail))
+            for (digest, picture), vector in zip(batch.new.items(), vectors, strict=True)
+            if picture.size is not None and picture.thumbnail is not None
         )
-        self._tally.encoded += len(vectors)
+        self._stats.encoded += len(vectors)
         yield from batch.held
 
     def __enter__(self) -> Batches:

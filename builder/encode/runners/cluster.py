@@ -1,4 +1,4 @@
-"""A Spark cluster: an application on it, started with what a build needs, and its errors in a line."""
+"""A Spark cluster: start an application with what a build needs, and report its errors in one line."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .shards import Shards
 if TYPE_CHECKING:
     from pyspark import SparkContext
 
-_ATTEMPTS = 4  # at a task before a build fails: what Spark allows by itself but for `local[N]`, where it allows one
-_PACKAGES = (__name__.partition(".")[0], "promptsearch")  # the builder has another name where it is installed
+_ATTEMPTS = 4  # at a task before a build fails: Spark's default, except for `local[N]`, which allows one
+_PACKAGES = (__name__.partition(".")[0], "promptsearch")  # the installed builder has another name
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """Where Spark is, and how it and its workers are used."""
+    """The address and settings of Spark."""
 
     master: str | None  # None: that of Spark's own configuration
     settings: Mapping[str, str] = field(default_factory=dict)  # Spark's, such as spark.task.cpus
@@ -37,9 +37,9 @@ class Cluster:
 
     @contextmanager
     def application(self, name: str) -> Iterator[SparkContext]:
-        """Spark, until the block ends; its workers have this program's code, and need its dependencies.
+        """Run Spark until the block ends. Its workers get this program's code, and need its dependencies installed.
 
-        Raises BuildError where Spark is missing or does not start.
+        Raises BuildError if Spark is missing or does not start.
         """
         context = _start(f"prompt-search: {name}", self.master, self.settings)
         from py4j.protocol import Py4JError
@@ -52,13 +52,15 @@ class Cluster:
                 yield context
         except Py4JError as error:
             # Such as a master that has not answered for a minute.
-            raise BuildError(f"Spark at --master {self.master} has ended: {said(error)}; it says why above") from error
+            raise BuildError(
+                f"Spark at --master {self.master} has ended: {message(error)}; its log above says why"
+            ) from error
         finally:
             context.stop()
 
-    def shards_of(self, collection: Path, what: str) -> Shards:
-        """The folder for this collection's shards of that name; raises BuildError where it cannot be written."""
-        return Shards.at(self.shards or str(collection.absolute() / "cache"), f"{collection.name}-{what}.shards")
+    def shards_of(self, collection: Path, name: str) -> Shards:
+        """Return the folder for this collection's shards of that name. Raises BuildError if it is not writable."""
+        return Shards.at(self.shards or str(collection.absolute() / "cache"), f"{collection.name}-{name}.shards")
 
 
 def _start(name: str, master: str | None, settings: Mapping[str, str]) -> SparkContext:
@@ -68,21 +70,21 @@ def _start(name: str, master: str | None, settings: Mapping[str, str]) -> SparkC
         raise BuildError("--runner spark needs pyspark: install prompt-search[spark]") from error
     home = os.environ.get("JAVA_HOME")
     if shutil.which("java", path=f"{home}/bin" if home else None) is None:
-        raise BuildError("--runner spark needs Java, 17 or later: install a runtime, or set JAVA_HOME to one")
+        raise BuildError("--runner spark needs Java 17 or later: install a runtime, or set JAVA_HOME")
     conf = SparkConf().setAppName(name)
-    conf.set("spark.ui.showConsoleProgress", "false")  # the build has a bar of its own
+    conf.set("spark.ui.showConsoleProgress", "false")  # the build shows its own progress
     if master is not None:
         conf.setMaster(re.sub(r"^local(?:\[([\d*]+)\])?$", lambda cores: f"local[{cores[1] or 1},{_ATTEMPTS}]", master))
     for key, value in settings.items():
         conf.set(key, value)
     try:
         with warnings.catch_warnings():
-            # Of its data frames, which are not used here.
+            # About its data frames, which are not used here.
             warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
             context = SparkContext(conf=conf)
     except Exception as error:  # from Java, py4j or pyspark, without a common base
         raise BuildError(
-            f"Spark does not start with --master {master}: {said(error)}; a master is local[N], spark://HOST:PORT, "
+            f"Spark does not start with --master {master}: {message(error)}; a master is local[N], spark://HOST:PORT, "
             "yarn or k8s://…, and Java has to be 17 or later"
         ) from error
     if "PYSPARK_PYTHON" not in os.environ:
@@ -99,8 +101,8 @@ def _pack_code(path: Path) -> None:
                 archive.write(file, package / file.relative_to(folder))
 
 
-def said(error: BaseException) -> str:
-    """What went wrong, of an exception whose text has the stack traces of two languages."""
+def message(error: BaseException) -> str:
+    """Return the message of an exception whose text has the stack traces of two languages."""
     text = str(error) or type(error).__name__
     _, python, trace = text.rpartition("Traceback (most recent call last):\n")
     if python:  # a task's own exception: what follows the frames of its trace, which are indented

@@ -1,4 +1,4 @@
-"""On this machine: pictures are decoded in processes of their own, ahead of one engine that has all cores or a GPU."""
+"""The runner on this machine: processes decode pictures ahead of one engine, which has all cores or a GPU."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from ...sources import Item, Rejected
 from ..cache import Cache
 from ..decoding import Decoders
 from ..engines import Engine
-from . import Tally, Told, Vectors
+from . import DecodedItem, EncodeStats, Vectors
 from .batches import encoded
 
 
 class LocalRunner:
+    """Decode and encode on this machine."""
+
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, tally: Tally) -> Iterator[Told]:
+    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Iterator[DecodedItem]:
+        """Yield each item in order, with the outcome of its picture."""
         with Decoders(self._engine.preprocessing.spec, cache.path, available_cores()) as decoders:
-            yield from encoded(decoders.decode(items), self._engine, cache, tally)
+            yield from encoded(decoders.decode(items), self._engine, cache, stats)
 
     def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
+        """Yield each batch with its unit vectors, float32 [len(batch), embedding_dim]."""
         for batch in batches:
             yield batch, self._engine.encode_texts(batch)

@@ -1,4 +1,4 @@
-"""What a task hands over: vectors, and what else was made of some pictures or texts, in one `.npz` without pickles."""
+"""The result of a Spark task: vectors of pictures or texts in one `.npz` without pickles."""
 
 from __future__ import annotations
 
@@ -20,29 +20,34 @@ _DIGEST = 16  # bytes
 
 @dataclass(frozen=True)
 class PictureShard:
-    """What became of some pictures, in their order."""
+    """The outcomes of some pictures, in order."""
 
     suffix: ClassVar = ".pictures.npz"
 
     outcomes: Sequence[Outcome]
-    new: Mapping[bytes, CachedPicture]  # by digest: those that were not known before
+    new: Mapping[bytes, CachedPicture]  # by digest: those that were not in the cache
     seconds: float  # of encoding
 
     def to_bytes(self) -> bytes:
-        told = [{"reason": one} if isinstance(one, str) else {"digest": one.digest.hex()} for one in self.outcomes]
-        thumbnails = [one.thumbnail for one in self.new.values()]
+        """Return the bytes of an `.npz`."""
+        outcomes = [
+            {"reason": outcome} if isinstance(outcome, str) else {"digest": outcome.digest.hex()}
+            for outcome in self.outcomes
+        ]
+        thumbnails = [picture.thumbnail for picture in self.new.values()]
         return _bytes(
-            told=_raw(json.dumps(told).encode()),
+            outcomes=_raw(json.dumps(outcomes).encode()),
             seconds=np.float64(self.seconds),
             digests=_raw(b"".join(self.new)),
-            vectors=_stacked([one.vector for one in self.new.values()]),
-            sizes=np.array([one.size for one in self.new.values()], dtype="<i4").reshape(-1, 2),
+            vectors=_stacked([picture.vector for picture in self.new.values()]),
+            sizes=np.array([picture.size for picture in self.new.values()], dtype="<i4").reshape(-1, 2),
             thumbnails=_raw(b"".join(thumbnails)),
             ends=np.cumsum([0, *map(len, thumbnails)], dtype="<i8"),
         )
 
     @classmethod
     def of_bytes(cls, content: bytes) -> PictureShard:
+        """Read the bytes of `to_bytes`."""
         arrays = _arrays(content)
         thumbnails = arrays["thumbnails"].tobytes()
         new = {
@@ -51,8 +56,10 @@ class PictureShard:
                 _digests(arrays), arrays["vectors"], arrays["sizes"], pairwise(arrays["ends"]), strict=True
             )
         }
-        told = json.loads(arrays["told"].tobytes())
-        outcomes = [one.get("reason") or Decoded(bytes.fromhex(one["digest"])) for one in told]
+        outcomes = [
+            outcome.get("reason") or Decoded(bytes.fromhex(outcome["digest"]))
+            for outcome in json.loads(arrays["outcomes"].tobytes())
+        ]
         return cls(outcomes, new, float(arrays["seconds"]))
 
 
@@ -65,10 +72,12 @@ class TextShard:
     vectors: Mapping[bytes, Vector]
 
     def to_bytes(self) -> bytes:
+        """Return the bytes of an `.npz`."""
         return _bytes(digests=_raw(b"".join(self.vectors)), vectors=_stacked(list(self.vectors.values())))
 
     @classmethod
     def of_bytes(cls, content: bytes) -> TextShard:
+        """Read the bytes of `to_bytes`."""
         arrays = _arrays(content)
         return cls(dict(zip(_digests(arrays), arrays["vectors"], strict=True)))
 

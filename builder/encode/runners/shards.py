@@ -1,8 +1,8 @@
-"""The folder, on a file system or an object store, through which a cluster's workers hand over what they encoded.
+"""The folder, on a file system or in an object store, through which a cluster's workers hand over their results.
 
-A build writes into it what there is to do (`.work`), and workers what came of it (see `shard`), both
-under the digest of what there is to do. A file is there in full or not at all, and a task that runs twice (a lost
-executor, a speculative duplicate) writes the same under the same name.
+A build writes the input of each task (`.work`), and workers its result (see `shard`), both under the digest of the
+input. Files appear whole or not at all. A task that runs twice (a lost executor, a speculative duplicate) writes the
+same bytes under the same name.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ WORK = ".work"
 
 @dataclass(frozen=True)
 class Shards:
-    """Picklable: it holds an address, and each process connects for itself."""
+    """A folder by its URL. Picklable: each process connects for itself."""
 
     url: str  # absolute, with its protocol
 
     @classmethod
     def at(cls, url: str, folder: str) -> Self:
-        """`folder` below a URL or path, once it is clear that it can be written; raises BuildError."""
+        """Return `folder` below a URL or path, after a test write. Raises BuildError if it is not writable."""
         try:
             system, path = fsspec.url_to_fs(url, use_listings_cache=False)
             shards = cls(f"{system.unstrip_protocol(path).rstrip('/')}/{folder}")
@@ -45,10 +45,10 @@ class Shards:
         return shards
 
     def put(self, name: str, content: bytes) -> None:
+        """Write a file; readers see it whole or not at all."""
         path = self._path(name)
-        if isinstance(
-            self._system, LocalFileSystem
-        ):  # what is written is seen before it is complete, unlike in a store
+        # On a file system, unlike in a store, an unfinished file would be visible.
+        if isinstance(self._system, LocalFileSystem):
             attempt = f"{path}.{uuid.uuid4().hex}"
             self._system.makedirs(self._system._parent(path), exist_ok=True)
             self._system.pipe_file(attempt, content)
@@ -57,7 +57,7 @@ class Shards:
             self._system.pipe_file(path, content)
 
     def get(self, name: str) -> bytes | None:
-        """None where there is no such file."""
+        """Return the content of a file, None if there is no such file."""
         try:
             content: bytes = self._system.cat_file(self._path(name))
         except FileNotFoundError:
@@ -65,40 +65,42 @@ class Shards:
         return content
 
     def put_file(self, name: str, file: Path) -> None:
-        """For what is read only after this returns: it may be seen before it is complete."""
+        """Copy a file here, which readers may see before it is complete."""
         self._system.makedirs(self._path(""), exist_ok=True)
         self._system.put_file(str(file), self._path(name))
 
     def open(self, name: str) -> IO[bytes]:
+        """Open a file for reading."""
         opened: IO[bytes] = self._system.open(self._path(name), "rb")
         return opened
 
     def has(self, name: str) -> bool:
+        """Return whether there is such a file."""
         return bool(self._system.exists(self._path(name)))
 
     def put_work(self, content: bytes) -> str:
-        """Returns its key."""
+        """Write the input of a task; return its key."""
         key = digest_of(content).hex()
         self.put(key + WORK, content)
         return key
 
     def work(self, key: str) -> bytes:
-        """Raises BuildError where it is missing, or not what was put there."""
+        """Return the input of a task. Raises BuildError if it is missing or altered."""
         content = self.get(key + WORK)
         if content is None or digest_of(content).hex() != key:
-            raise BuildError(
-                f"{self.url}/{key}{WORK} is not what the build wrote there: does another one use this folder?"
-            )
+            raise BuildError(f"{self.url}/{key}{WORK} is missing or altered: give each build its own --shards")
         return content
 
     def names(self) -> list[str]:
+        """Return the names of all files, sorted."""
         try:
-            found = self._system.ls(self._path(""), detail=False)
+            paths = self._system.ls(self._path(""), detail=False)
         except FileNotFoundError:
             return []
-        return sorted(str(path).rpartition("/")[2] for path in found)
+        return sorted(str(path).rpartition("/")[2] for path in paths)
 
     def clear(self) -> None:
+        """Delete the folder."""
         with contextlib.suppress(FileNotFoundError):
             self._system.rm(self._path(""), recursive=True)
 

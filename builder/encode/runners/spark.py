@@ -1,15 +1,15 @@
-"""On a Spark cluster: the driver numbers a source's items, workers decode and encode them, shards come back in order.
+"""The runner on a Spark cluster: the driver numbers a source's items, workers decode and encode their pictures.
 
-The driver lists the items, keeps them in a temporary file, and writes where their pictures lie to the shards' folder, a
-few hundred a task. Each task makes a shard of its pictures (see `spark_task`). As soon as the next
-shard in the source's order is there, its vectors go to the driver's cache and its items on to what stores them. So ids,
-rows and repeats are decided in one place, whatever order tasks end in and however often one runs.
+The driver keeps the items in a temporary file and writes the places of their pictures to the shards' folder, a few
+hundred a task. Each task writes a shard (see `spark_task`). The driver takes the shards in the source's order: it adds
+their vectors to its cache and yields their items. So ids, rows and repeats are decided in one place, whatever order
+tasks end in and however often one runs.
 
-What a build that was stopped had encoded is in the shards that it left. They go to the cache, by the content of the
-pictures, before anything else is done: nothing that has changed since is taken for what it was.
+Shards of an interrupted build go to the cache first, by the content of their pictures, so changed pictures are encoded
+again.
 
-Vectors are those of one machine to the last bit, as far as a picture's is the same whatever else is in its batch. On
-ONNX Runtime it is, but for a batch of one with other threads (7e-7 apart in float32), which a task's last may be.
+Vectors equal those of one machine to the last bit, as far as a picture's vector does not depend on its batch. With ONNX
+Runtime it does not, except for a batch of one with other threads (7e-7 apart in float32), such as the last of a task.
 """
 
 from __future__ import annotations
@@ -35,25 +35,25 @@ from promptsearch.errors import BuildError
 from ...sources import Item, Rejected
 from ..cache import VERSION, Cache
 from ..decoding import chunks, to_decode
-from . import Tally, Told, Vectors
-from .cluster import Cluster, said
+from . import DecodedItem, EncodeStats, Vectors
+from .cluster import Cluster, message
 from .shard import PictureShard, TextShard
 from .spark_task import MODEL, Build, encode_pictures, encode_texts
 
 PICTURES = 8 * IMAGE_BATCH  # a task: whole batches, which are then those of one machine
-ITEMS = 64 * PICTURES  # that may share a task where few have pictures
+ITEMS = 64 * PICTURES  # at most in a task, if few have pictures
 POLL = 0.5  # seconds between two looks for the next shard
 
 
 class SparkRunner:
-    """Runs one build within a `with` block; left without an error, it removes its shards."""
+    """Run one build in a `with` block, which removes the shards unless an error leaves it."""
 
     def __init__(self, bundle: Bundle, collection: Path, cluster: Cluster, *, engine: str) -> None:
         self._bundle, self._collection, self._cluster, self._engine = bundle, collection, cluster, engine
         self._open = ExitStack()
 
     def __enter__(self) -> SparkRunner:
-        """Raises BuildError where the shards' folder cannot be written or Spark does not start."""
+        """Start Spark. Raises BuildError if the shards' folder is not writable or Spark does not start."""
         self._shards = self._cluster.shards_of(self._collection, f"{self._bundle.identity[:16]}-{VERSION}")
         self._build = Build(f"prompt-search-{uuid.uuid4().hex}", self._shards, self._engine)
         with self._open:
@@ -72,7 +72,8 @@ class SparkRunner:
         if kind is None:
             self._shards.clear()
 
-    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, tally: Tally) -> Iterator[Told]:
+    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Iterator[DecodedItem]:
+        """Yield each item in order, with the outcome of its picture."""
         self._take_over(cache)
         known = self._folder / self._build.known
         cache.write_known(known)
@@ -89,14 +90,15 @@ class SparkRunner:
                 for key in keys:
                     chunk = pickle.load(spool)  # noqa: S301 - written above, to a file without a name
                     shard = PictureShard([], {}, 0.0) if key is None else PictureShard.of_bytes(next(results))
-                    tally.encoded += _keep(shard, cache)
-                    tally.encoding += shard.seconds
+                    stats.encoded += _keep(shard, cache)
+                    stats.encoding += shard.seconds
                     outcomes = iter(shard.outcomes)
                     for item in chunk:
                         yield item, next(outcomes) if to_decode(item) else None
                 next(results, None)  # the end of the last task, whose shard was there before
 
     def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
+        """Yield each batch with its unit vectors, float16 [len(batch), embedding_dim]."""
         keys = [self._shards.put_work(json.dumps(batch).encode()) for batch in batches]
         with closing(self._run(encode_texts, keys, TextShard.suffix)) as results:
             for key, result in zip(keys, results, strict=True):
@@ -104,7 +106,7 @@ class SparkRunner:
                 yield texts, np.stack(list(TextShard.of_bytes(result).vectors.values()))
 
     def _take_over(self, cache: Cache) -> None:
-        """Keep what a build that was stopped had encoded."""
+        """Add the shards of an interrupted build to the cache."""
         for name in self._shards.names():
             content = self._shards.get(name)
             if content is not None and name.endswith(PictureShard.suffix):
@@ -114,7 +116,7 @@ class SparkRunner:
         self._shards.clear()
 
     def _run(self, task: Callable[[Build, str], None], keys: Sequence[str], suffix: str) -> Generator[bytes]:
-        """Run the task for every key; each one's result, in the keys' order, as soon as it is there."""
+        """Run the task for every key; yield the results in the order of the keys."""
         if not keys:
             return
         with ThreadPoolExecutor(1, "spark") as thread:
@@ -136,25 +138,25 @@ class SparkRunner:
             if ended:
                 _ended(job)
                 raise BuildError(
-                    f"a worker wrote {self._shards.url}/{name}, but here it is not: with --shards, name a folder or a "
-                    "store that all machines share"
+                    f"a worker wrote {self._shards.url}/{name}, which is not visible here: with --shards, name a "
+                    "folder or a store that all machines share"
                 )
             wait([job], POLL)
 
 
 def _ended(job: Future[None]) -> None:
-    """Wait for the job; raises BuildError where Spark gave up on a task."""
+    """Wait for the job. Raises BuildError if Spark gave up on a task."""
     try:
         job.result()
     except Exception as error:
         raise BuildError(
-            f"Spark gave up on a task: {said(error)}; what was encoded is kept, and the same command goes on from there"
+            f"Spark gave up on a task: {message(error)}; what was encoded is kept: run the command again to resume"
         ) from error
 
 
 def _keep(shard: PictureShard, cache: Cache) -> int:
-    """Add what the cache does not have; returns how many that are. A picture in two tasks is encoded by both."""
-    new = {digest: one for digest, one in shard.new.items() if not cache.has_picture(digest)}
+    """Add new pictures to the cache; return how many. A picture in two tasks is encoded by both."""
+    new = {digest: picture for digest, picture in shard.new.items() if not cache.has_picture(digest)}
     cache.add_pictures(new.items())
     return len(new)
 

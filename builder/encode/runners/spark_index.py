@@ -1,8 +1,8 @@
-"""Vectors to a trained index on a Spark cluster, by autofaiss's distributed mode.
+"""Add vectors to a trained index on a Spark cluster, with autofaiss's distributed mode.
 
-Each executor adds a run of the vectors to a copy of the trained index; the copies' inverted lists are then put one
-behind the other, in the vectors' order. So only indices with such lists are built this way: an exact one is a copy of
-the vectors, and training, which takes a sample of them, is done before, on the driver.
+Each executor adds a range of the vectors to a copy of the trained index; then the copies' inverted lists are
+concatenated in the order of the vectors. Exact indices have no such lists and are built on the driver, which also
+trains with a sample.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from promptsearch.system.float16 import to_float32
 
 from ...indexing.autofaiss import add_embeddings_to_index_distributed
 from ...indexing.index_file import BLOCK, Vectors
-from .cluster import Cluster, said
+from .cluster import Cluster, message
 from .shards import Shards
 
 
 class SparkAdder:
-    """What `builder.indexing.index_file.build_index` adds vectors with."""
+    """An `Adder` of `indexing/index_file.py` that runs on a Spark cluster."""
 
     def __init__(self, collection: Path, cluster: Cluster) -> None:
         settings = {
@@ -39,7 +39,7 @@ class SparkAdder:
         self._collection = collection
 
     def __call__(self, index: faiss.Index, vectors: Path) -> faiss.Index:
-        """The index with the vectors of a `.npy`, float16 [count, dim]; ids are row numbers. Raises BuildError."""
+        """Add the vectors of a `.npy`, float16 [count, dim], with row numbers as ids. Raises BuildError."""
         shards = self._cluster.shards_of(self._collection, "index")
         with self._cluster.application(f"index of {self._collection.name}") as context:
             from pyspark.sql import SparkSession
@@ -57,28 +57,30 @@ class SparkAdder:
                     index_optimizer=lambda index, suffix: {},  # noqa: ARG005 - autofaiss calls it in any case
                 )
             except Exception as error:  # of Java, autofaiss or FAISS
-                raise BuildError(f"Spark gave up on the index of {vectors.name}: {said(error)}") from error
+                raise BuildError(f"Spark gave up on the index of {vectors.name}: {message(error)}") from error
         shards.clear()
         return added
 
 
 @dataclass(frozen=True)
 class SharedBlocks:
-    """What autofaiss asks of an embedding reader, of a `.npy` that all workers reach: float32 [rows, dim], and ids."""
+    """An embedding reader for autofaiss of a `.npy` that all workers reach: float32 [rows, dim] with ids."""
 
     shards: Shards
     name: str
 
     @property
     def count(self) -> int:
+        """The number of vectors."""
         return self._header[0]
 
     @property
     def dimension(self) -> int:
+        """The dimensions of a vector."""
         return self._header[1]
 
     def __call__(self, batch_size: int, start: int = 0, end: int | None = None) -> Iterator[tuple[Vectors, Any]]:
-        """Batches may be shorter than asked for."""
+        """Yield vectors and ids of the rows from `start` to `end`, in batches that may be shorter than `batch_size`."""
         del batch_size
         count, dim, offset = self._header
         rows = max(1, BLOCK // (4 * dim))
@@ -91,7 +93,7 @@ class SharedBlocks:
 
     @cached_property
     def _header(self) -> tuple[int, int, int]:
-        """Rows, dimensions, and where the first row begins."""
+        """The rows, the dimensions, and the offset of the first row in bytes."""
         with self.shards.open(self.name) as file:
             np.lib.format.read_magic(file)
             (count, dim), _, _ = np.lib.format.read_array_header_1_0(file)

@@ -1,7 +1,7 @@
-"""What runs on a Spark worker: some pictures, or some texts, to a shard.
+"""The tasks of Spark workers: encode some pictures or texts into a shard.
 
-A worker is a process that runs one task after the other. It opens the model once, for the threads (or the GPU) that
-Spark gives a task, and decodes as one machine does: in a process of its own for each of those threads.
+A worker process runs one task after the other. It opens the model once, with the threads or the GPU that Spark assigns
+to a task, and decodes in as many processes of its own.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ...sources import Item, Picture
 from ..cache import CachedPicture, digest_of
 from ..decoding import Decoders, Outcome
 from ..engines import Engine, open_engine
-from . import Tally
+from . import EncodeStats
 from .batches import encoded
 from .shard import PictureShard, TextShard
 from .shards import Shards
@@ -33,7 +33,7 @@ MODEL = "model"  # the bundle's folder in what is sent to every executor
 
 @dataclass(frozen=True)
 class Build:
-    """What every task of a build is told."""
+    """The parameters of all tasks of a build."""
 
     name: str  # of this build alone: a worker keeps open what it opened for it
     shards: Shards
@@ -41,7 +41,7 @@ class Build:
 
     @property
     def archive(self) -> str:
-        """The file with the model that executors are sent."""
+        """The name of the file with the model that executors are sent."""
         return f"{self.name}.zip"
 
     @property
@@ -51,21 +51,23 @@ class Build:
 
 
 def encode_pictures(build: Build, key: str) -> None:
+    """Write the shard of some pictures."""
     name = key + PictureShard.suffix
     if build.shards.has(name):  # another attempt was faster
         return
     # Made by this build's own driver, which the key proves: it came to here with the task.
     pictures: list[Picture] = pickle.loads(build.shards.work(key))  # noqa: S301
-    new, tally = _New(), Tally()
+    new, stats = _New(), EncodeStats()
     decoded = _decoders(build).decode(Item("", "", None, picture) for picture in pictures)
     outcomes: list[Outcome] = []
-    for _, outcome in encoded(decoded, _engine(build, _gpu()), new, tally):
+    for _, outcome in encoded(decoded, _engine(build, _gpu()), new, stats):
         assert outcome is not None, "every item here has a picture"
         outcomes.append(outcome)
-    build.shards.put(name, PictureShard(outcomes, new.pictures, tally.encoding).to_bytes())
+    build.shards.put(name, PictureShard(outcomes, new.pictures, stats.encoding).to_bytes())
 
 
 def encode_texts(build: Build, key: str) -> None:
+    """Write the shard of some texts."""
     name = key + TextShard.suffix
     if build.shards.has(name):
         return
@@ -77,7 +79,7 @@ def encode_texts(build: Build, key: str) -> None:
 
 @dataclass
 class _New:
-    """Pictures that were encoded in this task."""
+    """The pictures that this task encoded."""
 
     pictures: dict[bytes, CachedPicture] = field(default_factory=dict)
 
@@ -121,6 +123,6 @@ def _threads() -> int:
 
 
 def _gpu() -> str | None:
-    """The number of the one that Spark gave this task (`spark.task.resource.gpu.amount`), if it gives any."""
-    given = _task().resources().get("gpu")
-    return given.addresses[0] if given else None
+    """Return the number of the GPU that Spark assigned to this task (`spark.task.resource.gpu.amount`), if any."""
+    gpu = _task().resources().get("gpu")
+    return gpu.addresses[0] if gpu else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Self
@@ -22,6 +22,7 @@ from promptsearch.errors import CollectionError, NotReady, Unsupported
 from promptsearch.filtering.conditions import resolve
 from promptsearch.filtering.filters import Filter
 from promptsearch.storage.fields import Field
+from promptsearch.storage.items import HiddenRows
 from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind, Manifest, MilvusReference
 
 _CACHED_FILTERS = 32
@@ -149,10 +150,10 @@ class MilvusEngine:
             partial(_prompts_with, self._connection, self._names.images, self._expression)
         )
 
-    def hiding(self, ids: Set[str]) -> Self:
-        """Return the same engine without the items with these ids."""
+    def with_hidden(self, hidden: HiddenRows) -> Self:
+        """Return the same engine without these rows."""
         engine = copy.copy(self)
-        engine.items = self.items.hiding(ids)
+        engine.items = self.items.with_hidden(hidden)
         engine._set_caches()
         return engine
 

@@ -6,14 +6,13 @@ import base64
 import copy
 import json
 import zlib
-from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from promptsearch.engines.milvus.connection import Connection, literal
 from promptsearch.engines.milvus.schema import DOCUMENT, ID, IMAGE_COUNT, IMAGE_PROMPT, MOST_FOUND, ROW, TEXT
 from promptsearch.errors import UnknownItem
-from promptsearch.storage.items import SETTINGS, Image, Prompt
+from promptsearch.storage.items import SETTINGS, HiddenRows, Image, Prompt
 from promptsearch.storage.manifest import Kind, MilvusReference
 
 _IMAGE = (ID, IMAGE_PROMPT, DOCUMENT)
@@ -27,63 +26,59 @@ class MilvusItems:
     def __init__(self, connection: Connection, names: MilvusReference) -> None:
         self._connection = connection
         self._names = names
-        self._hidden: Mapping[Kind, Set[int]] = {"images": frozenset(), "prompts": frozenset()}
-        self._hidden_of: Mapping[int, int] = {}
+        self._hidden = HiddenRows()
 
-    def hiding(self, ids: Set[str]) -> MilvusItems:
-        """Return the same items without those with these ids."""
+    def find_hidden(self, ids: Set[str]) -> HiddenRows:
+        """Return the rows of the items with these ids, for `with_hidden`; unknown ids are ignored."""
         entities = self._of(self._names.images, ID, sorted(ids), [IMAGE_PROMPT])
         images = {entity[ROW]: entity[IMAGE_PROMPT] for entity in entities}
         prompts = [entity[ROW] for entity in self._of(self._names.prompts, ID, sorted(ids), [])]
+        return HiddenRows.of(images, prompts)
+
+    def with_hidden(self, hidden: HiddenRows) -> MilvusItems:
+        """Return the same items, on the same connection, without these rows."""
         items = copy.copy(self)
-        items._hidden = {"images": frozenset(images), "prompts": frozenset(prompts)}
-        items._hidden_of = Counter(images.values())
+        items._hidden = hidden
         return items
 
     def hidden(self, kind: Kind) -> Set[int]:
         """Return the rows of hidden items."""
-        return self._hidden[kind]
+        return self._hidden.of_kind(kind)
 
     def prompts(self, rows: Sequence[int]) -> dict[int, Prompt]:
         """Return the prompts of these rows, by row, without hidden ones."""
         entities = self._of(self._names.prompts, ROW, rows, _PROMPT)
-        hidden = self._hidden["prompts"]
+        hidden = self._hidden.prompts
         return {entity[ROW]: self._prompt(entity) for entity in entities if entity[ROW] not in hidden}
 
     def images(self, rows: Sequence[int]) -> dict[int, Image]:
         """Return the images of these rows, by row, without hidden ones."""
         entities = self._of(self._names.images, ROW, rows, _IMAGE)
-        return {entity[ROW]: _image(entity) for entity in entities if entity[ROW] not in self._hidden["images"]}
+        return {entity[ROW]: _image(entity) for entity in entities if entity[ROW] not in self._hidden.images}
 
     def prompt(self, id: str) -> Prompt:
         """Return a prompt by id. Raises UnknownItem."""
         for entity in self._of(self._names.prompts, ID, [id], _PROMPT):
-            if entity[ROW] not in self._hidden["prompts"]:
+            if entity[ROW] not in self._hidden.prompts:
                 return self._prompt(entity)
         raise UnknownItem(f"there is no prompt with the id {id!r}")
 
     def image(self, id: str) -> Image:
         """Return an image by id. Raises UnknownItem."""
         for entity in self._of(self._names.images, ID, [id], _IMAGE):
-            if entity[ROW] not in self._hidden["images"]:
+            if entity[ROW] not in self._hidden.images:
                 return _image(entity)
         raise UnknownItem(f"there is no image with the id {id!r}")
 
     def rows(self, kind: Kind, ids: Sequence[str]) -> list[int]:
         """Return the rows of the known ids among these, ascending."""
         rows = {entity[ROW] for entity in self._of(self._names.collection(kind), ID, ids, [])}
-        return sorted(rows - self._hidden[kind])
+        return sorted(rows - self._hidden.of_kind(kind))
 
     def images_of(self, prompts: Sequence[int], limit: int) -> dict[int, list[Image]]:
         """Return the first images of each prompt, by the prompts' rows."""
-        images: dict[int, list[Image]] = {prompt: [] for prompt in prompts}
-        deepest = limit + max((self._hidden_of.get(prompt, 0) for prompt in images), default=0)
-        for entity in self._first_of(list(images), deepest):
-            image = _image(entity)
-            assert image.prompt is not None
-            if image.row not in self._hidden["images"] and len(images[image.prompt]) < limit:
-                images[image.prompt].append(image)
-        return images
+        entities = self._first_of([*dict.fromkeys(prompts)], self._hidden.depth(prompts, limit))
+        return self._hidden.first_images(map(_image, entities), prompts, limit)
 
     def _first_of(self, prompts: Sequence[int], limit: int) -> list[dict[str, Any]]:
         """Return images of these prompts by row, at least the first `limit` of each."""
@@ -104,7 +99,7 @@ class MilvusItems:
 
     def _prompt(self, entity: Mapping[str, Any]) -> Prompt:
         row = entity[ROW]
-        return Prompt(row, entity[ID], entity[TEXT], entity[IMAGE_COUNT] - self._hidden_of.get(row, 0))
+        return Prompt(row, entity[ID], entity[TEXT], entity[IMAGE_COUNT] - self._hidden.images_of_prompt.get(row, 0))
 
 
 def document(image: Image) -> str:

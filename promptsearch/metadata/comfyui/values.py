@@ -9,7 +9,7 @@ from typing import Any
 from promptsearch.metadata.comfyui.graph import Graph, Link, Node
 from promptsearch.metadata.comfyui.names import Role, for_role, is_text, role_of
 
-MAX_DEPTH = 100  # of nodes between a text and its encoder
+MAX_DEPTH = 50  # of nodes between a value and where it is used, each of which takes a few calls of functions
 MAX_CHARACTERS = 100_000  # of a prompt
 _JOINS = re.compile(r"concat|join|combine|append|merge|addtext|prompt ?builder", re.IGNORECASE)
 _DELIMITERS = ("delimiter", "separator", "sep", "split", "concat_separator")
@@ -41,23 +41,29 @@ class Values:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self._texts: dict[tuple[str, int, Role], str | None] = {}
+        self._values: dict[tuple[str, str], Any] = {}
 
     def value(self, value: Any, wanted: str = "value", depth: int = 0) -> Any:
         """The number, text or truth that a link leads to; a link that leads to none comes back as it is."""
         node = self.graph.behind(value)
         if node is None or depth > MAX_DEPTH:
             return value
-        for name in self.chosen(node) or (wanted, *_VALUE_NAMES):
-            inner = node.inputs.get(name)
-            if isinstance(inner, Link):
-                inner = self.value(inner, wanted, depth + 1)
-            if inner is not None and not isinstance(inner, Link | list | dict):
-                return inner
-        links = list(node.links())
-        if len(links) == 1 and len(node.inputs) == 1:  # a reroute
-            inner = self.value(links[0][1], wanted, depth + 1)
-            return value if isinstance(inner, Link) else inner
-        return value
+        key = (node.id, wanted)
+        if key not in self._values:
+            self._values[key] = None  # what leads back to itself has none
+            self._values[key] = self._value_of(node, wanted, depth + 1)
+        found = self._values[key]
+        return value if found is None else found
+
+    def _value_of(self, node: Node, wanted: str, depth: int) -> Any:
+        names = self.chosen(node, depth) or [wanted, *_VALUE_NAMES]
+        if len(node.inputs) == 1:  # a reroute
+            names = [*names, *(name for name, _ in node.links())]
+        for name in names:
+            found = self.value(node.inputs.get(name), wanted, depth)
+            if found is not None and not isinstance(found, Link | list | dict):
+                return found
+        return None
 
     def text(self, value: Any, role: Role, depth: int = 0) -> str | None:
         """The text that a value is, or that a link leads to; None if there is none, or it is made while it runs."""
@@ -73,17 +79,18 @@ class Values:
             self._texts[key] = found.rpartition(_PROMPT_STARTS)[2] if found else None
         return self._texts[key]
 
-    def chosen(self, node: Node) -> list[str] | None:
+    def chosen(self, node: Node, depth: int = 0) -> list[str] | None:
         """The inputs that a switch hands on, the likeliest first; None for other nodes."""
         inputs = node.inputs
         on, off = (next((name for name in names if name in inputs), None) for names in (_ON, _OFF))
         if on or off:
-            condition = next((self.value(inputs[name]) for name in _CONDITIONS if name in inputs), None)
+            switch = next((name for name in _CONDITIONS if name in inputs), None)
+            condition = self.value(inputs[switch], depth=depth) if switch else None
             order = [off, on] if condition in (False, 0, "false", "False") else [on, off]
             decided = isinstance(condition, bool | int | str)
             return [name for name in (order[:1] if decided else order) if name is not None]
         for name in _INDICES:
-            index = self.value(inputs[name]) if name in inputs else None
+            index = self.value(inputs[name], depth=depth) if name in inputs else None
             if isinstance(index, int) and not isinstance(index, bool):
                 return self._numbered(node, index) or None
         if "any switch" in node.kind.lower():
@@ -94,7 +101,7 @@ class Values:
         return [name for name in node.inputs if (match := _NUMBERED.fullmatch(name)) and int(match[2][:9]) == index]
 
     def _text_of(self, node: Node, slot: int, role: Role, depth: int) -> str | None:
-        if (names := self.chosen(node)) is not None:
+        if (names := self.chosen(node, depth)) is not None:
             return next(self._found(node, names, role, depth), None)
         if _SEES.search(node.kind):
             return None

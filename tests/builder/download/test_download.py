@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from builder.__main__ import main
-from builder.download.download import FORMATS, Format, download
+from builder.download.download import FORMATS, Format, download, find_python
 from builder.sources import Item, open_source
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.image_io import open_picture
@@ -201,7 +201,7 @@ def test_an_environment_without_img2dataset_says_how_to_make_it(manifest: Path, 
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(manifest: Path, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match="is in use and no download: choose another --out"):
+    with pytest.raises(BuildError, match=r"expected an empty folder or an earlier download, but .* is in use"):
         download(open_source("manifest", manifest, None), tmp_path, python=HERE)
 
 
@@ -232,3 +232,17 @@ def wait_for(condition: object) -> None:
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_the_environment_is_that_of_the_checkout_or_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    python = tmp_path / ".venv-download" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    own = ROOT / ".venv-download" / "bin" / "python"
+    assert find_python() == (own if own.is_file() else python)
+    assert find_python(python) == python
+    with pytest.raises(BuildError, match="or pass --python FILE"):
+        find_python(tmp_path / "missing")

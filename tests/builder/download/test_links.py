@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from builder.download.links import SHARDS_PER_FILE, link_of, shards_of_links, survey, write_links
 from builder.sources import Item, Rejected
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 
 LINK = "https://example.org/a.png"
 

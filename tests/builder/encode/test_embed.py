@@ -18,7 +18,7 @@ from builder.encode.runners.batches import HELD_BACK
 from builder.encode.runners.local import LocalRunner
 from builder.indexing.index import index
 from builder.sources import Item, Rejected, open_source
-from builder.sources.picture import FilePicture, ZipPicture
+from builder.sources.inputs.picture import FilePicture, ZipPicture
 from builder.versions.hide import hide
 from builder.versions.publish import publish
 from builder.versions.staging import staging_folder

@@ -18,8 +18,8 @@ from builder.encode.embed import embed
 from builder.encode.runners.local import LocalRunner
 from builder.indexing.index import index
 from builder.sources import Item, Rejected
-from builder.sources.picture import FilePicture
-from builder.sources.storable import storable
+from builder.sources.inputs.picture import FilePicture
+from builder.sources.inputs.storable import storable
 from builder.versions.publish import publish
 from builder.versions.verify import verify
 from promptsearch.encoding.encoders import Encoders

@@ -97,7 +97,7 @@ def test_a_download_that_is_not_there_says_what_to_do(tmp_path: Path, monkeypatc
 
 
 def test_an_unknown_name_says_what_there_is() -> None:
-    with pytest.raises(ExportError, match=r"RN50, ViT-B/32\); for any other pass --checkpoint FILE"):
+    with pytest.raises(ExportError, match=r"RN50, ViT-B/32\), got ViT-L/14: for any other pass --checkpoint FILE"):
         Checkpoint.named("ViT-L/14")
 
 
@@ -111,7 +111,9 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_checkpoint_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.pt").write_bytes(content)
-    with pytest.raises(ExportError, match=r"bad\.pt (cannot be read as a checkpoint|holds no state dict)"):
+    with pytest.raises(
+        ExportError, match=r"bad\.pt cannot be read as a checkpoint|expected a state dict .* in .*bad\.pt"
+    ):
         Checkpoint.file(tmp_path / "bad.pt")
 
 
@@ -125,7 +127,7 @@ def test_half_an_archive_is_refused(archive: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [[1, 2], {"a": 1}, torch.zeros(2), {"state_dict": {"a": "b"}}])
 def test_a_file_of_something_else_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "other.pt")
-    with pytest.raises(ExportError, match="holds no state dict"):
+    with pytest.raises(ExportError, match="expected a state dict"):
         Checkpoint.file(tmp_path / "other.pt")
 
 

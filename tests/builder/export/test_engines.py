@@ -37,5 +37,5 @@ def test_both_engines_give_the_same_vectors_of_pictures(engine: TorchEngine, enc
 def test_engines_have_names(vit_bundle: Bundle) -> None:
     assert isinstance(open_engine("onnx", vit_bundle), Encoders)
     assert isinstance(open_engine("torch", vit_bundle, threads=torch.get_num_threads()), TorchEngine)
-    with pytest.raises(BuildError, match="'jax' is no engine; there are onnx, torch"):
+    with pytest.raises(BuildError, match="expected an engine of onnx, torch, got 'jax'"):
         open_engine("jax", vit_bundle)

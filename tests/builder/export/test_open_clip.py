@@ -244,7 +244,7 @@ def test_a_models_identity_is_of_its_architecture_too(tiny: Exported) -> None:
 
 
 def test_an_unknown_architecture_says_which_are_near(vit: Path) -> None:
-    with pytest.raises(ExportError, match=r"no architecture ViT/B32; near it are .*ViT-B-32"):
+    with pytest.raises(ExportError, match=r"no architecture ViT/B32; similar names are .*ViT-B-32"):
         OpenClipCheckpoint.file("ViT/B32", vit)
     with pytest.raises(ExportError, match=r"no architecture \?; it has .*ViT-B-32"):
         OpenClipCheckpoint.file("?", vit)
@@ -268,7 +268,7 @@ def test_weights_of_another_architecture_say_what_does_not_fit(vit: Path, xlm_ro
     [
         ("coca_ViT-B-32", "it is a CoCa"),
         ("mt5-base-ViT-B-32", "its text tower is google/mt5-base; of transformers' there are xlm-roberta and roberta"),
-        ("ViT-L-14-CLIPA", "its tokenizer is used in a way of its own"),
+        ("ViT-L-14-CLIPA", "its tokenizer has options that are not supported"),
     ],
 )
 def test_what_is_not_supported_says_why(vit: Path, architecture: str, reason: str) -> None:
@@ -300,7 +300,9 @@ def test_tokenizers_that_do_not_belong_are_refused(xlm_roberta: Path, vit: Path,
     folder = open_clips.write_tokenizer("xlm-roberta", tmp_path / "right")
     assert "has CLIP's own tokenizer: leave --tokenizer out" in refused(folder, "tiny-ViT", vit)
     assert "is no tokenizer of the library" in refused(tmp_path / "missing.json")
-    assert "padding token is 0" in refused(_edited(folder, tmp_path / "pads", pad_token="<s>"))
+    assert "expected the padding token of tiny-xlm-roberta, 1, got 0" in refused(
+        _edited(folder, tmp_path / "pads", pad_token="<s>")
+    )
     file = json.loads((folder / "tokenizer.json").read_text())
     (tmp_path / "large").mkdir()
     file["model"]["vocab"] += [[f"piece {number}", -20.0] for number in range(1000)]

@@ -122,7 +122,8 @@ def test_the_smallest_collections_are_indexed(tmp_path: Path, count: int) -> Non
     assert (info.vectors, info.recall_at_10) == (count, {"images": 1.0, "texts": 1.0})
     assert sorted(path.name for path in current_version(folder).iterdir()) == [
         *(f"field-{number}.npy" for number in range(6)), "fields.sqlite", "images.f16.npy", "images.faiss",
-        "items.sqlite", "manifest.json", "prompts.f16.npy", "prompts.faiss", "quarantine.csv", "thumbnails.sqlite",
+        "items.sqlite", "manifest.json", "pictures.digest.npy", "prompts.f16.npy", "prompts.faiss", "quarantine.csv",
+        "thumbnails.sqlite",
         "words.sqlite",
     ]  # fmt: skip
 

@@ -13,9 +13,9 @@ import pytest
 
 import builder.indexing.index_file
 from builder.indexing.index_file import blocks, build_index
-from builder.indexing.index_key import Plan, choose, plans
+from builder.indexing.index_key import IndexSpec, choose, specs
 from builder.indexing.tuning import sample, tune
-from builder.versions.report import indexed
+from builder.versions.report import describe_index
 from promptsearch.encoding.encoders import unit
 from promptsearch.engines.faiss_index import VectorIndex
 from promptsearch.storage.manifest import IndexInfo
@@ -31,9 +31,9 @@ def written(folder: Path, vectors: Vectors, kind: str = "images") -> Path:
     return path
 
 
-def compressed(count: int, dim: int, code: int) -> Plan:
-    """The first plan with codes of so many bytes; so few vectors get one only where memory is very short."""
-    return next(plan for plan in plans(count, dim) if plan.code == code)
+def compressed(count: int, dim: int, code: int) -> IndexSpec:
+    """Return the first index with codes of `code` bytes; so few vectors get one only if memory is very short."""
+    return next(spec for spec in specs(count, dim) if spec.code == code)
 
 
 def test_blocks_are_all_rows_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,10 +49,10 @@ def test_ids_are_rows_however_a_file_is_read(tmp_path: Path, monkeypatch: pytest
     vectors = random_vectors(60_000, 8)
     path = written(tmp_path, vectors)
     monkeypatch.setattr(builder.indexing.index_file, "BLOCK", 7000 * 8 * 4)
-    plan = choose(len(vectors), 8, 200 * MB)
-    build_index(path, plan, tmp_path / "images.faiss")
+    spec = choose(len(vectors), 8, 200 * MB)
+    build_index(path, spec, tmp_path / "images.faiss")
     index = faiss.read_index(str(tmp_path / "images.faiss"))
-    assert (index.ntotal, index.nlist, plan.key) == (60_000, 1024, "IVF1024,Flat")
+    assert (index.ntotal, index.nlist, spec.key) == (60_000, 1024, "IVF1024,Flat")
     index.make_direct_map()
     for row in (0, 6999, 7000, 59_999):
         np.testing.assert_array_equal(index.reconstruct(row), vectors[row])
@@ -75,11 +75,11 @@ def test_a_compressed_index_finds_what_the_vectors_say(tmp_path: Path) -> None:
     pictures = random_vectors(12_300, 32, clusters=300)
     vectors = pictures[:12_000]
     texts = unit(random_vectors(2000, 32, seed=5) + random_vectors(1, 32, seed=6))
-    path, plan = written(tmp_path, vectors), compressed(12_000, 32, code=4)
-    build_index(path, plan, tmp_path / "images.faiss")
-    opened = VectorIndex.open(tmp_path, "images", IndexInfo(plan.key, 12_000, False, 1, {}), 32)
+    path, spec = written(tmp_path, vectors), compressed(12_000, 32, code=4)
+    build_index(path, spec, tmp_path / "images.faiss")
+    opened = VectorIndex.open(tmp_path, "images", IndexInfo(spec.key, 12_000, False, 1, {}), 32)
     asked = {"images": sample(path, own=True), "texts": sample(written(tmp_path, texts, "prompts"), own=False)}
-    info = tune(opened, plan, path, asked, 0.9)
+    info = tune(opened, spec, path, asked, 0.9)
     assert info.reached
     assert info.nprobe is not None
     assert info.candidates is not None
@@ -102,10 +102,10 @@ def test_a_rotation_is_as_good_as_one_that_is_improved_fifty_times(tmp_path: Pat
     spread = np.arange(1, 33) ** -0.8  # as unlike as CLIP's directions are
     turned = np.linalg.qr(np.random.default_rng(3).standard_normal((32, 32)))[0]
     vectors = unit((random_vectors(12_000, 32, clusters=300) * spread @ turned).astype(np.float32))
-    path, plan = written(tmp_path, vectors), compressed(12_000, 32, code=4)
-    build_index(path, plan, tmp_path / "images.faiss")
+    path, spec = written(tmp_path, vectors), compressed(12_000, 32, code=4)
+    build_index(path, spec, tmp_path / "images.faiss")
     ours = faiss.read_index(str(tmp_path / "images.faiss"))
-    fifty = faiss.index_factory(32, plan.key, faiss.METRIC_INNER_PRODUCT)
+    fifty = faiss.index_factory(32, spec.key, faiss.METRIC_INNER_PRODUCT)
     fifty.train(vectors)
     fifty.add(vectors)
     lost = [np.square(index.reconstruct_n(0, 12_000) - vectors).sum() for index in map(reconstructing, (ours, fifty))]
@@ -119,14 +119,14 @@ def reconstructing(index: Any) -> Any:
 
 def test_a_target_out_of_reach_is_recorded_as_missed(tmp_path: Path) -> None:
     vectors = random_vectors(12_000, 32)
-    path, plan = written(tmp_path, vectors), compressed(12_000, 32, code=1)
-    build_index(path, plan, tmp_path / "images.faiss")
-    opened = VectorIndex.open(tmp_path, "images", IndexInfo(plan.key, 12_000, False, 1, {}), 32)
-    info = tune(opened, plan, path, {"images": sample(path, own=True)}, 0.98)
+    path, spec = written(tmp_path, vectors), compressed(12_000, 32, code=1)
+    build_index(path, spec, tmp_path / "images.faiss")
+    opened = VectorIndex.open(tmp_path, "images", IndexInfo(spec.key, 12_000, False, 1, {}), 32)
+    info = tune(opened, spec, path, {"images": sample(path, own=True)}, 0.98)
     assert info.recall_target == 0.98
     assert 0.1 < info.recall_at_10["images"] < 0.98
     assert not info.reached
-    assert "THE TARGET OF 0.98 WAS NOT REACHED: allow more --max-memory" in indexed("images", info)
+    assert "THE TARGET OF 0.98 WAS NOT REACHED: allow more --max-memory" in describe_index("images", info)
 
 
 @pytest.mark.long

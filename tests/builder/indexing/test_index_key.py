@@ -41,16 +41,16 @@ def test_the_index_follows_from_count_dimension_and_budget(count: int, dim: int,
 )
 def test_whatever_is_chosen_fits_or_the_error_says_what_would(count: int, dim: int, budget: int) -> None:
     try:
-        plan = choose(count, dim, budget)
+        spec = choose(count, dim, budget)
     except BuildError as error:
         [enough] = re.findall(r"--max-memory (\d+)M", str(error))
         assert int(enough) * MB > budget
-        plan = choose(count, dim, int(enough) * MB)
+        spec = choose(count, dim, int(enough) * MB)
         budget = int(enough) * MB
-    assert plan.index_bytes <= plan.peak_bytes <= budget
-    assert plan.exact == (plan.key == "Flat") == (plan.lists == 0)
-    assert plan.training <= count
-    assert plan.training >= 39 * plan.lists  # what FAISS warns below
+    assert spec.index_bytes <= spec.peak_bytes <= budget
+    assert spec.exact == (spec.key == "Flat") == (spec.lists == 0)
+    assert spec.training <= count
+    assert spec.training >= 39 * spec.lists  # what FAISS warns below
 
 
 @pytest.mark.parametrize("count", [1, 79, 80, 10_000, 50_000, 1_000_000, 30_000_000])

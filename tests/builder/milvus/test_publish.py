@@ -17,7 +17,7 @@ from builder.milvus.entities import Entities
 from builder.milvus.publish import publish_to_milvus
 from builder.versions.hide import hide
 from builder.versions.publish import publish
-from builder.versions.report import shown
+from builder.versions.report import describe_version
 from builder.versions.verify import verify
 from builder.versions.versions import delete_version, versions
 from promptsearch.engines.milvus.connection import Connection
@@ -79,7 +79,7 @@ def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> No
         assert info is not None
         assert info.recall_at_10 == {"images": 1.0, "texts": 1.0}
     assert verify(collection) == published
-    assert f"held by Milvus at {published.milvus.address}" in "\n".join(shown(collection))
+    assert f"held by Milvus at {published.milvus.address}" in "\n".join(describe_version(collection))
     assert [version.name for version in versions(collection)] == [before.version, published.version]
     with connected(collection) as (connection, _):
         found = connection.client.describe_alias("prompt_search_c_images")

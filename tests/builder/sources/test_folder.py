@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Item, open_source
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import SourceError
 from tests.builder.sources.building import MODEL, built, sorted_out
@@ -212,6 +212,9 @@ def test_a_folder_of_generations_is_searched(tmp_path: Path) -> None:
             "prompts": 2, "images": 3, "image_vectors": 3, "quarantined": 1,
         }  # fmt: skip
         assert search.prompt("a teapot on the moon").text == "a teapot on the moon"
+        assert search.collection.raw_metadata is not None
+        row = search.image(open_picture(pictures / "fox.png")).row
+        assert search.collection.raw_metadata.get(row) == {"parameters": made.A1111}
         found = search.image(open_picture(pictures / "fox.png"))
         assert found.file == "fox.png"
         assert found.settings["model"] == "foxes-v2"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Item, Rejected, open_source
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from promptsearch.errors import SourceError
 
 

@@ -10,6 +10,7 @@ from builder.sources import Item, Rejected
 from builder.versions.staging import Staging, staged_manifest, staging_folder
 from promptsearch.errors import BuildError
 from promptsearch.storage.items import ItemStore, item_id
+from promptsearch.storage.raw_metadata import RawMetadata
 from tests.support.vectors import random_vectors, stage
 
 
@@ -27,6 +28,21 @@ def test_rows_number_vectors_first_and_in_order(tmp_path: Path) -> None:
     assert [store.images([row])[row].source for row in range(5)] == ["1", "2", "4", "0", "3"]
     np.testing.assert_array_equal(np.load(staging.folder / "images.f16.npy").astype(np.float32), vectors)
     store.close()
+
+
+def test_raw_texts_belong_to_their_images_rows(tmp_path: Path) -> None:
+    vectors = random_vectors(1, 4)
+    parameters = "a fox, 夜 \ud83e" * 1000
+    with Staging(tmp_path / "c", 4) as staging:
+        staging.add(Item("a", "a", None, raw={"parameters": parameters, "workflow": "{}"}), None)
+        staging.add(Item("b", "b", None, raw={"prompt": "{}"}), vectors[0])
+        staging.add(Item("c", "c", None), None)
+    raw = RawMetadata(staging.folder / "raw.sqlite")
+    assert [raw.get(row) for row in range(3)] == [
+        {"prompt": "{}"}, {"parameters": parameters, "workflow": "{}"}, {},
+    ]  # fmt: skip
+    assert (staging.folder / "raw.sqlite").stat().st_size < len(parameters)
+    raw.close()
 
 
 def test_equal_texts_are_one_prompt(tmp_path: Path) -> None:

@@ -71,7 +71,10 @@ def test_a_changed_file_is_named(collection: Path) -> None:
         (vectors(lambda stored: stored.__setitem__(3, 0)), "1 of 60 vectors of images that were looked at are not"),
         (vectors(lambda stored: stored.__setitem__((3, 0), np.nan)), "not finite and of unit length"),
         (vectors(lambda stored: np.random.default_rng(0).shuffle(stored)), "searched for by their own vectors"),
-        (lambda folder: (folder / "images.faiss").write_bytes((folder / "prompts.faiss").read_bytes()), "holds "),
+        (
+            lambda folder: (folder / "images.faiss").write_bytes((folder / "prompts.faiss").read_bytes()),
+            r"images\.faiss has the shape \(30, 8\), the manifest expects \(60, 8\)",
+        ),
         (lambda folder: (folder / "images.faiss").write_bytes(b"no index"), "the images index in .* cannot be opened"),
         (lambda folder: (folder / "items.sqlite").write_bytes(b"no database" * 100), r"items\.sqlite cannot be read"),
     ],

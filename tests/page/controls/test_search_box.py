@@ -103,7 +103,7 @@ def test_notes_of_the_service_are_shown(visit: Visit) -> None:
 
 def test_a_hostile_prompt_is_text_and_never_markup(browser: Browser, small: Service) -> None:
     with visiting(browser, small) as visit:
-        for address in ("/", "/?kind=prompts", "/?collection=words"):
+        for address in ("/?mode=keyword", "/?kind=prompts&mode=keyword", "/?collection=words"):
             visit.open(address)
             visit.box.fill(MARKUP)
             visit.settled()

@@ -14,14 +14,7 @@ from promptsearch import AsyncClient, Client, Term
 from promptsearch.client.page import Page
 from promptsearch.client.results import ImageResult
 from promptsearch.client.retries import Retries
-from promptsearch.errors import (
-    KeyNeeded,
-    NotReady,
-    ParameterError,
-    RateExceeded,
-    ServiceError,
-    UnknownCollection,
-)
+from promptsearch.errors import KeyNeeded, NotReady, ParameterError, RateExceeded, ServiceError, UnknownCollection
 from tests.promptsearch.client.unsteady import Refusal, refusing
 from tests.promptsearch.conftest import Gallery
 from tests.service.support.serving import Service, serving

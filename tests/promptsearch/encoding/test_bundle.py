@@ -27,7 +27,7 @@ def edit(folder: Path, change: Edit) -> None:
     (folder / "model.json").write_text(json.dumps(data))
 
 
-def test_what_is_written_is_read(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_written_manifest_is_read(vit_bundle: Bundle, tmp_path: Path) -> None:
     for name in vit_bundle.files:
         (tmp_path / name).touch()
     moved = replace(vit_bundle, folder=tmp_path, licence="ü", logit_scale=4.60517)
@@ -35,7 +35,7 @@ def test_what_is_written_is_read(vit_bundle: Bundle, tmp_path: Path) -> None:
     assert Bundle.open(tmp_path) == moved
 
 
-def test_a_bundle_describes_what_decides_a_vector(vit_bundle: Bundle) -> None:
+def test_bundle_records_the_preprocessing(vit_bundle: Bundle) -> None:
     data = json.loads(vit_bundle.path("model.json").read_text())
     assert data["schema_version"] == 1
     assert data["image"]["size"] == 64
@@ -48,7 +48,7 @@ def test_a_bundle_describes_what_decides_a_vector(vit_bundle: Bundle) -> None:
     assert data["licence"] == "CC0-1.0"
 
 
-def test_identity_is_of_checkpoint_and_preprocessing_alone(vit_bundle: Bundle) -> None:
+def test_identity_depends_on_checkpoint_and_preprocessing_only(vit_bundle: Bundle) -> None:
     same = replace(
         vit_bundle,
         folder=Path("elsewhere"),
@@ -67,7 +67,7 @@ def test_identity_is_of_checkpoint_and_preprocessing_alone(vit_bundle: Bundle) -
     assert len({vit_bundle.identity, *(other.identity for other in others)}) == 5
 
 
-def test_a_folder_without_description_is_no_bundle(tmp_path: Path) -> None:
+def test_folder_without_description_is_not_a_bundle(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"is not a model bundle: it has no model\.json"):
         Bundle.open(tmp_path)
 
@@ -104,7 +104,7 @@ def test_a_description_that_lacks_something_is_refused(copy: Path, change: Edit)
         Bundle.open(copy)
 
 
-def test_a_bundle_with_files_missing_names_them(copy: Path) -> None:
+def test_missing_files_of_a_bundle_are_named(copy: Path) -> None:
     (copy / "text.onnx").unlink()
     (copy / "tokenizer.json").unlink()
     with pytest.raises(BundleError, match=r"incomplete: text\.onnx, tokenizer\.json missing"):
@@ -121,7 +121,7 @@ def test_verify_finds_a_changed_bit(copy: Path) -> None:
         bundle.verify()
 
 
-def test_the_committed_models_identity_is_what_collections_name() -> None:
+def test_identity_of_the_committed_model_is_stable() -> None:
     """Fields that model.json gains must not change it: every collection built with it would be refused."""
     bundle = Bundle.open(Path(__file__).parents[3] / "models" / "emoji")
     assert bundle.identity == "34505f48e28a96ec1581de58dad32c97025c3f711fa9a0380c7cd86e9c9d1a56"

@@ -21,7 +21,7 @@ from tests.support.tiny import Reference, pictures
 
 
 @pytest.mark.parametrize("size", [1, 64])
-def test_vectors_are_pytorchs(encoders: Encoders, size: int) -> None:
+def test_vectors_equal_those_of_pytorch(encoders: Encoders, size: int) -> None:
     shown = pictures()
     texts = [encoders.encode_texts(TEXTS[start : start + size]) for start in range(0, len(TEXTS), size)]
     images = [encoders.encode_images(shown[start : start + size]) for start in range(0, len(shown), size)]
@@ -64,7 +64,7 @@ def test_vectors_are_scaled_to_unit_length() -> None:
     assert unit(vectors[0]).dtype == np.float32
 
 
-def test_cores_are_those_of_this_process() -> None:
+def test_number_of_cores_follows_the_affinity() -> None:
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(before)})
     try:
@@ -74,7 +74,7 @@ def test_cores_are_those_of_this_process() -> None:
     assert available_cores() == len(before)
 
 
-def test_a_precision_that_is_not_there_says_how_to_have_it(vit_bundle: Bundle) -> None:
+def test_missing_precision_says_how_to_export_it(vit_bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="has no int8 encoders, only fp32; export them with --precision int8"):
         Encoders(vit_bundle, precision="int8")
 

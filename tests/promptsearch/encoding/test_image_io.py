@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
@@ -67,7 +68,7 @@ def test_exif_orientation_is_applied(orientation: int) -> None:
     np.testing.assert_array_equal(open_picture(as_bytes(stored, "PNG", exif=exif)), image)
 
 
-def test_damaged_exif_does_not_matter() -> None:
+def test_damaged_exif_is_ignored() -> None:
     image = picture(1, 30, 20)
     np.testing.assert_array_equal(open_picture(as_bytes(image, "PNG", exif=b"Exif\0\0II*\0\xff\xff")), image)
 
@@ -120,7 +121,7 @@ def test_other_modes_become_rgb(mode: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
-def test_of_an_animation_the_first_frame_is_seen(format: str) -> None:
+def test_first_frame_of_an_animation_is_used(format: str) -> None:
     frames = [Image.new("RGB", (16, 16), colour) for colour in (RED, BLUE)]
     data = as_bytes(frames[0], format, save_all=True, append_images=frames[1:])
     assert Image.open(io.BytesIO(data)).n_frames == 2  # type: ignore[attr-defined]  # only of formats with frames
@@ -139,22 +140,22 @@ def test_a_truncated_picture_is_damaged(format: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"hello", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7\n"])
-def test_what_is_no_picture_is_said_to_be_none(data: bytes) -> None:
+def test_files_that_are_not_pictures_are_refused(data: bytes) -> None:
     with pytest.raises(PictureError, match="not a picture that can be read; readable are JPEG, PNG"):
         open_picture(data)
 
 
-def test_formats_that_are_not_listed_are_not_tried() -> None:
+def test_unlisted_formats_are_not_tried() -> None:
     with pytest.raises(PictureError, match="not a picture"):
         open_picture(as_bytes(picture(), "PPM"))
 
 
-def test_a_missing_file_is_said_to_be_missing(tmp_path: Path) -> None:
+def test_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="no such file"):
         open_picture(tmp_path / "missing.png")
 
 
-def test_a_folder_is_no_picture(tmp_path: Path) -> None:
+def test_folder_is_not_a_picture(tmp_path: Path) -> None:
     with pytest.raises(PictureError, match="directory"):
         open_picture(tmp_path)
 
@@ -166,7 +167,7 @@ def test_too_many_pixels_are_refused_by_the_header(width: int, height: int) -> N
         open_picture(png_header(width, height))
 
 
-def test_the_limit_is_the_callers() -> None:
+def test_pixel_limit_is_a_parameter() -> None:
     data = as_bytes(picture(0, 20, 10))
     assert open_picture(data, max_pixels=200).size == (20, 10)
     with pytest.raises(PictureTooLarge, match="20 x 10 pixels, the limit is 199"):
@@ -215,7 +216,7 @@ PHOTOS = {
 
 
 @pytest.mark.parametrize("name", PHOTOS)
-def test_a_jpeg_is_decoded_at_a_fraction_that_is_enough(name: str, encoders: Encoders) -> None:
+def test_jpeg_is_decoded_at_a_sufficient_fraction_of_its_size(name: str, encoders: Encoders) -> None:
     size = encoders.bundle.image.size
     full, reduced = open_picture(PHOTOS[name]), open_picture(PHOTOS[name], shorter_side=size)
     least = max(2 * size, LEAST_SIDE)
@@ -230,7 +231,7 @@ def demo_encoders() -> Encoders:
 
 
 @pytest.mark.parametrize("path", DRAWINGS, ids=lambda path: f"{path.parent.name} {path.stem}")
-def test_vectors_of_real_pictures_survive_it(path: Path, demo_encoders: Encoders) -> None:
+def test_vectors_of_real_pictures_are_unchanged(path: Path, demo_encoders: Encoders) -> None:
     """Drawings are the worst case: they are all edges."""
     with Image.open(path) as drawing:
         large = drawing.convert("RGB").resize((900, 900), Image.Resampling.BICUBIC)
@@ -251,3 +252,56 @@ def test_turning_a_reduced_picture_still_works() -> None:
 
 def test_other_formats_are_decoded_whole() -> None:
     assert open_picture(as_bytes(picture(0, 1000, 600), "WEBP"), shorter_side=64).size == (1000, 600)
+
+
+def with_text(*, compressed: bool, size: int) -> bytes:
+    info = PngInfo()
+    info.add_itxt("workflow", "x" * size, zip=compressed)
+    return as_bytes(picture(1), pnginfo=info)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        with_text(compressed=True, size=3_000_000),
+        with_text(compressed=True, size=100_000_000),
+        as_bytes(picture(1), icc_profile=np.random.default_rng(1).bytes(1_300_000)),
+        as_bytes(picture(1), exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
+    ],
+)
+def test_good_pixels_are_read_whatever_stands_beside_them(content: bytes) -> None:
+    assert np.array_equal(np.asarray(open_picture(content)), np.asarray(picture(1)))
+
+
+def test_a_picture_without_its_texts_is_turned_as_its_exif_says() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    info = PngInfo()
+    info.add_text("workflow", "x" * 3_000_000, zip=True)
+    turned = as_bytes(half(RED, BLUE), pnginfo=info, exif=exif)
+    assert open_picture(turned).size == (2, 4)
+
+
+@pytest.mark.parametrize(("format", "marker"), [("JPEG", b"\xff\xe1"), ("JPEG", b"\xff\xe2"), ("JPEG", b"\xff\xed")])
+@given(data=st.binary(max_size=64))
+@settings(max_examples=20)
+def test_segments_beside_the_pixels_cost_no_picture(format: str, marker: bytes, data: bytes) -> None:
+    whole = as_bytes(picture(1), format)
+    length = (len(data) + 16).to_bytes(2)
+    for start in (b"Exif\0\0II*\0\x08\0\0\0", b"ICC_PROFILE\0\x01\x01", b"Photoshop 3.0\0"):
+        content = whole[:2] + marker + length + start.ljust(14, b"\0")[:14] + data + whole[2:]
+        assert open_picture(content).size == picture(1).size
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200), "HEIC pictures cannot be read: install pillow-heif"),
+        (b"\xff\x0a" + bytes(100), "JPEG XL pictures cannot be read: install pillow-jxl-plugin"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp41" + bytes(100), "MP4 videos are not read"),
+        (b"no picture", "this is not a picture that can be read"),
+    ],
+)
+def test_what_cannot_be_read_is_named(head: bytes, says: str) -> None:
+    with pytest.raises(PictureError, match=says):
+        open_picture(head)

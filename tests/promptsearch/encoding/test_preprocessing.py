@@ -53,7 +53,7 @@ def test_pictures_of_any_size_have_clips_pixels(
     np.testing.assert_allclose(preprocessing(image), recipe(image, preprocessing.spec.size), rtol=0, atol=2e-6)
 
 
-def test_an_extreme_picture_takes_no_more_than_its_middle(preprocessing: Preprocessing) -> None:
+def test_only_the_middle_of_a_very_long_picture_is_resized(preprocessing: Preprocessing) -> None:
     size = preprocessing.spec.size
     assert preprocessing(picture(0, 60_000, 1)).shape == (3, size, size)  # scaled whole, it would take GBs
 
@@ -66,6 +66,6 @@ def test_the_result_is_float32_channels_first(preprocessing: Preprocessing) -> N
 
 
 @pytest.mark.parametrize("change", [{"resample": "lanczos"}, {"resize": "stretch"}, {"crop": "none"}])
-def test_what_a_bundle_asks_for_and_is_not_known_is_refused(change: dict[str, str]) -> None:
+def test_unknown_settings_of_a_bundle_are_refused(change: dict[str, str]) -> None:
     with pytest.raises(BundleError, match="unknown image preprocessing"):
         Preprocessing(replace(ImageSpec(64, MEAN, STD), **change))  # type: ignore[arg-type]  # one of three str fields

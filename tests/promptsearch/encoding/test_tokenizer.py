@@ -49,7 +49,7 @@ def test_no_texts_are_an_empty_batch(tokenizer: Tokenizer) -> None:
 
 
 @pytest.mark.parametrize("words", [75, 76, 500])
-def test_long_texts_are_cut_before_the_end_token(tokenizer: Tokenizer, words: int) -> None:
+def test_long_texts_are_truncated_before_the_end_token(tokenizer: Tokenizer, words: int) -> None:
     start, dog, end = tokenizer.ids("dog")
     assert list(tokenizer.ids("dog " * words)) == [start, *[dog] * 75, end]
 
@@ -63,7 +63,7 @@ def test_cleaning_is_done_before_words_are_split() -> None:
 
 
 @pytest.mark.parametrize(("field", "value"), [("cleaning", "sentencepiece"), ("padding", "shortest")])
-def test_what_a_bundle_asks_for_and_is_not_known_is_refused(vit_bundle: Bundle, field: str, value: str) -> None:
+def test_unknown_settings_of_a_bundle_are_refused(vit_bundle: Bundle, field: str, value: str) -> None:
     unknown = replace(vit_bundle, text=replace(vit_bundle.text, **{field: value}))  # type: ignore[arg-type]  # str fields
     with pytest.raises(BundleError, match=f"{field} must be one of .*, got '{value}'"):
         Tokenizer.load(unknown)

@@ -32,7 +32,7 @@ def folder(vectors: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("depth", [1, 10, COUNT, 1000])
-def test_what_is_found_is_what_brute_force_finds(folder: Path, vectors: Vectors, depth: int) -> None:
+def test_search_equals_brute_force(folder: Path, vectors: Vectors, depth: int) -> None:
     searched = VectorIndex.open(folder, "images", INFO, DIM)
     for query in (*unit(random_vectors(10, DIM, seed=2)), *vectors[:5]):
         rows, scores = searched.search(query, depth)
@@ -48,7 +48,7 @@ def test_what_is_found_is_what_brute_force_finds(folder: Path, vectors: Vectors,
                 assert rows[first] < rows[second]
 
 
-def test_a_probe_reads_the_first_vectors_alone(tmp_path: Path) -> None:
+def test_probe_reads_only_the_first_vectors(tmp_path: Path) -> None:
     many = random_vectors(5000, DIM)
     info = IndexInfo("Flat", len(many), True, None, {})
     searched = VectorIndex.open(current_version(build(tmp_path / "many", many, None)), "images", info, DIM)
@@ -63,7 +63,7 @@ def test_stored_vectors_come_back(folder: Path, vectors: Vectors) -> None:
     assert searched.vector(7).dtype == np.float32
 
 
-def test_both_files_are_mapped_not_read(folder: Path) -> None:
+def test_files_are_memory_mapped(folder: Path) -> None:
     searched = VectorIndex.open(folder, "images", INFO, DIM)
     maps = Path("/proc/self/maps").read_text()
     assert str(folder / "images.faiss") in maps
@@ -86,7 +86,7 @@ def test_damaged_files_are_refused(folder: Path, tmp_path: Path, name: str, dama
 
 
 @pytest.mark.parametrize(("info", "dim"), [(replace(INFO, vectors=COUNT + 1), DIM), (INFO, DIM + 1)])
-def test_files_that_are_not_the_manifests_are_refused(folder: Path, info: IndexInfo, dim: int) -> None:
+def test_files_that_differ_from_the_manifest_are_refused(folder: Path, info: IndexInfo, dim: int) -> None:
     with pytest.raises(CollectionError, match="the manifest expects"):
         VectorIndex.open(folder, "images", info, dim)
 

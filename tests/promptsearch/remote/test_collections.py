@@ -62,7 +62,7 @@ def versions(mirror: Mirror) -> set[str]:
     return {path.name for path in (mirror.folder / "c" / "versions").iterdir()}
 
 
-def test_what_is_brought_is_what_was_built(mirror: Mirror, local: Path) -> None:
+def test_downloaded_collection_equals_the_built_one(mirror: Mirror, local: Path) -> None:
     folder = bring(mirror)
     assert folder.name == FIRST
     Manifest.read(folder).verify(folder)
@@ -72,7 +72,7 @@ def test_what_is_brought_is_what_was_built(mirror: Mirror, local: Path) -> None:
     collection.close()
 
 
-def test_nothing_is_brought_twice(mirror: Mirror, store: ObjectStore, tmp_path: Path) -> None:
+def test_nothing_is_downloaded_twice(mirror: Mirror, store: ObjectStore, tmp_path: Path) -> None:
     files = len(Manifest.read(bring(mirror)).files)
     assert len(store.sent()) == len(set(store.sent())) + 1  # `current` is read again before it is written here
     assert len([key for key in store.sent() if "/versions/" in key]) == files + 1
@@ -82,7 +82,7 @@ def test_nothing_is_brought_twice(mirror: Mirror, store: ObjectStore, tmp_path: 
     assert {key.rpartition("/")[2] for key in store.sent()} == {"current", "manifest.json"}
 
 
-def test_what_was_changed_in_the_cache_is_read_again_and_mended(mirror: Mirror, store: ObjectStore) -> None:
+def test_changed_files_in_the_cache_are_repaired(mirror: Mirror, store: ObjectStore) -> None:
     index, items = (bring(mirror) / name for name in ("images.faiss", "items.sqlite"))
     good = index.read_bytes()
     index.write_bytes(good[:-1] + b"x")
@@ -93,7 +93,7 @@ def test_what_was_changed_in_the_cache_is_read_again_and_mended(mirror: Mirror, 
     assert [key.rpartition("/")[2] for key in store.sent() if "/versions/" in key] == ["manifest.json", "images.faiss"]
 
 
-def test_a_download_that_was_stopped_goes_on(mirror: Mirror, local: Path, store: ObjectStore) -> None:
+def test_interrupted_download_resumes(mirror: Mirror, local: Path, store: ObjectStore) -> None:
     key = f"indices/c/versions/{FIRST}/items.sqlite"
     store.bucket.Object(key).delete()
     with pytest.raises(CollectionError, match=r"items\.sqlite is missing"):
@@ -122,7 +122,7 @@ DAMAGE: dict[str, tuple[Callable[[ObjectStore, str], object], str]] = {
 
 
 @pytest.mark.parametrize("how", DAMAGE)
-def test_a_damaged_object_is_named_and_the_old_version_stays(
+def test_damaged_object_is_named_and_the_old_version_is_kept(
     mirror: Mirror, local: Path, store: ObjectStore, how: str
 ) -> None:
     old = bring(mirror)
@@ -147,7 +147,7 @@ def test_a_damaged_object_is_named_and_the_old_version_stays(
         (f"versions/{FIRST}/manifest.json", b"{", "manifest.json cannot be read"),
     ],
 )
-def test_what_names_other_objects_is_damaged(
+def test_names_of_other_objects_are_refused(
     mirror: Mirror, store: ObjectStore, key: str, data: bytes, said: str
 ) -> None:
     store.write(f"indices/c/{key}", data)
@@ -155,14 +155,14 @@ def test_what_names_other_objects_is_damaged(
         mirror.fetch("c")
 
 
-def test_a_file_does_not_lead_out_of_the_cache(mirror: Mirror, store: ObjectStore) -> None:
+def test_file_names_cannot_lead_out_of_the_cache(mirror: Mirror, store: ObjectStore) -> None:
     key = f"indices/c/versions/{FIRST}/manifest.json"
     store.write(key, store.read(key).replace(b"images.faiss", b"../../../escaped"))
     with pytest.raises(CollectionError, match="which is not a plain file name"):
         mirror.fetch("c")
 
 
-def test_the_version_before_stays_and_older_ones_go(mirror: Mirror, local: Path, store: ObjectStore) -> None:
+def test_previous_version_is_kept_and_older_ones_are_removed(mirror: Mirror, local: Path, store: ObjectStore) -> None:
     for version, kept in ((FIRST, {FIRST}), (SECOND, {FIRST, SECOND}), (THIRD, {SECOND, THIRD})):
         if version != FIRST:
             publish(local, version)
@@ -171,9 +171,7 @@ def test_the_version_before_stays_and_older_ones_go(mirror: Mirror, local: Path,
         assert versions(mirror) == kept
 
 
-def test_a_cache_that_is_new_gets_the_version_that_was_just_replaced(
-    mirror: Mirror, local: Path, store: ObjectStore
-) -> None:
+def test_new_cache_fetches_the_recently_replaced_version(mirror: Mirror, local: Path, store: ObjectStore) -> None:
     publish(local, SECOND)
     upload(local, store)
     bring(mirror)
@@ -186,7 +184,7 @@ def test_a_cache_that_is_new_gets_the_version_that_was_just_replaced(
     assert current_version(mirror.folder / "c").name == SECOND
 
 
-def test_what_is_taken_down_comes_with_a_look(mirror: Mirror, store: ObjectStore) -> None:
+def test_hidden_items_are_copied_by_look(mirror: Mirror, store: ObjectStore) -> None:
     folder = bring(mirror).parent.parent
     store.write("indices/c/hidden", b"one\n")
     seen = mirror.look()
@@ -203,7 +201,7 @@ def test_what_is_taken_down_comes_with_a_look(mirror: Mirror, store: ObjectStore
     assert read_hidden(folder) == set()
 
 
-def test_a_collection_that_is_gone_in_the_store_goes_here(mirror: Mirror, store: ObjectStore) -> None:
+def test_collection_deleted_in_the_store_is_deleted_here(mirror: Mirror, store: ObjectStore) -> None:
     bring(mirror)
     store.write("indices/other/current", b"1")
     store.bucket.objects.filter(Prefix="indices/c/").delete()
@@ -211,7 +209,7 @@ def test_a_collection_that_is_gone_in_the_store_goes_here(mirror: Mirror, store:
     assert not (mirror.folder / "c").exists()
 
 
-def test_several_at_once_bring_everything_once(mirror: Mirror, store: ObjectStore, tmp_path: Path) -> None:
+def test_concurrent_processes_download_everything_once(mirror: Mirror, store: ObjectStore, tmp_path: Path) -> None:
     mirrors = [mirror, *(Mirror(f"{store.url}/indices", tmp_path / "cache") for _ in range(3))]
     with ThreadPoolExecutor(4) as pool:
         [folder] = set(pool.map(bring, mirrors))
@@ -219,7 +217,7 @@ def test_several_at_once_bring_everything_once(mirror: Mirror, store: ObjectStor
     assert len([key for key in store.sent() if key.endswith("images.faiss")]) == 1
 
 
-def test_opened_from_a_url(store: ObjectStore, pictures: Gallery, tmp_path: Path) -> None:
+def test_collection_is_opened_from_a_url(store: ObjectStore, pictures: Gallery, tmp_path: Path) -> None:
     upload_collection(pictures.collection, Store(f"{store.url}/indices"))
     url, cache = f"{store.url}/indices/{pictures.collection.name}", tmp_path / "cache"
     with pytest.raises(ModelMismatch, match=f"looked for it in {store.url}/models, models"):

@@ -32,7 +32,7 @@ def store(
     return Store(f"{server.url}/{tmp_path.name}/" if request.param == "s3" else f"file://{tmp_path}/store")
 
 
-def test_what_is_written_is_read_and_listed(store: Store, tmp_path: Path) -> None:
+def test_written_objects_are_read_and_listed(store: Store, tmp_path: Path) -> None:
     store.write("a/current", b"1\n")
     (tmp_path / "file").write_bytes(b"x" * 100_000)
     store.upload(tmp_path / "file", "a/versions/1/file", sha256_of(tmp_path / "file"))
@@ -48,7 +48,7 @@ def test_what_is_written_is_read_and_listed(store: Store, tmp_path: Path) -> Non
     assert (tmp_path / "copy").read_bytes() == b"x" * 100_000
 
 
-def test_what_is_not_there(store: Store, tmp_path: Path) -> None:
+def test_missing_objects_are_errors(store: Store, tmp_path: Path) -> None:
     store.write("a/current", b"1\n")
     for ask in (lambda: store.read("a/hidden"), lambda: store.entries("b"),
                 lambda: store.download("a/x", tmp_path / "x")):  # fmt: skip
@@ -69,7 +69,7 @@ def test_it_has_what_was_uploaded_and_nothing_else(server: ObjectStore, store: S
     assert not store.has("file", 1, sha256)
 
 
-def test_a_store_that_cannot_be_reached(server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_store_is_an_error(server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
@@ -78,7 +78,7 @@ def test_a_store_that_cannot_be_reached(server: ObjectStore, monkeypatch: pytest
         Store("s3://bucket").read("a")
 
 
-def test_urls() -> None:
+def test_urls_are_told_from_paths() -> None:
     assert [is_url(place) for place in ("s3://a/b", "file:///a", "a", Path("/a/b"))] == [True, True, False, False]
     with pytest.raises(StoreError, match=r"^nothing://a is not the URL of an object store: Protocol not known"):
         Store("nothing://a")
@@ -86,7 +86,7 @@ def test_urls() -> None:
         Store("gs://a")
 
 
-def test_without_the_extra() -> None:
+def test_missing_extra_is_reported() -> None:
     code = (
         "import sys, promptsearch; assert 'fsspec' not in sys.modules; sys.modules['fsspec'] = None\n"
         "import promptsearch.searcher, service.__main__\n"

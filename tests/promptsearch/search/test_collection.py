@@ -58,9 +58,7 @@ def similar(collection: Collection, kind: Kind, row: int, limit: int) -> Page:
 
 
 @pytest.mark.parametrize("kind", ["images", "prompts"])
-def test_a_search_finds_what_brute_force_finds(
-    collection: Collection, images: Vectors, prompts: Vectors, kind: Kind
-) -> None:
+def test_search_equals_brute_force(collection: Collection, images: Vectors, prompts: Vectors, kind: Kind) -> None:
     vectors = images if kind == "images" else prompts
     for query in (*random_vectors(10, DIM, seed=5), *vectors[:12]):
         page = collection.search(kind, 3 * query, 25)  # a query may have any length
@@ -77,7 +75,7 @@ def test_equal_vectors_come_in_the_order_of_their_rows(collection: Collection, i
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 20), limit=st.integers(1, IMAGES + 5), kind=st.sampled_from(["images", "prompts"]))
-def test_pages_are_one_big_page_in_parts(collection: Collection, seed: int, limit: int, kind: Kind) -> None:
+def test_pages_are_parts_of_one_large_page(collection: Collection, seed: int, limit: int, kind: Kind) -> None:
     query = random_vectors(1, DIM, seed=seed)[0]
     whole = collection.search(kind, query, 1000)
     pages = all_pages(collection, collection.search(kind, query, limit), limit)
@@ -88,7 +86,7 @@ def test_pages_are_one_big_page_in_parts(collection: Collection, seed: int, limi
     assert all(page.rows for page in pages)
 
 
-def test_similar_items_are_all_but_the_item_itself(collection: Collection, images: Vectors) -> None:
+def test_similar_items_exclude_the_item_itself(collection: Collection, images: Vectors) -> None:
     page = similar(collection, "images", 43, 4)
     assert page.rows[:4] == [3, 53, 63, 73]
     pages = all_pages(collection, page, 4)
@@ -98,7 +96,7 @@ def test_similar_items_are_all_but_the_item_itself(collection: Collection, image
     assert [images[row].tolist() for row in rows] == [images[row].tolist() for row in expected]
 
 
-def test_an_item_without_vector_is_similar_to_nothing(collection: Collection) -> None:
+def test_item_without_vector_cannot_be_searched_with(collection: Collection) -> None:
     with pytest.raises(NoVectors, match="this item has no vector"):
         similar(collection, "images", IMAGES, 10)
 
@@ -108,7 +106,7 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build(tmp_path_factory.mktemp("deep") / "deep", random_vectors(MAX_PLACES + 50, 4), None)
 
 
-def test_pages_go_to_ten_thousand(deep: Path) -> None:
+def test_pages_end_at_ten_thousand_places(deep: Path) -> None:
     vectors = random_vectors(MAX_PLACES + 50, 4)
     collection = Collection.open(deep)
     pages = all_pages(collection, collection.search("images", vectors[0], 300), 300)
@@ -120,7 +118,7 @@ def test_pages_go_to_ten_thousand(deep: Path) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 4, 150])
-def test_what_is_hidden_leaves_no_hole(collection: Collection, images: Vectors, limit: int) -> None:
+def test_hidden_items_leave_no_gaps(collection: Collection, images: Vectors, limit: int) -> None:
     gone = {3, 43, 100, *range(20)}
     hiding = collection.hiding({image.id for image in collection.items.images(sorted(gone)).values()})
     whole = [row for row in collection.search("images", images[3], 1000).rows if row not in gone]
@@ -138,7 +136,7 @@ def test_what_is_hidden_leaves_no_hole(collection: Collection, images: Vectors, 
     assert collection.items.image(item_id("image", "3.png")).row == 3  # the other still has it
 
 
-def test_what_is_hidden_between_two_pages_moves_nothing_else(collection: Collection, images: Vectors) -> None:
+def test_hiding_between_two_pages_moves_nothing_else(collection: Collection, images: Vectors) -> None:
     whole = collection.search("images", images[7], 1000).rows
     first = collection.search("images", images[7], 10)
     assert first.next is not None
@@ -147,7 +145,7 @@ def test_what_is_hidden_between_two_pages_moves_nothing_else(collection: Collect
         assert hiding.page(first.next, 10).rows == [row for row in whole[10:] if row not in rows][:10]
 
 
-def test_what_lies_deeper_takes_the_place_of_what_is_hidden(deep: Path, tmp_path: Path) -> None:
+def test_deeper_results_replace_hidden_ones(deep: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(deep, tmp_path / "deep"))
     query = random_vectors(MAX_PLACES + 50, 4)[0]
     collection = Collection.open(copy)
@@ -157,18 +155,18 @@ def test_what_lies_deeper_takes_the_place_of_what_is_hidden(deep: Path, tmp_path
     assert Collection.open(copy).search("images", query, 100).rows == best[300:]
 
 
-def test_the_prompt_of_a_picture_can_be_hidden_alone(collection: Collection) -> None:
+def test_prompt_can_be_hidden_without_its_image(collection: Collection) -> None:
     hiding = collection.hiding({item_id("prompt", "prompt 5"), item_id("image", "6.png"), "of another version"})
-    found = hiding.items.images([5, 6, 7])
-    assert set(found) == {5, 7}
-    assert {prompt.text for prompt in hiding.prompts_of(list(found.values())).values()} == {"prompt 7"}
+    results = hiding.items.images([5, 6, 7])
+    assert set(results) == {5, 7}
+    assert {prompt.text for prompt in hiding.prompts_of(list(results.values())).values()} == {"prompt 7"}
     with pytest.raises(UnknownItem):
         hiding.items.prompt(item_id("prompt", "prompt 5"))
     assert hiding.items.images_of([6, 7], 5)[6] == []
     assert 5 not in hiding.search("prompts", hiding.index("prompts").vector(5), 100).rows
 
 
-def test_a_version_is_read_after_it_was_deleted(images: Vectors, prompts: Vectors, tmp_path: Path) -> None:
+def test_deleted_version_can_still_be_read(images: Vectors, prompts: Vectors, tmp_path: Path) -> None:
     path = build(tmp_path / "gone", images, prompts)
     collection = Collection.open(path)
     assert collection.thumbnails is not None
@@ -181,7 +179,7 @@ def test_a_version_is_read_after_it_was_deleted(images: Vectors, prompts: Vector
         assert pool.submit(collection.thumbnails.get, 0).result()
 
 
-def test_files_are_closed_with_the_last_who_reads(folder: Path) -> None:
+def test_files_are_closed_with_the_last_reference(folder: Path) -> None:
     def opened() -> int:
         return sum("items.sqlite" in str(link.resolve()) for link in Path("/proc/self/fd").iterdir())
 
@@ -199,23 +197,23 @@ def test_files_are_closed_with_the_last_who_reads(folder: Path) -> None:
 def test_threads_search_at_once(collection: Collection) -> None:
     queries = random_vectors(40, DIM, seed=9)
 
-    def found(query: Vectors) -> tuple[list[int], list[float]]:
+    def results(query: Vectors) -> tuple[list[int], list[float]]:
         page = collection.search("images", query, 20)
         return list(page.rows), scores_of(page).tolist()
 
-    expected = [found(query) for query in queries]
+    expected = [results(query) for query in queries]
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(found, queries)) == expected
+        assert list(pool.map(results, queries)) == expected
 
 
 def test_prompts_of_images_are_found_by_their_rows(collection: Collection) -> None:
     images = collection.items.images([0, 5, IMAGES])
-    found = collection.prompts_of(list(images.values()))
-    assert {row: prompt.text for row, prompt in found.items()} == {0: "prompt 0", 5: "prompt 5", 59: "prompt 59"}
-    assert found[59].image_count == IMAGES + 2 - 59
+    results = collection.prompts_of(list(images.values()))
+    assert {row: prompt.text for row, prompt in results.items()} == {0: "prompt 0", 5: "prompt 5", 59: "prompt 59"}
+    assert results[59].image_count == IMAGES + 2 - 59
 
 
-def test_thumbnails_are_there(collection: Collection) -> None:
+def test_thumbnails_are_read_by_row(collection: Collection) -> None:
     assert collection.thumbnails is not None
     assert (collection.thumbnails.get(0) or b"").startswith(b"RIFF")
     assert collection.thumbnails.get(IMAGES) is None
@@ -237,7 +235,7 @@ def test_a_cursor_past_the_end_is_an_empty_last_page(collection: Collection) -> 
     assert page == Page([], [], None)
 
 
-def test_a_collection_is_served_with_its_own_model_alone(collection: Collection, vit_bundle: Bundle) -> None:
+def test_collection_requires_its_own_model(collection: Collection, vit_bundle: Bundle) -> None:
     reference = replace(collection.manifest.model, name="tiny", identity=vit_bundle.identity)
     collection = Collection(collection.folder)
     collection.manifest = replace(collection.manifest, model=reference)

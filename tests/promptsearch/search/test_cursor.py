@@ -60,14 +60,14 @@ def signed(body: bytes) -> str:
 
 
 @given(cursor=cursors)
-def test_what_is_encoded_is_decoded(cursor: Cursor) -> None:
+def test_encoded_cursor_is_decoded(cursor: Cursor) -> None:
     text = cursor.encode()
     assert same(Cursor.decode(text), cursor)
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 @given(cursor=cursors, place=st.floats(0, 1, exclude_max=True), letter=st.sampled_from("Aa0_-!é\ud800 ="))
-def test_a_letter_changed_is_an_error(cursor: Cursor, place: float, letter: str) -> None:
+def test_changed_character_is_an_error(cursor: Cursor, place: float, letter: str) -> None:
     text = cursor.encode()
     at = int(place * len(text))
     changed = text[:at] + letter + text[at + 1 :]
@@ -79,7 +79,7 @@ def test_a_letter_changed_is_an_error(cursor: Cursor, place: float, letter: str)
 
 
 @given(cursor=cursors, data=st.data())
-def test_a_part_is_an_error(cursor: Cursor, data: st.DataObject) -> None:
+def test_truncated_cursor_is_an_error(cursor: Cursor, data: st.DataObject) -> None:
     text = cursor.encode()
     with pytest.raises(CursorError):
         Cursor.decode(text[: data.draw(st.integers(0, len(text) - 1))])
@@ -96,14 +96,14 @@ def test_any_text_is_a_cursor_or_an_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_vector_that_is_no_number_is_an_error(value: float) -> None:
+def test_cursor_with_a_vector_that_is_not_finite_is_an_error(value: float) -> None:
     text = Cursor("v", Search("images", np.array([value, 0], dtype=np.float32)), 0).encode()
     with pytest.raises(CursorError, match="pass the `next` of an answer unchanged"):
         Cursor.decode(text)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "values",
     [
         {},
         [],
@@ -117,8 +117,8 @@ def test_a_vector_that_is_no_number_is_an_error(value: float) -> None:
         {"kind": "images", "version": "v", "offset": 0, "options": {"via": "images"}},
     ],
 )
-def test_an_invention_with_a_right_checksum_is_an_error(said: object) -> None:
-    text = json.dumps(said).encode()
+def test_forged_cursor_with_a_valid_checksum_is_an_error(values: object) -> None:
+    text = json.dumps(values).encode()
     vector = np.array([1, 0], dtype="<f4").tobytes()
     with pytest.raises(CursorError):
         Cursor.decode(signed(len(text).to_bytes(2, "little") + text + vector))

@@ -21,7 +21,7 @@ def joined(vectors: Vectors) -> list[int]:
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 600])
 @pytest.mark.parametrize("spread", [0.05, 0.2, 1.0])
-def test_groups_are_those_of_pairs(count: int, spread: float) -> None:
+def test_components_equal_union_of_similar_pairs(count: int, spread: float) -> None:
     random = np.random.default_rng(count)
     centres = random_vectors(40, 8)
     noise = random.standard_normal((count, 8)).astype(np.float32)
@@ -29,7 +29,7 @@ def test_groups_are_those_of_pairs(count: int, spread: float) -> None:
     assert np.flatnonzero(first_of_components(vectors)).tolist() == joined(vectors)
 
 
-def test_a_chain_is_one_group() -> None:
+def test_chain_of_similar_vectors_is_one_component() -> None:
     angles = np.arange(40) * 0.3  # each is alike to its neighbours alone
     vectors = np.stack([np.cos(angles[:10]), np.sin(angles[:10])], axis=1).astype(np.float32)
     assert np.flatnonzero(first_of_components(vectors)).tolist() == [0]

@@ -85,11 +85,11 @@ def by_words(collection: Collection, mode: Mode) -> AbstractContextManager[objec
 
 
 def every(collection: Collection, kind: Kind, query: Vectors | None, options: Options, limit: int, **more: Any) -> Page:
-    found = all_pages(collection, collection.search(kind, query, limit, options, **more), limit)
-    assert all(len(page.rows) == limit for page in found[:-1])
-    rows = [row for page in found for row in page.rows]
+    results = all_pages(collection, collection.search(kind, query, limit, options, **more), limit)
+    assert all(len(page.rows) == limit for page in results[:-1])
+    rows = [row for page in results for row in page.rows]
     assert len(set(rows)) == len(rows)
-    return Page(rows, [score for page in found for score in page.scores], None)
+    return Page(rows, [score for page in results for score in page.scores], None)
 
 
 filters = st.sampled_from([None, {"seed": [1, 2]}, {"folder": "f3"}, {"steps": {"exists": True}}, {"seed": 99}])
@@ -113,20 +113,20 @@ options = (
 
 @settings(max_examples=30)
 @given(options=options, seed=st.integers(0, 9), limit=st.integers(1, 400))
-def test_pages_of_any_search_are_one_big_page_in_parts(
+def test_pages_of_any_search_are_parts_of_one_large_page(
     collection: Collection, options: Options, seed: int, limit: int
 ) -> None:
     query = random_vectors(1, DIM, seed=seed)[0]
     with by_words(collection, options.mode):
         whole = collection.search("images", query, 10_000, options, words="castle")
-        found = every(collection, "images", query, options, max(limit, len(whole.rows) // 8 + 1), words="castle")
+        results = every(collection, "images", query, options, max(limit, len(whole.rows) // 8 + 1), words="castle")
         assert whole.next is None
-        assert (found.rows, found.scores) == (whole.rows, whole.scores)
+        assert (results.rows, results.scores) == (whole.rows, whole.scores)
 
 
 @settings(max_examples=30)
 @given(filter=filters, seed=st.integers(0, 9), kind=st.sampled_from(["images", "prompts"]))
-def test_a_filtered_search_is_brute_force_over_what_the_filter_leaves(
+def test_filtered_search_equals_brute_force_over_matching_rows(
     collection: Collection, images: Vectors, filter: Any, seed: int, kind: Kind
 ) -> None:
     query = random_vectors(1, DIM, seed=seed)[0]
@@ -138,27 +138,27 @@ def test_a_filtered_search_is_brute_force_over_what_the_filter_leaves(
         mask = np.isin(np.arange(PROMPTS), PROMPT_OF[mask])
     left = np.flatnonzero(mask)
     rows, scores = nearest(vectors[left], query, len(left))
-    found = every(collection, kind, query, Options(filter=asked), 400)
-    assert [left[row] for row in rows] == found.rows
-    np.testing.assert_allclose(scores_of(found), np.asarray(scores), atol=1e-3)
+    results = every(collection, kind, query, Options(filter=asked), 400)
+    assert [left[row] for row in rows] == results.rows
+    np.testing.assert_allclose(scores_of(results), np.asarray(scores), atol=1e-3)
 
 
 @settings(max_examples=30)
 @given(weights=st.lists(st.floats(-2, 2).filter(lambda weight: abs(weight) > 0.01), min_size=1, max_size=5))
-def test_a_weighted_query_is_the_normalised_weighted_sum(
+def test_weighted_query_is_the_normalized_weighted_sum(
     collection: Collection, images: Vectors, weights: list[float]
 ) -> None:
     ids = [item_id("image", f"{number}.png") for number in range(len(weights))]
     given_vector = tuple((3.0 * images[20]).tolist())
     terms = [*(Term(id=id, weight=weight) for id, weight in zip(ids, weights, strict=True)), Term(vector=given_vector)]
     total = sum(weight * images[number].astype(np.float64) for number, weight in enumerate(weights)) + images[20]
-    found = collection.page(collection.begin("images", terms, [None] * len(terms)), 50)
+    results = collection.page(collection.begin("images", terms, [None] * len(terms)), 50)
     rows, scores = nearest(images, unit(np.asarray(total, dtype=np.float32)), 100)
     expected = [(row, score) for row, score in zip(rows, scores, strict=True) if row >= len(weights)][:50]
-    np.testing.assert_allclose(scores_of(found), np.asarray([score for _, score in expected]), atol=1e-3)
+    np.testing.assert_allclose(scores_of(results), np.asarray([score for _, score in expected]), atol=1e-3)
     # Of almost equal scores either may stand first, for sums are rounded.
     np.testing.assert_allclose(
-        scores_of(found), images[found.rows] @ unit(np.asarray(total, dtype=np.float32)), atol=1e-3
+        scores_of(results), images[results.rows] @ unit(np.asarray(total, dtype=np.float32)), atol=1e-3
     )
 
 
@@ -176,12 +176,12 @@ def test_an_item_of_the_other_kind_is_a_term(collection: Collection) -> None:
 
 
 def test_a_minimum_score_is_kept(collection: Collection, images: Vectors) -> None:
-    found = every(collection, "images", images[0], Options(min_score=0.5), 100)
+    results = every(collection, "images", images[0], Options(min_score=0.5), 100)
     _, scores = nearest(images, images[0], IMAGES)
-    assert len(found.rows) == sum(score >= 0.5 for score in scores)
+    assert len(results.rows) == sum(score >= 0.5 for score in scores)
 
 
-def test_a_group_is_its_best_image_and_says_how_many_more_there_are(collection: Collection, images: Vectors) -> None:
+def test_group_is_its_best_image_and_the_number_of_others(collection: Collection, images: Vectors) -> None:
     asked = Filter.parse({"seed": [1, 2, 3]})
     page = collection.search("images", images[0], 400, Options(group_by="prompt", filter=asked))
     prompts = PROMPT_OF
@@ -193,7 +193,7 @@ def test_a_group_is_its_best_image_and_says_how_many_more_there_are(collection: 
     assert page.more == [sum(int(prompts[other]) == int(prompts[row]) for other in left) - 1 for row in page.rows]
 
 
-def test_near_duplicates_are_folded_into_the_best(collection: Collection, images: Vectors) -> None:
+def test_near_duplicates_are_left_out(collection: Collection, images: Vectors) -> None:
     page = collection.search("images", images[5], 10_000, Options(deduplicate=True))
     assert page.duplicates is not None
     assert sum(page.duplicates) + len(page.rows) == POOL
@@ -203,14 +203,14 @@ def test_near_duplicates_are_folded_into_the_best(collection: Collection, images
     assert page.duplicates[0] >= 1  # 705 is nearly 5
 
 
-def test_a_hidden_leader_hides_none_that_were_folded_into_it(collection: Collection, images: Vectors) -> None:
+def test_duplicates_of_a_hidden_image_are_not_hidden(collection: Collection, images: Vectors) -> None:
     hiding = collection.hiding({item_id("image", "5.png")})
     page = hiding.search("images", images[5], 10, Options(deduplicate=True))
     assert page.rows[0] == 705
 
 
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])
-def test_where_words_decide_a_group_is_its_best_image_still(worded: Collection, images: Vectors, mode: Mode) -> None:
+def test_group_is_its_best_image_in_modes_with_words(worded: Collection, images: Vectors, mode: Mode) -> None:
     words = text_of(PROMPTS - 1).split()[-1]  # the last prompt has most of the images
     page = worded.search("images", images[0], 400, Options(mode=mode, group_by="prompt"), words=words)
     prompts = PROMPT_OF
@@ -221,7 +221,7 @@ def test_where_words_decide_a_group_is_its_best_image_still(worded: Collection, 
 
 
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])
-def test_what_words_found_is_sorted_by_score(worded: Collection, images: Vectors, mode: Mode) -> None:
+def test_keyword_results_are_sorted_by_score(worded: Collection, images: Vectors, mode: Mode) -> None:
     ranked = worded.search("images", images[0], POOL, Options(mode=mode), words="dog")
     page = worded.search("images", images[0], POOL, Options(mode=mode, sort=SCORE), words="dog")
     assert sorted(page.rows) == sorted(ranked.rows)
@@ -230,7 +230,7 @@ def test_what_words_found_is_sorted_by_score(worded: Collection, images: Vectors
 
 
 @pytest.mark.parametrize("sort", ["seed", "-seed", "steps", "-steps"])
-def test_the_best_are_sorted_by_a_field(collection: Collection, images: Vectors, sort: str) -> None:
+def test_best_results_are_sorted_by_a_field(collection: Collection, images: Vectors, sort: str) -> None:
     best = nearest(images, images[0], POOL)[0]
     page = collection.search("images", images[0], 10_000, Options(sort=sort))
     name, turn = sort.removeprefix("-"), -1 if sort.startswith("-") else 1
@@ -241,13 +241,13 @@ def test_the_best_are_sorted_by_a_field(collection: Collection, images: Vectors,
     np.testing.assert_allclose(scores_of(page), np.asarray([scores[row] for row in page.rows]), atol=1e-3)
 
 
-def test_without_a_query_a_filter_or_order_is_browsed(collection: Collection) -> None:
+def test_filter_or_sort_without_a_query_lists_rows(collection: Collection) -> None:
     asked = Options(filter=Filter.parse({"seed": 3}), sort="-steps")
-    found = every(collection, "images", None, asked, 50)
+    results = every(collection, "images", None, asked, 50)
     left = [row for row in range(IMAGES) if row % 7 == 3]
     steps = {row: described(row)[0]["steps"] for row in left}
-    assert found.rows == sorted(left, key=lambda row: (steps[row] is None, -(steps[row] or 0), row))
-    assert set(found.scores) == {None}
+    assert results.rows == sorted(left, key=lambda row: (steps[row] is None, -(steps[row] or 0), row))
+    assert set(results.scores) == {None}
     assert every(collection, "images", None, Options(sort="seed"), 999).rows == sorted(
         range(IMAGES), key=lambda row: (row % 7, row)
     )
@@ -260,22 +260,22 @@ def test_without_a_query_a_filter_or_order_is_browsed(collection: Collection) ->
         collection.search("images", None, 5, Options(sort="seed", min_score=0.1))
 
 
-def test_words_are_all_there(worded: Collection, images: Vectors) -> None:
-    def found(words: str, kind: Kind = "prompts", **others: Any) -> list[int]:
+def test_keyword_results_have_all_words(worded: Collection, images: Vectors) -> None:
+    def results(words: str, kind: Kind = "prompts", **others: Any) -> list[int]:
         asked = Options(mode="keyword", **others)
         return list(every(worded, kind, images[0], asked, 500, words=words).rows)
 
     def having(*words: str) -> set[int]:
         return {row for row in range(PROMPTS) if set(words) <= set(text_of(row).split())}
 
-    assert set(found("castle dog")) == having("castle", "dog")
-    assert set(found("DOG")) == having("dog")
-    assert set(found("schloß")) == having("Schloß")
-    assert set(found('"castle castle"')) == {row for row in range(PROMPTS) if "castle castle" in text_of(row)}
-    assert found("unicorn") == []
-    assert found("* - ( )") == []
-    assert set(found("NEAR(dog) OR fox*")) == set()  # words, no language of its own
-    assert set(found("dog", "images", filter=Filter.parse({"seed": 2}))) == {
+    assert set(results("castle dog")) == having("castle", "dog")
+    assert set(results("DOG")) == having("dog")
+    assert set(results("schloß")) == having("Schloß")
+    assert set(results('"castle castle"')) == {row for row in range(PROMPTS) if "castle castle" in text_of(row)}
+    assert results("unicorn") == []
+    assert results("* - ( )") == []
+    assert set(results("NEAR(dog) OR fox*")) == set()  # words, no language of its own
+    assert set(results("dog", "images", filter=Filter.parse({"seed": 2}))) == {
         row for row in range(IMAGES) if row % 7 == 2 and min(row, PROMPTS - 1) in having("dog")
     }
 
@@ -300,10 +300,10 @@ def test_hybrid_ranks_by_both(worded: Collection, images: Vectors) -> None:
     np.testing.assert_allclose(scores_of(page), images[page.rows] @ images[0], atol=1e-3)
 
 
-def test_prompts_by_way_of_images(collection: Collection, images: Vectors) -> None:
+def test_prompts_are_ranked_by_their_best_image(collection: Collection, images: Vectors) -> None:
     hiding = collection.hiding({item_id("image", "4.png"), item_id("prompt", text_of(9))})
     for one in (collection, hiding):
-        found = every(one, "prompts", images[4], Options(via="images"), 70)
+        results = every(one, "prompts", images[4], Options(via="images"), 70)
         order, scores = nearest(images, images[4], IMAGES)
         gone = one.items.hidden("images")
         best: dict[int, float] = {}
@@ -311,11 +311,11 @@ def test_prompts_by_way_of_images(collection: Collection, images: Vectors) -> No
             if row not in gone:
                 best.setdefault(int(PROMPT_OF[row]), score)
         left = {prompt: score for prompt, score in best.items() if prompt not in one.items.hidden("prompts")}
-        assert found.rows == list(left)
-        np.testing.assert_allclose(scores_of(found), np.asarray(list(left.values())), atol=1e-3)
+        assert results.rows == list(left)
+        np.testing.assert_allclose(scores_of(results), np.asarray(list(left.values())), atol=1e-3)
 
 
-def test_diversity_spreads_the_best_and_leaves_the_rest(collection: Collection, images: Vectors) -> None:
+def test_diversity_reorders_the_best_results_only(collection: Collection, images: Vectors) -> None:
     plain = collection.search("images", images[5], 600).rows
     for diversity in (0.3, 0.7):
         page = collection.search("images", images[5], 600, Options(diversity=diversity))
@@ -339,7 +339,7 @@ def test_diversity_spreads_the_best_and_leaves_the_rest(collection: Collection, 
         ("images", {"diversity": 2.0}, "diversity must be from 0 to 1"),
     ],
 )
-def test_what_does_not_go_together_is_refused(
+def test_conflicting_options_are_refused(
     collection: Collection, images: Vectors, kind: Kind, options: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(ParameterError) as caught:

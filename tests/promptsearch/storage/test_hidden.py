@@ -14,7 +14,7 @@ def test_without_a_file_nothing_is_hidden(tmp_path: Path) -> None:
     assert read_hidden(tmp_path) == frozenset()
 
 
-def test_one_id_a_line_and_room_for_people(tmp_path: Path) -> None:
+def test_lines_have_one_id_and_optional_comments(tmp_path: Path) -> None:
     (tmp_path / "hidden").write_bytes("\ufeffa1\r\n\n# asked for on Monday, ü\n  b2 # by mail\nc3".encode())
     assert read_hidden(tmp_path) == {Takedown("a1"), Takedown("b2"), Takedown("c3")}
 
@@ -37,7 +37,7 @@ def test_a_line_is_read_as_it_was_written(id: str, picture: bytes | None) -> Non
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe"])
-def test_a_file_that_cannot_be_read_is_no_empty_one(tmp_path: Path, content: bytes | None) -> None:
+def test_unreadable_file_is_not_treated_as_empty(tmp_path: Path, content: bytes | None) -> None:
     if content is None:
         (tmp_path / "hidden").mkdir()
     else:

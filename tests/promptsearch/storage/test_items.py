@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Item
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from builder.versions.staging import Staging
 from promptsearch.errors import CollectionError, UnknownItem
 from promptsearch.storage.items import ItemStore, Prompt, item_id
@@ -52,7 +52,7 @@ def test_ids_are_hashes_of_kind_and_key() -> None:
     assert item_id("prompt", "\ud800") != item_id("prompt", "\udc00")
 
 
-def test_an_image_has_what_its_source_said(store: ItemStore) -> None:
+def test_image_has_the_metadata_of_its_source(store: ItemStore) -> None:
     image = store.image(item_id("image", "1.png"))
     assert (image.file, image.source, image.width, image.height) == ("sub/1.png", "1.png", 64, 32)
     assert image.settings == {
@@ -62,14 +62,14 @@ def test_an_image_has_what_its_source_said(store: ItemStore) -> None:
     assert store.prompts([image.prompt or 0])[image.prompt or 0].text == "prompt 0 ü☃"
 
 
-def test_what_is_not_known_is_left_out(store: ItemStore) -> None:
+def test_unknown_metadata_is_left_out(store: ItemStore) -> None:
     image = store.image(item_id("image", "2.png"))
     assert (image.settings, image.extra) == ({}, {})
     last = store.image(item_id("image", "last"))
     assert (last.prompt, last.file, last.width) == (None, None, None)
 
 
-def test_a_picture_that_was_not_decoded_has_the_sources_size_and_a_late_row(store: ItemStore) -> None:
+def test_image_without_vector_has_the_sources_size_and_one_of_the_last_rows(store: ItemStore) -> None:
     image = store.image(item_id("image", "100.png"))
     assert (image.width, image.height, image.file) == (1, 2, None)
     assert image.row == COUNT - 13 + 1
@@ -85,7 +85,7 @@ def test_a_prompt_counts_its_images(store: ItemStore) -> None:
 
 
 @pytest.mark.parametrize("rows", [[], [5], [700, 3, 3, 10**9, -1], list(range(COUNT))])
-def test_rows_are_fetched_at_once_and_unknown_ones_left_out(store: ItemStore, rows: list[int]) -> None:
+def test_rows_are_read_in_batches_without_unknown_ones(store: ItemStore, rows: list[int]) -> None:
     images = store.images(rows)
     assert set(images) == {row for row in rows if 0 <= row < COUNT}
     assert all(image.row == row for row, image in images.items())
@@ -93,7 +93,7 @@ def test_rows_are_fetched_at_once_and_unknown_ones_left_out(store: ItemStore, ro
 
 
 @pytest.mark.parametrize("id", ["", "unknown", "x" * 10_000, "'; DROP TABLE images; --", "\0", "ü", "\ud800"])
-def test_ids_that_are_not_there_are_unknown(store: ItemStore, id: str) -> None:
+def test_unknown_ids_are_errors(store: ItemStore, id: str) -> None:
     with pytest.raises(UnknownItem, match="there is no image"):
         store.image(id)
     with pytest.raises(UnknownItem, match="there is no prompt"):
@@ -114,7 +114,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
         ItemStore(tmp_path / "items.sqlite")
 
 
-def test_a_missing_file_is_refused_and_not_made(tmp_path: Path) -> None:
+def test_missing_file_is_refused_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match="cannot be read"):
         ItemStore(tmp_path / "items.sqlite")
     assert not list(tmp_path.iterdir())

@@ -24,13 +24,13 @@ MANIFEST = Manifest(
 )
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_written_manifest_is_read(tmp_path: Path) -> None:
     MANIFEST.write(tmp_path)
     assert Manifest.read(tmp_path) == MANIFEST
     assert (MANIFEST.index("images"), MANIFEST.index("prompts")) == (None, MANIFEST.prompts)
 
 
-def test_a_manifest_of_before_candidates_and_targets_were_recorded_is_read(tmp_path: Path) -> None:
+def test_older_manifest_without_candidates_and_target_is_read(tmp_path: Path) -> None:
     MANIFEST.write(tmp_path)
     data = json.loads((tmp_path / "manifest.json").read_text())
     for name in ("candidates", "recall_target"):
@@ -89,7 +89,7 @@ def test_a_manifest_that_lacks_something_is_refused(tmp_path: Path, change: Call
         Manifest.read(tmp_path)
 
 
-def test_checksums_are_of_all_files_but_the_manifest(tmp_path: Path) -> None:
+def test_checksums_cover_all_files_except_the_manifest(tmp_path: Path) -> None:
     (tmp_path / "one").write_text("1")
     (tmp_path / "two").write_text("2")
     manifest = MANIFEST.with_checksums(tmp_path)
@@ -105,7 +105,7 @@ def test_checksums_are_of_all_files_but_the_manifest(tmp_path: Path) -> None:
         manifest.verify(tmp_path)
 
 
-def test_the_current_version_is_the_one_that_is_named(tmp_path: Path) -> None:
+def test_current_file_names_the_current_version(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / FILES.versions / name).mkdir(parents=True)
     (tmp_path / FILES.current).write_text("a\n")
@@ -118,7 +118,7 @@ def test_an_unpublished_collection_is_unknown(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"gone", b"../versions/a", b"/", b"a/../a", b"a\0b", b"\xff"])
-def test_a_version_that_is_not_there_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_missing_version_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILES.versions / "a").mkdir(parents=True)
     (tmp_path / FILES.current).write_bytes(content)
     with pytest.raises(CollectionError, match=r"which is not there|cannot be read"):

@@ -60,7 +60,7 @@ def test_a_damaged_file_is_refused(tmp_path: Path, content: bytes) -> None:
         Thumbnails(tmp_path / "thumbnails.sqlite")
 
 
-def test_a_missing_file_is_refused_and_not_made(tmp_path: Path) -> None:
+def test_missing_file_is_refused_and_not_created(tmp_path: Path) -> None:
     with pytest.raises(CollectionError, match="cannot be read"):
         Thumbnails(tmp_path / "missing.sqlite")
     assert not list(tmp_path.iterdir())

@@ -52,5 +52,5 @@ def _many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"proc/self/cgroup": "nonsense\n"}, 64),
     ],
 )  # fmt: skip
-def test_the_cores_of_a_container(tmp_path: Path, files: Mapping[str, str], expected: int) -> None:
+def test_number_of_cores_follows_the_cpu_quota(tmp_path: Path, files: Mapping[str, str], expected: int) -> None:
     assert available_cores(write(tmp_path, files)) == expected

@@ -25,13 +25,13 @@ AVX512 = f"{AVX2} avx512f avx512dq avx512cd avx512bw avx512vl"
         ("fpu sse2 avx", None),
     ],
 )
-def test_the_best_kernels_that_the_processor_has(tmp_path: Path, flags: str, expected: str | None) -> None:
+def test_best_kernel_depends_on_cpu_flags(tmp_path: Path, flags: str, expected: str | None) -> None:
     cpuinfo = tmp_path / "cpuinfo"
     cpuinfo.write_text(f"processor\t: 0\nmodel name\t: avx2\nflags\t\t: {flags}\n\nprocessor\t: 1\n", encoding="ascii")
     assert best_kernel(cpuinfo) == expected
 
 
-def test_elsewhere_nothing_is_chosen(tmp_path: Path) -> None:
+def test_no_kernel_is_chosen_on_other_systems(tmp_path: Path) -> None:
     (tmp_path / "arm").write_text("processor\t: 0\nFeatures\t: fp asimd\n", encoding="ascii")
     assert best_kernel(tmp_path / "arm") is None
     assert best_kernel(tmp_path / "none") is None
@@ -40,14 +40,14 @@ def test_elsewhere_nothing_is_chosen(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "module", ["promptsearch.engines.faiss_index", "builder.indexing.index_file", "builder.encode.runners.spark_index"]
 )
-def test_faiss_takes_those_kernels_whatever_is_imported_first(module: str) -> None:
+def test_faiss_uses_the_chosen_kernels_in_any_import_order(module: str) -> None:
     best = best_kernel()
     if best is None:
         pytest.skip("nothing is chosen on this processor")
     assert _taken(module) == best
 
 
-def test_who_has_chosen_is_left_alone() -> None:
+def test_choice_of_the_user_is_kept() -> None:
     if best_kernel() is None:
         pytest.skip("nothing is chosen on this processor")
     assert _taken("promptsearch.engines.faiss_index", **{CHOICE: "Nehalem"}) == "Nehalem"

@@ -14,14 +14,14 @@ def test_sha256_is_that_of_the_content(tmp_path: Path) -> None:
     assert sha256_of(tmp_path / "file") == hashlib.sha256(b"abc" * 100_000).hexdigest()
 
 
-def test_replacing_leaves_the_new_text_and_nothing_else(tmp_path: Path) -> None:
+def test_replaced_file_has_the_new_text_and_no_temporary_file_remains(tmp_path: Path) -> None:
     for text in ("old", "neu: ü ☃"):
         replace_text(tmp_path / "file", text)
         assert (tmp_path / "file").read_text(encoding="utf-8") == text
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_text_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> None:
+def test_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     replace_text(tmp_path / "file", "old")
     with pytest.raises(UnicodeEncodeError):
         replace_text(tmp_path / "file", "\ud800")

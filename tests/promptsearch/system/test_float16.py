@@ -7,7 +7,7 @@ import numpy as np
 from promptsearch.system.float16 import to_float32
 
 
-def test_every_finite_half_is_the_same_number() -> None:
+def test_every_finite_half_converts_exactly() -> None:
     halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     halves = halves[np.isfinite(halves)]
     np.testing.assert_array_equal(to_float32(halves).view(np.int32), halves.astype(np.float32).view(np.int32))

@@ -29,7 +29,7 @@ print(resident() - before)
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="it is glibc's memory")
 @pytest.mark.parametrize("how", ["little", "default"])
-def test_large_blocks_are_given_back_whatever_comes_after_them(how: str) -> None:
+def test_freed_large_blocks_return_to_the_system(how: str) -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM, how], capture_output=True, text=True, check=True, timeout=60)
     kept = int(done.stdout)
     # One block of 10 MB is still in use; glibc by itself keeps all ten.

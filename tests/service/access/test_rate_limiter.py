@@ -32,7 +32,7 @@ def test_each_key_has_its_own_limit_and_one_too_many_is_told_when_to_come_again(
         answers = [httpx.get(f"{limited.url}/search/images?q=fox", headers=headers) for _ in range(7)]
         assert [answer.status_code for answer in answers] == [200] * 5 + [429] * 2
         detail = check_problem(answers[-1], 429, "rate-exceeded")
-        assert detail.startswith("more requests than 5 per 1 hour came from you: try again in ")
+        assert detail.startswith("rate limit of 5 per 1 hour reached: try again in ")
         assert 1 <= int(answers[-1].headers["retry-after"]) <= 3600
 
 

@@ -72,7 +72,7 @@ def test_a_refused_collection_says_why_wherever_it_is_named(several_server: Serv
 @pytest.mark.parametrize("name", ["other", "building", "..", "%00", "%ff"])
 def test_an_unknown_collection_says_what_there_is(server: Service, name: str) -> None:
     response = server.raw(f"/collections/{name}")
-    assert check_problem(response, 404, "unknown-collection").endswith("; served: tiny")
+    assert check_problem(response, 404, "unknown-collection").endswith("; there are: tiny")
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,7 @@ def wait_for(service: Service, image: str, status: int) -> None:
 
 def test_the_library_asks_milvus_too(held: Held, held_indices: Path, models: Path) -> None:
     with promptsearch.open(held_indices / "tiny", models=models) as searcher:
-        page = searcher.search_images("fox", k=3)
+        page = searcher.search_images("fox", limit=3)
         assert [one.id for one in page] == [
             one["id"] for one in held[0].get("/search/images", q="fox", limit=3).json()["results"]
         ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
@@ -11,7 +13,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from promptsearch.engines.stages import STAGES
 from promptsearch.search.collection import Collection
 from service.ops.metrics import Metrics
-from tests.service.support.serving import ROOT, Service
+from tests.service.support.load import wait_for
+from tests.service.support.serving import ROOT, Service, serving
 
 DASHBOARD = ROOT / "docs" / "grafana-dashboard.json"
 Labels = frozenset[tuple[str, str]]
@@ -50,6 +53,48 @@ def test_a_method_that_a_client_invents_is_no_series_of_its_own(server: Service)
 
 def test_one_is_in_flight_while_it_is_asked_for(server: Service) -> None:
     assert counted(server, "in_flight") == 1
+
+
+def test_renamed_metrics_have_their_old_names_too(server: Service) -> None:
+    server.get("/healthz")
+    exported = samples(server)
+    new_name, old_name = "prompt_search_request_duration_seconds", "prompt_search_request_seconds"
+    renamed = {key: value for key, value in exported.items() if key[0].startswith(new_name)}
+    assert (f"{new_name}_count", frozenset({("route", "/healthz")})) in renamed
+    for (name, labels), value in renamed.items():
+        assert exported[name.replace(new_name, old_name), labels] == value
+    assert counted(server, "queue_depth") == counted(server, "admitted_requests") == 0
+
+
+def test_several_workers_answer_with_the_metrics_of_all(indices: Path, models: Path, tmp_path: Path) -> None:
+    flags = ("--indices", str(indices), "--models", str(models), "--workers", "2")
+    labels = {"method": "GET", "route": "/healthz", "status": "200"}
+    with serving(tmp_path, flags) as service:
+        for _ in range(16):  # each on a connection of its own, which either process takes
+            assert service.get("/healthz").status_code == 200
+        wait_for(lambda: counted(service, "requests_total", None, **labels) == 16, "count all requests")
+        for _ in range(5):
+            exported = samples(service)
+            assert exported["prompt_search_requests_total", frozenset(labels.items())] == 16
+            assert exported["prompt_search_request_seconds_count", frozenset({("route", "/healthz")})] == 16
+            assert {value for (name, _), value in exported.items() if name == "prompt_search_version_info"} == {1}
+        workers = children(service.process.pid)
+        assert len(workers) == 2
+        largest = max(resident(pid) for pid in workers)
+        assert samples(service)["process_resident_memory_bytes", frozenset()] > 1.5 * largest
+        assert service.end() == 0
+    assert not service.errors()
+
+
+def children(pid: int) -> list[int]:
+    """Return the ids of the processes that serve: `multiprocessing` also starts one that tracks resources."""
+    ids = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()
+    return [int(id) for id in ids if b"spawn_main" in Path(f"/proc/{id}/cmdline").read_bytes()]
+
+
+def resident(pid: int) -> int:
+    """Return the resident memory of a process in bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
 def test_the_version_served_is_told(server: Service, tiny: Collection) -> None:

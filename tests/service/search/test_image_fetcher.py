@@ -196,7 +196,7 @@ def test_a_redirect_to_a_file_is_refused() -> None:
 
 def test_redirects_come_to_an_end() -> None:
     hosts = Hosts({"pictures.test": [PUBLIC]}, replying(answer("302 Found", "Location: /again")))
-    with pytest.raises(FetchError, match=f"redirected more than {MAX_REDIRECTS} times"):
+    with pytest.raises(FetchError, match=f"redirects more than {MAX_REDIRECTS} times"):
         run(lambda: hosts.get("http://pictures.test/"))
     assert len(hosts.asked) == MAX_REDIRECTS + 1
 

@@ -35,7 +35,7 @@ def paging(url: str, clients: int, collection: str | None = None) -> Iterator[Pa
                 number += 1
                 text = TEXTS[number % len(TEXTS)]
                 try:
-                    pages = [*client.pages(client.search_images(text, k=LIMIT))]
+                    pages = [*client.pages(client.search_images(text, limit=LIMIT))]
                 except PromptSearchError as error:
                     found.failed.append(repr(error))
                     continue

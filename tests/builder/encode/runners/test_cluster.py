@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builder.__main__ import main
-from builder.encode.runners.cluster import Cluster, said
+from builder.encode.runners.cluster import Cluster, message
 from promptsearch.errors import BuildError
 
 JAVA = "\n\tat org.apache.spark.api.python.BasePythonRunner.read(PythonRunner.scala:1097)\n\tat java.lang.Thread.run"
@@ -34,7 +34,7 @@ CRASH = """An error occurred while calling z:org.apache.spark.api.python.PythonR
     ],
 )
 def test_an_error_is_told_without_its_traces(text: str, expected: str) -> None:
-    assert said(ValueError(text)) == expected
+    assert message(ValueError(text)) == expected
 
 
 def test_without_pyspark_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,7 +51,7 @@ def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with (
-        pytest.raises(BuildError, match="--runner spark needs Java, 17 or later"),
+        pytest.raises(BuildError, match="--runner spark needs Java 17 or later"),
         Cluster("local[2]").application("c"),
     ):
         pass
@@ -60,10 +60,10 @@ def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path:
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_home")
 def test_a_master_that_is_none_is_told() -> None:
-    said = (
+    expected = (
         r"Spark does not start with --master local\[x\]: .*Could not parse Master URL: 'local\[x\]'; a master is local"
     )
-    with pytest.raises(BuildError, match=said), Cluster("local[x]").application("c"):
+    with pytest.raises(BuildError, match=expected), Cluster("local[x]").application("c"):
         pass
 
 
@@ -71,10 +71,13 @@ def test_a_master_that_is_none_is_told() -> None:
 def test_what_belongs_to_spark_is_refused_without_it(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["build", "manifest", "builder/demo/emoji", "--model", "models/emoji", "--collection", "none", flag])
-    assert capsys.readouterr().err == f"error: {flag.partition('=')[0]} belongs to --runner spark\n"
+    assert (
+        capsys.readouterr().err
+        == f"error: {flag.partition('=')[0]} is used with --runner spark only: add that, or leave it out\n"
+    )
 
 
 def test_a_setting_has_a_name_and_a_value(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["index", "--collection", "none", "--runner", "spark", "--conf", "executor.memory"])
-    assert "'executor.memory' is no setting of Spark's: write spark.KEY=VALUE" in capsys.readouterr().err
+    assert "expected a Spark setting, spark.KEY=VALUE, got 'executor.memory'" in capsys.readouterr().err

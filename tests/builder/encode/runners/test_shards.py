@@ -49,7 +49,7 @@ def test_work_is_what_was_asked_for_or_refused(url: str) -> None:
     assert shards.work(key) == b"to do"
     shards.put(f"{key}.work", b"something else")
     for wrong in (key, "0" * 32):
-        with pytest.raises(BuildError, match=rf"{wrong}\.work is not what the build wrote there"):
+        with pytest.raises(BuildError, match=rf"{wrong}\.work is missing or altered: give each build its own --shards"):
             shards.work(wrong)
 
 

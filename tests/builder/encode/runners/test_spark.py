@@ -16,13 +16,13 @@ import pytest
 
 from builder.encode.cache import Cache
 from builder.encode.embed import embed
-from builder.encode.runners import Runner, Tally
+from builder.encode.runners import EncodeStats, Runner
 from builder.encode.runners.cluster import Cluster
 from builder.encode.runners.local import LocalRunner
 from builder.encode.runners.spark import PICTURES, SparkRunner
 from builder.indexing.index import index
 from builder.sources import Item, Rejected
-from builder.sources.picture import FilePicture
+from builder.sources.inputs.picture import FilePicture
 from builder.versions.publish import publish
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
@@ -159,10 +159,10 @@ def test_a_worker_that_is_killed_changes_nothing(
 def test_a_driver_that_is_stopped_goes_on_where_it_was(
     given: Listed, expected: dict[str, Any], bundle: Bundle, tmp_path: Path
 ) -> None:
-    tally = Tally()
+    stats = EncodeStats()
 
     def interrupted(runner: SparkRunner, cache: Cache) -> None:
-        for number, _ in enumerate(runner.pictures(given.items(), cache, tally)):
+        for number, _ in enumerate(runner.pictures(given.items(), cache, stats)):
             if number == 10:  # of the first shard
                 while len(shards(tmp_path / "c")) < 2:
                     time.sleep(0.05)
@@ -171,7 +171,7 @@ def test_a_driver_that_is_stopped_goes_on_where_it_was(
     with Cache(tmp_path / "c", bundle) as cache, pytest.raises(KeyboardInterrupt):  # noqa: SIM117
         with on_spark(bundle, tmp_path / "c") as runner:
             interrupted(runner, cache)
-    assert tally.encoded < PICTURES < NEW
+    assert stats.encoded < PICTURES < NEW
     with on_spark(bundle, tmp_path / "c") as runner:
         built = build(given, runner, bundle, tmp_path / "c")
     assert built["encoded"]["images"] <= NEW - 2 * PICTURES + 10
@@ -181,7 +181,7 @@ def test_a_driver_that_is_stopped_goes_on_where_it_was(
 def test_a_task_that_fails_for_good_ends_the_build(given: Listed, bundle: Bundle, tmp_path: Path) -> None:
     with (
         pytest.raises(
-            BuildError, match=r"Spark gave up on a task: .*'jax' is no engine; there are onnx, torch; what was"
+            BuildError, match=r"Spark gave up on a task: .*expected an engine of onnx, torch, got 'jax'; what was"
         ),
         SparkRunner(bundle, tmp_path / "c", LOCAL, engine="jax") as runner,
     ):

@@ -11,7 +11,7 @@ from builder.encode.runners.cluster import Cluster
 from builder.encode.runners.shards import Shards
 from builder.encode.runners.spark_index import SharedBlocks, SparkAdder
 from builder.indexing.index_file import BLOCK, blocks, build_index
-from builder.indexing.index_key import Plan
+from builder.indexing.index_key import IndexSpec
 from tests.support.vectors import random_vectors
 
 COUNT, DIM = 20_000, 32
@@ -53,8 +53,8 @@ def test_any_run_of_rows_is_read_from_where_all_reach_it(
     ("master", "key"), [("local[2]", "IVF64,Flat"), ("local-cluster[2,1,1024]", "OPQ8_32,IVF16,PQ8x4")]
 )
 def test_the_index_is_that_of_one_process(master: str, key: str, vectors: Path, tmp_path: Path) -> None:
-    plan = Plan(key, COUNT, DIM, lists=64, code=8, training=3000, index_bytes=0, peak_bytes=0)
-    build_index(vectors, plan, tmp_path / "one.faiss")
-    build_index(vectors, plan, tmp_path / "spark.faiss", SparkAdder(tmp_path / "c", Cluster(master, SETTINGS)))
+    spec = IndexSpec(key, COUNT, DIM, lists=64, code=8, training=3000, index_bytes=0, peak_bytes=0)
+    build_index(vectors, spec, tmp_path / "one.faiss")
+    build_index(vectors, spec, tmp_path / "spark.faiss", SparkAdder(tmp_path / "c", Cluster(master, SETTINGS)))
     assert (tmp_path / "spark.faiss").read_bytes() == (tmp_path / "one.faiss").read_bytes()
     assert not list((tmp_path / "c" / "cache").iterdir())

@@ -8,6 +8,7 @@ import io
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from promptsearch.metadata import read_generation
 from promptsearch.metadata.embedded.stealth import read_stealth
@@ -36,6 +37,15 @@ def test_hidden_text_is_found(place: str, compressed: bool, size: tuple[int, int
     content = hide(made.A1111, place, compressed=compressed, size=size)
     assert read_stealth(io.BytesIO(content)) == made.A1111
     found = read_generation(content)
+    assert found is not None
+    assert found.settings["seed"] == 1234567890
+
+
+def test_texts_that_say_nothing_hide_no_hidden_one() -> None:
+    info = PngInfo()
+    info.add_text("Software", "an editor")
+    with Image.open(io.BytesIO(hide(made.A1111, "alpha", compressed=True))) as image:
+        found = read_generation(as_bytes(image, pnginfo=info))
     assert found is not None
     assert found.settings["seed"] == 1234567890
 

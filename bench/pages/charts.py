@@ -26,6 +26,7 @@ class Chart:
     log_y: bool = False
 
     def draw(self) -> str:
+        """Return the SVG elements of the chart."""
         xs = [x for points in self.lines.values() for x, _ in points]
         ys = [y for points in self.lines.values() for _, y in points]
         across = _Axis.over(xs, self.log_x, LEFT, WIDTH - RIGHT)
@@ -50,6 +51,7 @@ class Chart:
 
 
 def svg(charts: Sequence[Chart], columns: int = 2) -> str:
+    """Return an SVG document of the charts in so many columns."""
     width, height = WIDTH * columns, HEIGHT * math.ceil(len(charts) / columns)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '

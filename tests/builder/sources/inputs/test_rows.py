@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.sources.rows import read_csv
+from builder.sources.inputs.rows import read_csv
 from promptsearch.errors import SourceError
 from promptsearch.metadata.values import moment, real, settings_of, typed, whole
 

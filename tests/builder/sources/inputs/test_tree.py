@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from builder.sources import Rejected
-from builder.sources.tree import pictures_below
+from builder.sources.inputs.tree import pictures_below
 
 
 def touch(root: Path, *names: str) -> None:

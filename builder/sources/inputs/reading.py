@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from promptsearch.metadata.values import text
 
-from . import Item, Rejected
+from .. import Item, Rejected
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from builder.sources.picture import MAX_BYTES, FilePicture, SlicePicture, ZipPicture
-from builder.sources.tables import CellPicture
+from builder.sources.inputs.picture import MAX_BYTES, FilePicture, SlicePicture, ZipPicture
+from builder.sources.inputs.tables import CellPicture
 from promptsearch.errors import PictureError, PictureTooLarge
 
 

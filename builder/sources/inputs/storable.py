@@ -9,7 +9,7 @@ from typing import Any
 
 from promptsearch.metadata.values import SETTINGS, plain, settings_of, size, text
 
-from . import Item, Rejected
+from .. import Item, Rejected
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from builder.sources.lookup import Lookup
+from builder.sources.inputs.lookup import Lookup
 
 
 def test_the_first_of_equal_names_is_found() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.index_quality import DIM
-from bench.support.charts import Chart, svg
+from bench.pages.charts import Chart, svg
 from builder.indexing.index_key import choose
 from builder.sizes import format_size, parse_size
 from promptsearch.system.cpus import available_cores
@@ -43,6 +43,7 @@ class Growth:
     asked: dict[str, dict[str, float]]
 
     def line(self) -> str:
+        """Return the row of the table."""
         asked = [f"{one['recall']:.3f} in {one['median']:.2f} ms ({one['p95']:.2f})" for one in self.asked.values()]
         made = self.made
         cells = [f"{self.count:,}", f"`{made['key']}`", format_size(2 * DIM * self.count), format_size(made["bytes"])]
@@ -60,6 +61,7 @@ class Peer:
     asked: dict[str, dict[str, float]]
 
     def line(self) -> str:
+        """Return the row of the table."""
         name = {"ours": "ours", "peer": "clip-retrieval"}[self.side]
         asked = [f"{one['recall']:.3f} in {one['median']:.2f} ms ({one['p95']:.2f})" for one in self.asked.values()]
         built = [f"{self.built['seconds']:.0f} s", format_size(int(self.built["peak"]))]
@@ -77,7 +79,7 @@ class Law:
 
 
 def linear(counts: Sequence[int], values: Sequence[float]) -> Law:
-    """a + b·n, by least squares of what it is off in proportion."""
+    """Fit the law `a + b * n` by least squares of relative errors."""
 
     def fit(some: slice) -> tuple[float, float]:
         n, y = np.asarray(counts[some], float), np.asarray(values[some], float)
@@ -116,6 +118,7 @@ def _errors(
 
 
 def laws(growth: Sequence[Growth]) -> dict[str, Law]:
+    """Return the laws of size and time, fitted to the measurements."""
     fitted = [one for one in growth if one.count >= FITTED_FROM]
     counts = [one.count for one in fitted]
     return {
@@ -127,7 +130,7 @@ def laws(growth: Sequence[Growth]) -> dict[str, Law]:
 
 
 def planned(fits: dict[str, Law]) -> Iterator[str]:
-    """The lines of the plan for sizes beyond those that were measured."""
+    """Return the lines of the plan for sizes beyond the measured ones."""
     for name, count in PLANNED.items():
         plan = choose(count, DIM, parse_size(BUDGETS[name]))
         index, search = fits["index, bytes"].of(count), fits["a text, ms"].of(count)
@@ -150,7 +153,7 @@ def planned(fits: dict[str, Law]) -> Iterator[str]:
 
 
 def in_milvus() -> Iterator[str]:
-    """The lines of what the same takes in Milvus, whose query nodes hold vectors and graph in memory."""
+    """Return the lines about the same in Milvus, whose query nodes hold vectors and graph in memory."""
     for name, count in PLANNED.items():
         held = count * (2 * DIM + GRAPH)
         nodes = max(1, int(np.ceil(held / (0.8 * NODE))))
@@ -202,7 +205,7 @@ memory to serve.
 {thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or a GPU for {gpu:,} a
 second, which is what the {gpu_cores} cores beside it decode ([measured](../bench/results/gpu-speed.md): the GPU waits).
 Dollars: a core {core} an hour, a GB of memory {memory} an hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour;
-a machine of {machine} cores serves. These are constants of `bench/support/scaling_page.py`: put your own in.
+a machine of {machine} cores serves. These are constants of `bench/pages/scaling_page.py`: put your own in.
 
 | pictures | index | encoding | building the index | serving takes | a text's search | money |
 |---|---|---|---|---|---|---|
@@ -227,6 +230,7 @@ The same in Milvus, with its graph (HNSW, M=32) over vectors in half precision, 
 
 
 def page(growth: Sequence[Growth], peers: Sequence[Peer], asked: str) -> str:
+    """Return the page."""
     fits = laws(growth)
     ours, theirs = peers
     return _PAGE.format(
@@ -257,6 +261,8 @@ def page(growth: Sequence[Growth], peers: Sequence[Peer], asked: str) -> str:
 
 
 def plot(growth: Sequence[Growth]) -> str:
+    """Return the charts as an SVG document."""
+
     def points(of: Callable[[Growth], float]) -> list[tuple[float, float]]:
         return [(one.count, of(one)) for one in growth]
 

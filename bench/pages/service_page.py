@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.pages.charts import Chart, svg
 from bench.support import peer
-from bench.support.charts import Chart, svg
 from bench.support.material import COUNTS
 from promptsearch.system.cpus import available_cores
 
@@ -21,14 +21,16 @@ class Rounds:
     found: dict[str, list[float]] = field(default_factory=dict)
 
     def add(self, figures: Mapping[str, float]) -> None:
+        """Add the figures of a round."""
         for name, figure in figures.items():
             self.found.setdefault(name, []).append(figure)
 
     def median(self, name: str) -> float:
+        """Return the median of a figure over the rounds."""
         return float(np.median(self.found[name]))
 
     def ratio(self, name: str, other: str) -> float:
-        """The median of the rounds' ratios."""
+        """Return the median of the rounds' ratios."""
         return float(np.median(np.divide(self.found[name], self.found[other])))
 
 
@@ -54,16 +56,20 @@ class Figures:
 
 @dataclass(frozen=True)
 class Row:
+    """A row of the table: a requirement, and what was measured."""
+
     what: str
     bar: str
     measured: str
     met: bool
 
     def line(self) -> str:
+        """Return the row as Markdown."""
         return f"| {self.what} | {self.bar} | {self.measured} | {'yes' if self.met else '**no**'} |"
 
 
 def rows(figures: Figures) -> list[Row]:
+    """Return the rows that the figures are complete for."""
     return [*_compared(figures), *_alone(figures)]
 
 
@@ -152,6 +158,7 @@ def _at_least(what: str, least: float, ratio: float, shown: str) -> Row:
 
 
 def charts(figures: Figures) -> list[Chart]:
+    """Return the charts that the figures are complete for."""
     made = []
     if figures.clients:
         lines = {name: sorted(found.items()) for name, found in figures.clients.items()}
@@ -183,6 +190,7 @@ def charts(figures: Figures) -> list[Chart]:
 
 
 def page(figures: Figures) -> str:
+    """Return the page."""
     lines = [
         "# The service's speed",
         "",
@@ -251,7 +259,7 @@ def _table(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> list[str]:
 
 
 def write(figures: Figures, folder: Path) -> str:
-    """The page's text."""
+    """Return the page's text."""
     text = page(figures)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "service-speed.md").write_text(text, encoding="utf-8")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from promptsearch.encoding.image_io import FORMATS, PLUGINS, unreadable
 from promptsearch.metadata.embedded.signatures import HEAD_BYTES, kind_of_file
 
-from . import Rejected
+from .. import Rejected
 
 # File endings of promptsearch.encoding.image_io.FORMATS; the decoder finds out what a file really is.
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jfif", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif")

@@ -1,0 +1,1 @@
+"""The pages and charts that the benchmarks write."""

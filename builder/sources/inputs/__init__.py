@@ -1,0 +1,1 @@
+"""What sources are read from: trees of files, archives, tables, CSV rows, sidecars."""
