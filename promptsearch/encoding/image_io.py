@@ -82,6 +82,8 @@ def unreadable(head: bytes) -> str:
     kind = kind_of_file(head)
     if kind in PLUGINS:
         return f"{kind} pictures cannot be read: install {PLUGINS[kind][2]}"
+    if kind is not None and kind.upper() in FORMATS:
+        return f"this {kind} picture is damaged or cut off: send it again"
     readable = f"readable are {', '.join(FORMATS)}"
     return f"{kind}s are not read: {readable}" if kind else f"this is not a picture that can be read; {readable}"
 

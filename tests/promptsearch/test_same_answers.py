@@ -258,7 +258,7 @@ def test_batch_has_the_answers_of_single_searches(searcher: Searcher, remote: Cl
     nothing: list[Any] = [{"q": "fox"}, {"target": "pictures", "q": "fox"}]
     for collection in (searcher, remote):
         for query in nothing:
-            with pytest.raises(promptsearch.errors.ParameterError, match="target is images or prompts"):
+            with pytest.raises(promptsearch.errors.ParameterError, match="target must be images or prompts"):
                 collection.batch([queries[0], query])
 
 

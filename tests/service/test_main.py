@@ -111,7 +111,7 @@ def test_a_refused_default(several_indices: Path, models: Path) -> None:
     ("flags", "said"),
     [
         (["--port", "70000"], "error: port: input should be less than or equal to 65535"),
-        (["--files", "emoji"], "error: files: write NAME=DIR"),
+        (["--files", "emoji"], "error: files: expected NAME=DIR"),
         (["--precision", "fp8"], "error: precision: input should be 'fp32' or 'int8'"),
     ],
 )

@@ -207,7 +207,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(manifest: Path, tmp_pa
 
 def test_a_source_without_links_is_nothing_to_download(tmp_path: Path) -> None:
     manifest = write(tmp_path / "manifest.csv", [["only words", "", "", "", ""], ["", "", "", "", ""]])
-    with pytest.raises(BuildError, match=r"nothing to download: .*\(1 items without a link or with a picture, 1 rows"):
+    with pytest.raises(BuildError, match=r"nothing to download: .*\(1 such items, 1 rows rejected\)"):
         download(open_source("manifest", manifest, None), tmp_path / "out", python=HERE)
 
 

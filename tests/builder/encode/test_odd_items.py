@@ -76,12 +76,7 @@ class Listed:
                 yield item
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-@example([Item("deep", "deep", "one", extra={"deep": DEEP}, settings={"seed": 2**64})])
-@example([Item("\ud83d", "\ud83d", "\ud83d"), Rejected("\ud83d", "\0")])
-@example([Item("a", "a", "\0", settings={"seed": 1}, extra={"extra.seed": 1, "seed": 2, "a\0b": 1, "": 3})])
-@given(st.lists(items | st.builds(Rejected, texts, texts), min_size=1, max_size=6))
-def test_any_item_is_stored_or_quarantined(encoders: Encoders, listed: list[Item | Rejected]) -> None:
+def check_build(encoders: Encoders, listed: list[Item | Rejected]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "a.png").write_bytes(as_bytes(picture(1)))
@@ -96,6 +91,18 @@ def test_any_item_is_stored_or_quarantined(encoders: Encoders, listed: list[Item
             images = collection.items.images(range(manifest.counts["images"]))
             assert "last" in {image.source for image in images.values()}
             json.dumps([dict(image.extra) for image in images.values()], allow_nan=False).encode()
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@example([Item("\ud83d", "\ud83d", "\ud83d"), Rejected("\ud83d", "\0")])
+@example([Item("a", "a", "\0", settings={"seed": 1}, extra={"extra.seed": 1, "seed": 2, "a\0b": 1, "": 3})])
+@given(st.lists(items | st.builds(Rejected, texts, texts), min_size=1, max_size=6))
+def test_any_item_is_stored_or_quarantined(encoders: Encoders, listed: list[Item | Rejected]) -> None:
+    check_build(encoders, listed)
+
+
+def test_a_deeply_nested_value_is_stored_or_quarantined(encoders: Encoders) -> None:
+    check_build(encoders, [Item("deep", "deep", "one", extra={"deep": DEEP}, settings={"seed": 2**64})])
 
 
 @pytest.mark.parametrize(

@@ -98,6 +98,7 @@ def test_a_compressed_index_finds_what_the_vectors_say(tmp_path: Path) -> None:
     assert found["texts"] == pytest.approx(info.recall_at_10["texts"], abs=0.03)
 
 
+@pytest.mark.long  # half a minute of CPU
 def test_a_rotation_is_as_good_as_one_that_is_improved_fifty_times(tmp_path: Path) -> None:
     spread = np.arange(1, 33) ** -0.8  # as unlike as CLIP's directions are
     turned = np.linalg.qr(np.random.default_rng(3).standard_normal((32, 32)))[0]

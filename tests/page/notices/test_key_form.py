@@ -33,7 +33,7 @@ def test_a_key_is_required_once_and_then_images_load(browser: Browser, locked: S
         expect(field).to_be_focused()
         field.fill("not-the-key-0123456789")
         page.get_by_role("button", name="Continue").click()
-        expect(visit.notice).to_contain_text("This API key is not known here")
+        expect(visit.notice).to_contain_text("Unknown API key")
         field.fill(KEY)
         field.press("Enter")
         expect(visit.tiles.first).to_be_visible()

@@ -95,7 +95,7 @@ def test_a_default_that_is_refused_ends_the_start(copy: Path, models: Path) -> N
 
 
 def test_a_default_that_is_not_there_ends_the_start(copy: Path, models: Path) -> None:
-    with pytest.raises(StartError, match="the default collection 'other' is not there; there are: spoilt, tiny"):
+    with pytest.raises(StartError, match="there is no collection 'other' for --collection; there are: spoilt, tiny"):
         Catalogue.open(Settings(models=[models], indices=[copy], collection="other"))
 
 
@@ -174,7 +174,7 @@ def test_what_is_no_collection_is_no_matter(several_indices: Path, models: Path)
     with opened(models, several_indices) as catalogue:
         assert set(catalogue.served) == several.SERVED
         assert set(catalogue.refused) == set(several.REFUSED)
-        with pytest.raises(UnknownCollection, match=r"^there is no collection 'building'; served: many, "):
+        with pytest.raises(UnknownCollection, match=r"^there is no collection 'building'; there are: many, "):
             catalogue["building"]
 
 

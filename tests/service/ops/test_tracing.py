@@ -76,5 +76,5 @@ def test_without_the_extra_a_start_that_asks_for_traces_says_what_is_missing(ind
         command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=START
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: cannot send traces to http://127.0.0.1:1, but OpenTelemetry is not installed")
+    assert done.stderr.startswith("error: cannot send traces to http://127.0.0.1:1: OpenTelemetry is not installed")
     assert "pip install 'prompt-search[tracing]'" in done.stderr
