@@ -57,5 +57,5 @@ def test_a_start_that_fails_ends_all(flags: list[str], tmp_path: Path) -> None:
     done = failing(["--port", "0", *flags, "--collection", "missing"])
     assert (done.returncode, done.stdout) == (1, "")
     assert "there is no collection 'missing' for --collection" in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("error: one of the processes could not start")
+    assert done.stderr.splitlines()[-1].startswith("error: a worker process could not start")
     assert "Traceback" not in done.stderr
