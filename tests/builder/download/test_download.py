@@ -116,7 +116,7 @@ def test_what_is_done_is_not_fetched_again_and_what_failed_can_be(web: Web, mani
     asked = web.asked.copy()
     assert download(source, out, timeout=1) == first
     assert web.asked == asked
-    with pytest.raises(BuildError, match=r"holds a download with other format: choose another --out"):
+    with pytest.raises(BuildError, match=r"holds a download with another format: choose another --out"):
         download(source, out, layout="webdataset")
 
     rest = download(open_source("img2dataset", out, None), again, timeout=1)
@@ -163,7 +163,7 @@ def test_what_was_downloaded_is_built_from(
     said = capsys.readouterr().out
     assert f"downloaded 3 of 7 links to {out}: 4 failed" in said
     assert "1 x HTTP Error 404: Not Found" in said
-    assert "failed.csv names them all" in said
+    assert "failed.csv lists them all" in said
     model = ["--model", str(vit_bundle.folder), "--collection", "fetched", "--indices", str(indices)]
     main(["build", "img2dataset", out, *model])
     counts = Manifest.read(current_version(indices / "fetched")).counts
