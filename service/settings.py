@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, CliImplicitFlag, NoDecode, SettingsConfigDict
 
+from promptsearch.encoding.decode_memory import DECODE_MEMORY
 from promptsearch.remote.cache import CACHE
 from promptsearch.remote.store import is_url
 
@@ -49,6 +50,15 @@ class Settings(BaseSettings):
         default=[], description="Web origins that may call the service, such as https://example.org; * for all."
     )
     workers: int = Field(default=1, ge=1, description="Number of processes; each loads the models, files are shared.")
+    max_connections: int = Field(
+        default=10_000,
+        ge=1,
+        description="Maximum number of connections of a process, if it may open so many files.",
+    )
+    idle_timeout: float = Field(
+        default=10.0, gt=0, description="Seconds without a byte after which a request that is being sent is ended."
+    )
+    request_timeout: float = Field(default=60.0, gt=0, description="Seconds within which a request must arrive.")
     queue: int = Field(default=256, ge=1, description="Maximum number of admitted requests; more get 503.")
     deadline: float = Field(
         default=5.0, gt=0, description="Seconds within which an admitted request is answered, else 503."
@@ -57,7 +67,13 @@ class Settings(BaseSettings):
         default=32 * MEBIBYTE, ge=0, description="Memory for cached vectors and answers, in bytes."
     )
     max_upload_bytes: int = Field(default=20 * MEBIBYTE, ge=1, description="Maximum request body, in bytes.")
+    max_json_bytes: int = Field(
+        default=MEBIBYTE, ge=1, description="Maximum JSON or form fields of a request, pictures aside, in bytes."
+    )
     max_pixels: int = Field(default=50_000_000, ge=1, description="Maximum width times height of an uploaded picture.")
+    decode_memory: int = Field(
+        default=DECODE_MEMORY, ge=MEBIBYTE, description="Memory for pictures that are being decoded, in bytes."
+    )
     image_urls: CliImplicitFlag[bool] = Field(
         default=False, description="Let /knn-service fetch pictures from public URLs that clients send."
     )
@@ -88,6 +104,11 @@ class Settings(BaseSettings):
         if any(not name.strip() or not folder.strip() for name, _, folder in pairs):
             raise ValueError("expected NAME=DIR, such as emoji=/data/emoji")
         return {name.strip(): folder.strip() for name, _, folder in pairs}
+
+    @field_validator("api_keys_file", mode="before")
+    @classmethod
+    def _drop_empty(cls, value: Any) -> Any:
+        return None if value == "" else value  # as compose sets it without a secret
 
     @field_validator("rate_limit", mode="after")
     @classmethod

@@ -161,7 +161,7 @@ class JsonTerm(BaseModel):
         None, description="An image or prompt of the collection; it is excluded from the results of its kind."
     )
     vector: list[float] | None = Field(
-        None, description="A vector of the model's dimension; it is normalized.", max_length=16_384
+        None, description="A vector of the model's dimension; it is normalized.", max_length=16_384, fail_fast=True
     )
     weight: float = Field(1.0, description="Negative: results should be unlike this term.", allow_inf_nan=False)
 
@@ -289,5 +289,8 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Whether searches can be answered."""
 
-    status: str = Field(description="ready; or degraded if a collection is not served in its newest version.")
+    status: str = Field(
+        description="ready; degraded if a collection is not served in its newest version, or fails; "
+        "verifying while the checksums of large versions are computed."
+    )
     problems: dict[str, str] = Field(description="By collection: why it, or its newest version, is not served.")
