@@ -9,7 +9,9 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.remote.cache import CACHE
 from promptsearch.storage.manifest import Manifest
+from promptsearch.system.checksums import Checksums
 
 from .plan import BuildPlan, EmbedPlan
 
@@ -31,6 +33,7 @@ def embed_source(plan: BuildPlan) -> Manifest:
 
     assert plan.embed is not None, "the plan names a source"
     bundle = Bundle.open(plan.embed.model)
+    bundle.verify(Checksums(CACHE))
     source = open_source(plan.embed.source, plan.embed.path, plan.embed.images)
     with _runner(plan, plan.embed, bundle) as runner:
         return embed(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.encoding.bundle import Bundle
-from promptsearch.encoding.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit
+from promptsearch.encoding.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit_of_output
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.encoding.tokenizer import Tokenizer
 from promptsearch.errors import BuildError
@@ -77,7 +77,7 @@ class TorchEngine:
         )
         self._tokenizer = Tokenizer.load(bundle)
         self._context, self._padding = bundle.text.context_length, bundle.text.padding_id
-        self._dim = bundle.embedding_dim
+        self._dim, self._bundle = bundle.embedding_dim, bundle
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors, float32 [len(texts), embedding_dim]."""
@@ -90,13 +90,14 @@ class TorchEngine:
         for number, batch in enumerate(encoded):
             start = number * self._text_batch
             vectors[start : start + len(batch)] = batch.cpu().numpy()
-        return unit(vectors)
+        return unit_of_output(vectors, self._bundle)
 
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit vectors, float32 [n, embedding_dim], of cropped pictures, uint8 [n, size, size, 3]."""
         # Bytes are a quarter of the size of floats: they are converted on the GPU.
         planes = self._torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
-        return unit(self._encode(self._model.encode_image, planes * self._scale + self._shift).cpu().numpy())
+        vectors = self._encode(self._model.encode_image, planes * self._scale + self._shift).cpu().numpy()
+        return unit_of_output(vectors, self._bundle)
 
     def _tokens(self, texts: Sequence[str]) -> Tensor:
         """Return padded tokens, int64 [len(texts), context_length], on the device."""
