@@ -121,7 +121,7 @@ class Encoders:
         """
         size = self.bundle.image.size
         self.encode_crops(np.full((1, size, size, 3), 128, dtype=np.uint8))
-        [vector] = self.encode_texts([text])
+        vector: NDArray[np.float32] = self.encode_texts([text])[0]
         return vector
 
     def encode_tokens(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:

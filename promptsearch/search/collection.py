@@ -183,9 +183,10 @@ class Collection:
         dim = self.manifest.model.embedding_dim
         if len(vector) != dim:
             raise ParameterError(f"a vector of this collection's model must have {dim} numbers, got {len(vector)}")
-        numbers = np.asarray(vector, dtype=np.float64)
-        numbers = numbers / np.abs(numbers).max()  # the squares of very small and large numbers are no numbers
-        return (numbers / np.linalg.norm(numbers)).astype(np.float32)
+        numbers = np.array(vector, dtype=np.float64)
+        numbers /= np.abs(numbers).max()  # the squares of very small and large numbers are no numbers
+        normalized: NDArray[np.float32] = (numbers / np.linalg.norm(numbers)).astype(np.float32)
+        return normalized
 
     def find(self, id: str) -> tuple[Kind, int]:
         """Return the kind and row of an item. Raises UnknownItem."""

@@ -22,7 +22,8 @@ async def session(request: Request) -> Response:
         max_age=SESSION,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        # Whoever claims to come through TLS gets a cookie for TLS alone: that needs no trust.
+        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
     )
     return response
 

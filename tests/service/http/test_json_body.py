@@ -113,13 +113,13 @@ def test_hostile_bodies_take_no_memory(server: Service) -> None:
 def test_pictures_are_not_counted(server: Service, route: str) -> None:
     """Base64 of several megabytes is read as before: here it is no picture, which is another problem."""
     noise = base64.b64encode(bytes(3 * MEBIBYTE)).decode()
-    body: dict[str, Any] = {
+    bodies: dict[str, dict[str, Any]] = {
         "/search/images": {"image": f"data:image/png;base64,{noise}", "terms": [{"image": noise}]},
         "/search/batch": {"queries": [{"target": "images", "image": noise}, {"target": "prompts", "q": "fox"}]},
         "/embed": {"images": [noise, PICTURE]},
         "/knn-service": {"image": noise},
-    }[route]
-    response = httpx.post(server.url + route, json=body, timeout=START)
+    }
+    response = httpx.post(server.url + route, json=bodies[route], timeout=START)
     if route == "/search/batch":
         assert response.status_code == 200
         problem, answer = response.json()["results"]
