@@ -22,17 +22,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.encoding.bundle import ImageSpec
-from promptsearch.encoding.image_io import open_picture
+from promptsearch.encoding.image_io import open_whole
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.errors import PictureError
-from promptsearch.storage.thumbnails import make_thumbnail
+from promptsearch.storage.thumbnails import SIDE, make_thumbnail
 
 from ..sources import Item, Picture, Rejected
 from .cache import KnownPictures, digest_of
+from .processes_memory import ProcessesMemory
 
 log = logging.getLogger(__name__)
 
 CHUNK = 8  # pictures a task, to save round trips between processes
+SECONDS = 60.0  # that decoding a picture may take
 AHEAD = 4  # tasks a process that are queued or wait for the encoder
 
 
@@ -80,8 +82,9 @@ class Decoders:
 
     def _outcomes(self, chunk: list[Item | Rejected], future: Future[list[Outcome]]) -> list[Outcome]:
         try:
-            return future.result()
-        except BrokenProcessPool:
+            return future.result(2 * CHUNK * SECONDS)
+        except (BrokenProcessPool, TimeoutError):
+            _kill(self._pool)
             # Any picture in flight may be the cause, so each is decoded in a pool of its own.
             return self._one_by_one([picture for item in chunk if (picture := to_decode(item))])
 
@@ -91,7 +94,10 @@ class Decoders:
             with self._new_pool(1) as pool:
                 try:
                     for picture in pictures[len(outcomes) :]:
-                        outcomes += pool.submit(_decode_all, [picture]).result()
+                        outcomes += pool.submit(_decode_all, [picture]).result(2 * SECONDS)
+                except TimeoutError:  # in a decoder that cannot be interrupted, or a file system that does not answer
+                    _kill(pool)
+                    outcomes.append(f"reading and decoding it takes longer than {2 * SECONDS:g} s")
                 except BrokenProcessPool:
                     outcomes.append("the process that decoded it died: it needs too much memory or crashes the decoder")
         return outcomes
@@ -108,7 +114,8 @@ class Decoders:
         # Not forked from this process, which has the threads of ONNX Runtime.
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload([__name__])  # imported once, not by each process
-        return ProcessPoolExecutor(processes, context, initializer=_start, initargs=(self._spec, self._cache))
+        arguments = (self._spec, self._cache, ProcessesMemory(context))
+        return ProcessPoolExecutor(processes, context, initializer=_start, initargs=arguments)
 
     def __enter__(self) -> Decoders:
         return self
@@ -136,14 +143,21 @@ def chunks(items: Iterable[Item | Rejected], *, most_pictures: int, most_items: 
         yield chunk
 
 
+def _kill(pool: ProcessPoolExecutor) -> None:
+    """End the processes of a pool, whatever they do."""
+    for process in list((pool._processes or {}).values()):
+        process.kill()
+
+
 # What follows runs in the pool's processes, which work for one build each.
 _preprocessing: Preprocessing
 _known: KnownPictures
+_memory: ProcessesMemory
 
 
-def _start(spec: ImageSpec, cache: Path) -> None:
-    global _preprocessing, _known
-    _preprocessing, _known = Preprocessing(spec), KnownPictures(cache)
+def _start(spec: ImageSpec, cache: Path, memory: ProcessesMemory) -> None:
+    global _preprocessing, _known, _memory
+    _preprocessing, _known, _memory = Preprocessing(spec), KnownPictures(cache), memory
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the builder stops this one
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -166,8 +180,11 @@ def _decode(picture: Picture) -> Outcome:
         digest = digest_of(content)
         if digest in _known:
             return Decoded(digest)
-        opened = open_picture(content, background=_preprocessing.spec.background)
-        return Decoded(digest, np.asarray(_preprocessing.crop(opened)), opened.size, make_thumbnail(opened))
+        spec = _preprocessing.spec
+        image, size = open_whole(
+            content, background=spec.background, large_side=max(spec.size, SIDE), memory=_memory, seconds=SECONDS
+        )
+        return Decoded(digest, np.asarray(_preprocessing.crop(image)), size, make_thumbnail(image))
     except PictureError as error:
         return str(error)
     except Exception as error:  # any error costs only this picture
