@@ -12,6 +12,7 @@ import pyarrow
 from pyarrow import parquet
 
 from promptsearch.errors import PictureError, SourceError, one_line
+from promptsearch.system.files import require_regular
 
 from .picture import require_size
 
@@ -22,6 +23,7 @@ _ROW_GROUPS = 2  # of pictures that a process keeps in memory
 def columns_of(path: Path) -> Sequence[str]:
     """Return the names of the columns. Raises SourceError if the file cannot be read as Parquet."""
     try:
+        require_regular(path)
         with parquet.ParquetFile(path) as file:
             return list(file.schema_arrow.names)
     except (OSError, pyarrow.ArrowException) as error:
@@ -31,6 +33,7 @@ def columns_of(path: Path) -> Sequence[str]:
 def rows_in(path: Path) -> int:
     """Return the number of rows. Raises SourceError if the file cannot be read as Parquet."""
     try:
+        require_regular(path)
         with parquet.ParquetFile(path) as file:
             return int(file.metadata.num_rows)
     except (OSError, pyarrow.ArrowException) as error:
@@ -43,6 +46,7 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[tuple[int, Any]]:
     Raises SourceError if the file cannot be read as Parquet.
     """
     try:
+        require_regular(path)
         with parquet.ParquetFile(path) as file:
             for group in range(file.num_row_groups):
                 for batch in file.iter_batches(ROWS, row_groups=[group], columns=list(columns)):
@@ -79,6 +83,7 @@ class CellPicture:
 
 @lru_cache(_ROW_GROUPS)
 def _cells(path: Path, column: str, group: int) -> Any:
+    require_regular(path)
     with parquet.ParquetFile(path) as file:
         return file.read_row_group(group, columns=[column]).column(0)
 
