@@ -172,6 +172,7 @@ def _decode(
             with limits.memory.hold(needed):
                 file.restart()  # it may have waited for memory
                 picture.load()
+                file.require_time()  # what is small as a file is read at once
                 return _upright(to_rgb(picture, background, factor), _turn(picture), size)
     except UnidentifiedImageError:
         raise PictureError(unreadable(content[:HEAD_BYTES])) from None
@@ -216,7 +217,11 @@ class _TimedFile(io.BytesIO):
         """Allow the whole time again."""
         self._end = time.monotonic() + self._seconds
 
-    def read(self, size: int | None = -1, /) -> bytes:
+    def require_time(self) -> None:
+        """Raise PictureTooLarge if the time is over."""
         if time.monotonic() > self._end:
             raise PictureTooLarge(f"decoding the picture takes longer than {self._seconds:g} s: send a smaller one")
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.require_time()
         return super().read(size)
