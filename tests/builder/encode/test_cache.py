@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from builder.encode.cache import Cache, CachedPicture, KnownPictures, digest_of
+from builder.encode.cache import Cache, CachedPicture, KnownPictures
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.storage.digests import digest_of
 
 
 def test_known_pictures_are_told_without_the_cache(vit_bundle: Bundle, tmp_path: Path) -> None:
