@@ -53,7 +53,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that takes far too much CPU time, unless it is `long` or has a timeout of its own. Waiting is free."""
+    """Fail a test that takes far too much CPU time, unless it is `long` or has its own timeout. Waiting is free."""
     before = cpu_seconds()
     yield
     took = cpu_seconds() - before
