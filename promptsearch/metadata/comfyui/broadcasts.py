@@ -64,7 +64,7 @@ def broadcasts_of(graph: Mapping[str, Any], nodes: _Nodes, links: Mapping[str, _
     return {
         (id, place): output
         for id, node in nodes.items()
-        if _is_live(node) and node.get("type") not in _SENDERS
+        if _is_live(node) and str(node.get("type")) not in _SENDERS
         for place, slot in enumerate(_slots(node))
         if slot.get("link") is None and _accepts(node, slot) and (output := _best(sent, node, slot)) is not None
     }

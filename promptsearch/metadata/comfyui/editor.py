@@ -61,7 +61,7 @@ def read_workflow(workflow: Mapping[str, Any]) -> Graph:
         Node(scope.prefix + id, str(node.get("type")), dict(_inputs(scope, node, names)))
         for scope in scopes
         for id, node in scope.nodes.items()
-        if id not in scope.inner and node.get("mode") not in (_MUTED, _BYPASSED) and node.get("type") not in _NOTES
+        if id not in scope.inner and node.get("mode") not in (_MUTED, _BYPASSED) and str(node.get("type")) not in _NOTES
     )
 
 
