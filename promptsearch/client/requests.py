@@ -23,7 +23,6 @@ from promptsearch.client.arguments import (
 from promptsearch.client.page import AnyPage, Page
 from promptsearch.client.problems import error_from_problem
 from promptsearch.client.results import (
-    DEFAULT_LIMIT,
     Embeddings,
     Field,
     ImageItem,
@@ -33,6 +32,7 @@ from promptsearch.client.results import (
     ReadThumbnails,
 )
 from promptsearch.errors import ParameterError, PromptSearchError, UnknownCollection
+from promptsearch.search.parameters import DEFAULT_LIMIT
 from promptsearch.storage.manifest import Kind
 
 Answer = TypeVar("Answer")

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DEFAULT_LIMIT = 20  # results on a page
 ReadThumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]  # ids of images -> WebP of those with a thumbnail
 
 

@@ -105,7 +105,7 @@ class Planner:
             raise CursorError(f"this cursor continues a search for {other}: send it to /search/{other}")
         named = self._named
         key = (served.revision, named, kind, query.terms, query.options, query.words, query.cursor, query.limit,
-               query.with_vectors)  # fmt: skip
+               query.include)  # fmt: skip
         cached = not query.explain and all(term.picture is None for term in query.terms)
         write = partial(_write_page, served, query, named)
         return Plan(source, kind, query, work_of(query.terms), write, key if cached else None)
@@ -131,7 +131,7 @@ class Planner:
         `depends_on` is what the response depends on besides the ranking. `deep` marks a ranking of many places.
         """
         served.collection.index(kind)
-        query = Query((term,), Options(), words=None, cursor=None, collection=served.name, limit=0)
+        query = Query((term,), Options(), collection=served.name)
         key = None if term.picture is not None else (served.revision, self._named, kind, term, depends_on)
         return Plan(Source(served, None), kind, query, "deep" if deep else work_of([term]), write, key)
 
