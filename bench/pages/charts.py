@@ -106,7 +106,7 @@ def _line(name: str, places: Points, colour: str) -> list[str]:
 
 
 def _short(value: float) -> str:
-    """1,000 as `1k`, a million as `1M`."""
+    """Format 1,000 as `1k`, a million as `1M`."""
     for size, unit in ((1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g}{unit}"

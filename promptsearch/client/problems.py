@@ -27,7 +27,7 @@ def error_from_response(response: httpx.Response) -> PromptSearchError:
 
 
 def error_from_problem(document: Mapping[str, Any], retry_after: int = 1) -> PromptSearchError:
-    """Return the error that a problem document was made from; ServiceError if its type is unknown.
+    """Return the error that a problem document describes; ServiceError if its type is unknown.
 
     `retry_after`: seconds, for the errors that have them.
     """

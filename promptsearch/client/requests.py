@@ -194,5 +194,5 @@ def _names(answer: Mapping[str, Any]) -> list[str]:
 
 
 def _url_value(value: Any) -> str:
-    """Return a value as a URL parameter: text as it is, other types as JSON."""
+    """Return a value as a URL parameter: text unchanged, other types as JSON."""
     return value if isinstance(value, str) else json.dumps(value)

@@ -40,9 +40,7 @@ class Options:
     min_score: Annotated[float | None, Meaning("Lowest cosine similarity of a result.", least=-1, greatest=1)] = None
     group_by: Annotated[Literal["prompt"] | None, Meaning("Return only the best image of each prompt.")] = None
     deduplicate: Annotated[bool, Meaning("Leave out near-duplicates of better results.")] = False
-    diversity: Annotated[
-        float, Meaning("Prefer results that are unlike the ones before them.", least=0, greatest=1)
-    ] = 0.0
+    diversity: Annotated[float, Meaning("Prefer results that are unlike those before them.", least=0, greatest=1)] = 0.0
     via: Annotated[Literal["images"] | None, Meaning("Rank prompts by the images that the query finds.")] = None
 
     def __post_init__(self) -> None:

@@ -1,6 +1,6 @@
-"""What the parameters of a search mean and which values they may have: written once, where a dataclass declares them.
+"""Descriptions, types, bounds and defaults of the parameters of a search, read from the dataclasses that declare them.
 
-Python's arguments, the command line's options, HTTP's parameters and the page's URL take it from there.
+Python's arguments, the command line's options, HTTP's parameters and the page's URL follow them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ DEFAULT_LIMIT = 20  # results on a page
 
 @dataclass(frozen=True)
 class Meaning:
-    """What a parameter does, as a sentence, and the least and greatest number that it may be."""
+    """The description of a parameter, a sentence, and the least and greatest number allowed."""
 
     description: str
     least: float | None = None
@@ -26,7 +26,7 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter as it is declared."""
+    """A declared parameter."""
 
     name: str
     type: Any
@@ -44,7 +44,7 @@ class Parameter:
         return tuple(value for part in self.types if get_origin(part) is Literal for value in get_args(part))
 
     def check(self, value: Any) -> None:
-        """Raise ParameterError for a value that is none of the choices or not within the bounds."""
+        """Raise ParameterError for a value outside of the choices or bounds."""
         if value is None:
             return
         if self.choices and value not in self.choices:

@@ -48,11 +48,11 @@ class Query:
         return self
 
     def with_item(self, id: str) -> Query:
-        """Return the query with an item as its first term; a cursor as it is."""
+        """Return the query with an item as its first term; a cursor unchanged."""
         return self if self.cursor is not None else replace(self, terms=(Term(id=id), *self.terms))
 
     def with_condition(self, condition: Mapping[str, Any]) -> Query:
-        """Return the query with one more condition in its filter; a cursor as it is."""
+        """Return the query with one more condition in its filter; a cursor unchanged."""
         return self if self.cursor is not None else replace(self, options=add_conditions(self.options, [condition]))
 
 

@@ -1,6 +1,6 @@
 """The shapes of queries in JSON. Fields may be added; none of these changes.
 
-What a parameter means, its bounds and its default are declared in the library, by `promptsearch.search.query`.
+Descriptions, bounds and defaults are declared in the library: see `promptsearch.search.query.PARAMETERS`.
 """
 
 from __future__ import annotations

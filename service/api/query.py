@@ -34,7 +34,7 @@ def parse_url(request: Request) -> Query:
 
 
 def parse_url_options(request: Request) -> Query:
-    """Return the query of a URL whose path already asks for something; raises the errors of queries."""
+    """Return the query of a URL whose path already names an item; raises the errors of queries."""
     fields: dict[str, Any] = {}
     conditions = []
     for name, value in request.query_params.multi_items():

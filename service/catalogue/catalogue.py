@@ -217,7 +217,7 @@ class Catalogue:
         except (ArtefactError, UnknownCollection) as error:
             self._refuse(folder, one_line(error))
             return False
-        except Exception as error:  # whatever is wrong with a version, it must not end the service
+        except Exception as error:  # no fault of a version may end the service
             log.exception("collection %s cannot be opened", name)
             self._refuse(folder, one_line(error))
             return False

@@ -1,4 +1,4 @@
-"""What has to be done to answer a query, decided once and before anything is computed."""
+"""The plan of a query: all decisions, made once and before anything is computed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OTHER_SEARCH = "this cursor continues another search; pass `next` to the addres
 
 @dataclass(frozen=True)
 class Source:
-    """What a query reads: one version of a collection and, on a later page, the cursor that continues in it."""
+    """The version of a collection that a query reads and, on a later page, the cursor that continues in it."""
 
     served: Served
     cursor: Cursor | None
@@ -72,7 +72,7 @@ class Plan:
 
 
 class Planner:
-    """Makes plans. Whatever can be refused without computing anything is refused here."""
+    """Makes plans, and refuses every query that can be refused without computing anything."""
 
     def __init__(self, catalogue: Catalogue, reloader: Reloader) -> None:
         self._catalogue = catalogue

@@ -48,7 +48,7 @@ def test_build_embeds_indexes_and_publishes(
           "--indices", str(tmp_path)])  # fmt: skip
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("embedded 4 prompts, 6 images (3 with a vector) in ")
-    assert lines[1] == "  5 rows or pictures could not be read; quarantine.csv says why"
+    assert lines[1] == "  5 rows or pictures could not be read; see quarantine.csv"
     assert lines[2] == "indexed 3 images as Flat: recall@10 1.000 for images, 1.000 for texts"
     assert lines[3] == "indexed 4 prompts as Flat: recall@10 1.000 for images, 1.000 for texts"
     assert lines[4].startswith("published c version 2")
@@ -96,7 +96,7 @@ def test_what_is_wrong_is_said_in_one_line(
     assert "is not a published collection" in fails(capsys, "verify", "c", "--indices", tmp_path)
     (tmp_path / "file").touch()
     under_a_file = ["--collection", "c", "--indices", tmp_path / "file"]
-    assert "is no folder" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
+    assert "is not a folder and cannot be created" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
 
 
 def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

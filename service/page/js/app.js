@@ -25,7 +25,7 @@ import { Results } from "./results/results.js";
 import { summarize } from "./results/summary.js";
 import { Viewer } from "./viewer/viewer.js";
 
-const SLOW_MS = 250; // after this time the status line says that a search is running
+const SLOW_MS = 250; // after this time the status line shows that a search is running
 
 class App {
   constructor() {

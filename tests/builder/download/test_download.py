@@ -195,7 +195,7 @@ def test_an_environment_without_img2dataset_says_how_to_make_it(manifest: Path, 
     with pytest.raises(BuildError, match=r"there is no .*/python: run `make setup-download` in a checkout, or .*pip"):
         download(source, tmp_path / "out", python=tmp_path / "python")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(BuildError, match=r"1 of 1 shards are not done; .*log.txt says why"):
+    with pytest.raises(BuildError, match=r"1 of 1 shards are not done; see .*log\.txt; run the command again"):
         download(source, tmp_path / "out", python=HERE)
     assert "No module named 'img2dataset'" in (tmp_path / "out" / ".download" / "log.txt").read_text()
 

@@ -62,15 +62,15 @@ def test_a_changed_file_is_named(collection: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (sql("DELETE FROM images WHERE row = 61"), r"items\.sqlite holds 61 images, the manifest says 62"),
+        (sql("DELETE FROM images WHERE row = 61"), r"items\.sqlite has 61 images, expected 62 as in the manifest"),
         (sql("UPDATE images SET row = 62 WHERE row = 0"), "rows of images go from 1 to 62, there are 62"),
         (sql("UPDATE images SET id = upper(id) || 'Z'"), "62 ids of images are not 20 hex digits"),
         (sql("UPDATE prompts SET text = text || '!' WHERE row < 2"), "2 ids of prompts are not those of their texts"),
         (sql("UPDATE images SET prompt = 999 WHERE row = 5"), "row 5 of images refers to a row that is not there"),
         (sql("UPDATE prompts SET image_count = 7 WHERE row = 4"), "1 prompts count other images than they have"),
-        (vectors(lambda stored: stored.__setitem__(3, 0)), "1 of 60 vectors of images that were looked at are not"),
+        (vectors(lambda stored: stored.__setitem__(3, 0)), "1 of 60 vectors of images in a sample are not"),
         (vectors(lambda stored: stored.__setitem__((3, 0), np.nan)), "not finite and of unit length"),
-        (vectors(lambda stored: np.random.default_rng(0).shuffle(stored)), "searched for by their own vectors"),
+        (vectors(lambda stored: np.random.default_rng(0).shuffle(stored)), "were found by their own vectors"),
         (
             lambda folder: (folder / "images.faiss").write_bytes((folder / "prompts.faiss").read_bytes()),
             r"images\.faiss has the shape \(30, 8\), the manifest expects \(60, 8\)",
@@ -97,7 +97,7 @@ def test_damage_that_no_checksum_tells_of_is_found(
             r"items\.sqlite is not in the manifest; items\.sqlite is missing",
         ),
         (lambda data: data.update(images=None), "there is no index of the 60 images"),
-        (lambda data: data["counts"].update(prompts=31), "the index of prompts has 30 vectors, the manifest counts 31"),
+        (lambda data: data["counts"].update(prompts=31), "the index of prompts has 30 vectors, expected 31"),
         (lambda data: data.update(version="another"), "its manifest is that of version another"),
     ],
 )

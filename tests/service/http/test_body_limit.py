@@ -99,7 +99,7 @@ def test_too_many_pixels(strict: Service) -> None:
         httpx.post(f"{strict.url}/search/prompts", json={"image": base64.b64encode(wide).decode()}),
     ):
         detail = check_problem(response, 413, "picture-too-large")
-        assert detail == "the picture has 81 x 80 pixels, the limit is 6,400 in all: send a smaller one"
+        assert detail == "the picture has 81 x 80 pixels, the limit is 6,400 in all: send a smaller picture"
 
 
 def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(server: Service) -> None:
