@@ -163,9 +163,9 @@ def test_prompts_and_ids_can_be_filtered(collection: Collection) -> None:
 
 
 def test_hidden_items_meet_no_condition(collection: Collection) -> None:
-    hiding = collection.hiding({item_id("image", "7.png"), item_id("prompt", "prompt 5")})
-    assert rows(hiding, {"id": item_id("image", "7.png")}) == []
-    assert rows(hiding, {"prompt": "prompt 5"}) == []
+    visible = collection.with_hidden({item_id("image", "7.png"), item_id("prompt", "prompt 5")})
+    assert rows(visible, {"id": item_id("image", "7.png")}) == []
+    assert rows(visible, {"prompt": "prompt 5"}) == []
 
 
 def test_fields_summarize_their_values(collection: Collection, tmp_path: Path) -> None:

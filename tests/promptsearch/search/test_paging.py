@@ -204,8 +204,8 @@ def test_near_duplicates_are_left_out(collection: Collection, images: Vectors) -
 
 
 def test_duplicates_of_a_hidden_image_are_not_hidden(collection: Collection, images: Vectors) -> None:
-    hiding = collection.hiding({item_id("image", "5.png")})
-    page = hiding.search("images", images[5], 10, Options(deduplicate=True))
+    visible = collection.with_hidden({item_id("image", "5.png")})
+    page = visible.search("images", images[5], 10, Options(deduplicate=True))
     assert page.rows[0] == 705
 
 
@@ -281,10 +281,10 @@ def test_keyword_results_have_all_words(worded: Collection, images: Vectors) -> 
 
 
 def test_images_of_a_hidden_prompt_are_not_found_by_its_words(worded: Collection, images: Vectors) -> None:
-    hiding = worded.hiding({item_id("prompt", text_of(7))})
+    visible = worded.with_hidden({item_id("prompt", text_of(7))})
     asked = Options(mode="keyword")
     assert worded.search("images", images[0], 5, asked, words='"prompt 7 dog"').rows == [7]
-    assert hiding.search("images", images[0], 5, asked, words='"prompt 7 dog"').rows == []
+    assert visible.search("images", images[0], 5, asked, words='"prompt 7 dog"').rows == []
 
 
 def test_hybrid_ranks_by_both(worded: Collection, images: Vectors) -> None:
@@ -301,8 +301,8 @@ def test_hybrid_ranks_by_both(worded: Collection, images: Vectors) -> None:
 
 
 def test_prompts_are_ranked_by_their_best_image(collection: Collection, images: Vectors) -> None:
-    hiding = collection.hiding({item_id("image", "4.png"), item_id("prompt", text_of(9))})
-    for one in (collection, hiding):
+    visible = collection.with_hidden({item_id("image", "4.png"), item_id("prompt", text_of(9))})
+    for one in (collection, visible):
         results = every(one, "prompts", images[4], Options(via="images"), 70)
         order, scores = nearest(images, images[4], IMAGES)
         gone = one.items.hidden("images")
