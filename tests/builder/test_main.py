@@ -96,7 +96,9 @@ def test_what_is_wrong_is_said_in_one_line(
     assert "is not a published collection" in fails(capsys, "verify", "c", "--indices", tmp_path)
     (tmp_path / "file").touch()
     under_a_file = ["--collection", "c", "--indices", tmp_path / "file"]
-    assert "is not a folder and cannot be created" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
+    assert "is not a folder and cannot be created" in fails(
+        capsys, "build", "manifest", source_folder, *model, *under_a_file
+    )
 
 
 def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

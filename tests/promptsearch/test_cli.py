@@ -115,11 +115,11 @@ def test_similar_items_are_found(
     image, prompt = searcher.search_images("fox", limit=1)[0].id, searcher.search_prompts("fox", limit=1)[0].id
     answer = answered(capsys, "similar", image, "castle", "--limit", "3", *place)
     assert [result["id"] for result in answer["results"]] == [
-        one.id for one in searcher.similar_images(image, "castle", limit=3)
+        result.id for result in searcher.similar_images(image, "castle", limit=3)
     ]
     answer = answered(capsys, "similar", prompt, "--kind", "prompts", "--limit", "3", *place)
     assert [result["id"] for result in answer["results"]] == [
-        one.id for one in searcher.similar_prompts(prompt, limit=3)
+        result.id for result in searcher.similar_prompts(prompt, limit=3)
     ]
 
 

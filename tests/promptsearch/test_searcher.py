@@ -46,8 +46,8 @@ def test_searching_loads_no_torch_and_no_web_framework(pictures: Gallery) -> Non
         "import sys, promptsearch; c = promptsearch.open(sys.argv[1], models=sys.argv[2]); "
         "print(c.search_images('fox', limit=5)[0].id in c.search_images('fox')._repr_html_()); print(*sys.modules)"
     )
-    found, loaded = python(code, str(pictures.collection), str(pictures.models)).splitlines()
-    assert found == "True"
+    ids, loaded = python(code, str(pictures.collection), str(pictures.models)).splitlines()
+    assert ids == "True"
     unwanted = {"torch", "torchvision", "fastapi", "starlette", "pydantic", "autofaiss", "onnx", "pandas", "httpx"}
     assert unwanted.isdisjoint(loaded.split())
 
@@ -101,8 +101,8 @@ def test_hidden_items_are_not_found(pictures: Gallery, tmp_path: Path) -> None:
         image, prompt = before.search_images("castle", limit=1)[0].id, before.search_prompts("fox", limit=1)[0].id
     hide(collection, [image, prompt])
     with promptsearch.open(collection, models=pictures.models) as after:
-        assert image not in {found.id for found in after.search_images("castle", limit=200)}
-        assert prompt not in {found.id for found in after.search_prompts("fox", limit=200)}
+        assert image not in {result.id for result in after.search_images("castle", limit=200)}
+        assert prompt not in {result.id for result in after.search_prompts("fox", limit=200)}
         for ask in (after.image, after.thumbnail, after.similar_images):
             with pytest.raises(UnknownItem):
                 ask(image)
@@ -111,11 +111,11 @@ def test_hidden_items_are_not_found(pictures: Gallery, tmp_path: Path) -> None:
 def test_cursor_belongs_to_a_version_and_a_query(
     searcher: promptsearch.Searcher, pictures: Gallery, tmp_path: Path
 ) -> None:
-    one, other = searcher.search_images("fox", limit=2)
-    page = searcher.similar_images(one.id, limit=2)
+    first, other = searcher.search_images("fox", limit=2)
+    page = searcher.similar_images(first.id, limit=2)
     with pytest.raises(CursorError, match="another search"):
         searcher.similar_images(other.id, cursor=page.next)
-    assert searcher.similar_images(one.id, cursor=page.next, limit=2).results == searcher.next_page(page).results  # type: ignore[union-attr]
+    assert searcher.similar_images(first.id, cursor=page.next, limit=2).results == searcher.next_page(page).results  # type: ignore[union-attr]
     collection = tmp_path / "gallery"
     gallery.build(pictures.files, searcher.encoders, collection)
     with promptsearch.open(collection, models=pictures.models) as rebuilt, pytest.raises(CursorGone):
@@ -123,16 +123,16 @@ def test_cursor_belongs_to_a_version_and_a_query(
 
 
 def test_original_files_need_their_folder(searcher: promptsearch.Searcher, pictures: Gallery) -> None:
-    found = searcher.search_images(FOX)[0]
-    assert found.image.file is not None
-    assert Path(found.image.file).read_bytes() == searcher.original(found.id)
+    result = searcher.search_images(FOX)[0]
+    assert result.image.file is not None
+    assert Path(result.image.file).read_bytes() == searcher.original(result.id)
     with promptsearch.open(pictures.collection, models=pictures.models) as without:
-        assert without.image(found.id).image.file is None
+        assert without.image(result.id).image.file is None
         with pytest.raises(NoFile, match="files=DIR"):
-            without.original(found.id)
+            without.original(result.id)
     elsewhere = promptsearch.open(pictures.collection, models=pictures.models, files=pictures.models)
     with elsewhere, pytest.raises(NoFile, match="cannot be read"):
-        elsewhere.original(found.id)
+        elsewhere.original(result.id)
 
 
 def test_invalid_arguments_are_errors(searcher: promptsearch.Searcher, tmp_path: Path) -> None:

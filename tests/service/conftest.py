@@ -68,8 +68,8 @@ def several_server(several_indices: Path, models: Path, tmp_path_factory: pytest
 @pytest.fixture(scope="session", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> Kind:
     """What is searched for."""
-    found: Kind = request.param
-    return found
+    name: Kind = request.param
+    return name
 
 
 @pytest.fixture(scope="session")

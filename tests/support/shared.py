@@ -1,4 +1,4 @@
-"""What takes long to build, built once for all processes of a run and only read from then on."""
+"""Files that take long to build: built once for all processes of a run, and read-only from then on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 
 def once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
-    """Return the folder `name`, which the first process that asks lets `build` fill; the others wait for it."""
+    """Return the folder `name`. The first process fills it with `build`, and the others wait for it."""
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # pytest-xdist gives each process a folder in that of the run
         base = base.parent

@@ -11,14 +11,14 @@ from promptsearch.encoding.bundle import Bundle
 
 
 def test_known_pictures_are_told_without_the_cache(vit_bundle: Bundle, tmp_path: Path) -> None:
-    one, other = digest_of(b"one"), digest_of(b"other")
+    first, other = digest_of(b"one"), digest_of(b"other")
     with Cache(tmp_path / "c", vit_bundle) as cache:
         cache.write_known(tmp_path / "none.sqlite")
-        cache.add_pictures([(one, CachedPicture(np.zeros(32, np.float16), (8, 8), b""))])
-        assert cache.has_picture(one)
+        cache.add_pictures([(first, CachedPicture(np.zeros(32, np.float16), (8, 8), b""))])
+        assert cache.has_picture(first)
         assert not cache.has_picture(other)
         cache.write_known(tmp_path / "known.sqlite")
-    assert one not in KnownPictures(tmp_path / "none.sqlite")
+    assert first not in KnownPictures(tmp_path / "none.sqlite")
     known = KnownPictures(tmp_path / "known.sqlite")
-    assert one in known
+    assert first in known
     assert other not in known

@@ -60,7 +60,7 @@ for _ in range(5000):
 
 @dataclass(frozen=True)
 class Listed:
-    given: list[Item | Rejected]
+    listed: list[Item | Rejected]
     root: Path
     kind: str = "listed"
 
@@ -68,7 +68,7 @@ class Listed:
         return None
 
     def items(self) -> Iterator[Item | Rejected]:
-        for item in self.given:
+        for item in self.listed:
             if isinstance(item, Item) and item.picture is not None:
                 assert isinstance(item.picture, FilePicture)
                 yield Item(**{**item.__dict__, "picture": FilePicture(self.root, item.picture.file)})

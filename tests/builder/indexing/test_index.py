@@ -64,9 +64,9 @@ def test_recall_is_recorded_as_it_is_and_reaches_its_target(
     hits = 0
     for row in rows:
         own = row if name == "images" else -1
-        found = [other for other in collection.search("images", of_kind[row], 11).rows if other != own][:10]
+        nearest_rows = [other for other in collection.search("images", of_kind[row], 11).rows if other != own][:10]
         right = [other for other in nearest(images, unit(of_kind[row]), 11)[0] if other != own][:10]
-        hits += len(set(found) & set(right))
+        hits += len(set(nearest_rows) & set(right))
     # Other rows may have equal scores; a search that goes deeper than ten looks into more lists, too.
     assert 0.98 <= info.recall_at_10[name] <= hits / (10 * len(rows)) + 0.002
 

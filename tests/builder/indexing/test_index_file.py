@@ -40,9 +40,9 @@ def test_blocks_are_all_rows_in_order(tmp_path: Path, monkeypatch: pytest.Monkey
     vectors = random_vectors(1000, 8)
     path = written(tmp_path, vectors)
     monkeypatch.setattr(builder.indexing.index_file, "BLOCK", 300 * 8 * 4)
-    found = list(blocks(path))
-    assert [(start, len(block)) for start, block in found] == [(0, 300), (300, 300), (600, 300), (900, 100)]
-    np.testing.assert_array_equal(np.concatenate([block for _, block in found]), vectors)
+    read = list(blocks(path))
+    assert [(start, len(block)) for start, block in read] == [(0, 300), (300, 300), (600, 300), (900, 100)]
+    np.testing.assert_array_equal(np.concatenate([block for _, block in read]), vectors)
 
 
 def test_ids_are_rows_however_a_file_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -78,24 +78,24 @@ def test_a_compressed_index_finds_what_the_vectors_say(tmp_path: Path) -> None:
     path, spec = written(tmp_path, vectors), compressed(12_000, 32, code=4)
     build_index(path, spec, tmp_path / "images.faiss")
     opened = VectorIndex.open(tmp_path, "images", IndexInfo(spec.key, 12_000, False, 1, {}), 32)
-    asked = {"images": sample(path, own=True), "texts": sample(written(tmp_path, texts, "prompts"), own=False)}
-    info = tune(opened, spec, path, asked, 0.9)
+    samples = {"images": sample(path, own=True), "texts": sample(written(tmp_path, texts, "prompts"), own=False)}
+    info = tune(opened, spec, path, samples, 0.9)
     assert info.reached
     assert info.nprobe is not None
     assert info.candidates is not None
     assert info.candidates > 10  # the codes alone would not do
 
     searched = VectorIndex.open(tmp_path, "images", info, 32)
-    found = {}
+    recalls = {}
     for name, queries in (("images", pictures[12_000:]), ("texts", texts[1100:1400])):
         hits = 0
         for query in unit(queries):
             rows, scores = searched.search(query, 10)
             np.testing.assert_allclose(scores, vectors[rows] @ query, atol=1e-6)
             hits += len(set(rows) & set(np.argsort(-(vectors @ query))[:10]))
-        found[name] = hits / (10 * len(queries))
-    assert min(found.values()) >= 0.88, found
-    assert found["texts"] == pytest.approx(info.recall_at_10["texts"], abs=0.03)
+        recalls[name] = hits / (10 * len(queries))
+    assert min(recalls.values()) >= 0.88, recalls
+    assert recalls["texts"] == pytest.approx(info.recall_at_10["texts"], abs=0.03)
 
 
 @pytest.mark.long  # half a minute of CPU
@@ -141,10 +141,10 @@ def test_building_stays_within_its_budget(tmp_path: Path, budget: int, key: str)
     written(tmp_path, unit(vectors[::20] + random_vectors(1, dim, seed=3)), "prompts")
     command = [sys.executable, "-m", "tests.support.peak", str(tmp_path), str(dim), str(budget * MB)]
     done = subprocess.run(command, cwd=Path(__file__).parents[3], check=True, stdout=subprocess.PIPE, timeout=580)
-    said = json.loads(done.stdout)
-    info = IndexInfo(**said["info"])
+    measured = json.loads(done.stdout)
+    info = IndexInfo(**measured["info"])
     assert info.key == key
-    assert said["took"] <= budget * MB
+    assert measured["took"] <= budget * MB
     assert info.reached
     size = (tmp_path / "images.faiss").stat().st_size
     assert size < 1.05 * choose(count, dim, budget * MB).index_bytes

@@ -82,8 +82,8 @@ def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> No
     assert f"held by Milvus at {published.milvus.address}" in "\n".join(describe_version(collection))
     assert [version.name for version in versions(collection)] == [before.version, published.version]
     with connected(collection) as (connection, _):
-        found = connection.client.describe_alias("prompt_search_c_images")
-        assert found["collection_name"] == published.milvus.images
+        alias = connection.client.describe_alias("prompt_search_c_images")
+        assert alias["collection_name"] == published.milvus.images
 
 
 def test_an_interrupted_run_is_gone_on_with(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,9 +91,9 @@ def test_an_interrupted_run_is_gone_on_with(collection: Path, monkeypatch: pytes
     with watched(Entities.rows, interrupt_at=4), pytest.raises(KeyboardInterrupt):
         publish_here(collection)
     assert Manifest.read(current_version(collection)).milvus is None
-    with watched(Entities.rows) as asked:
+    with watched(Entities.rows) as calls:
         publish_here(collection)
-    assert len(asked) == 5 + 2 - 3  # batches of images and of prompts, but nothing twice
+    assert len(calls) == 5 + 2 - 3  # batches of images and of prompts, but nothing twice
     assert verify(collection).counts["images"] == IMAGES + 2
 
 
@@ -107,10 +107,10 @@ def test_a_graph_finds_what_an_exact_scan_finds(
     assert min(published.images.recall_at_10.values()) >= 0.98
     opened = Collection.open(collection)
     queries = [*prompts[:50], *random_vectors(50, DIM, seed=5, clusters=30)]
-    found = [set(opened.search("images", query, 10).rows) for query in queries]
+    approximate = [set(opened.search("images", query, 10).rows) for query in queries]
     right = [set(nearest(images, query, 10)[0]) for query in queries]
     opened.close()
-    assert np.mean([len(one & other) / 10 for one, other in zip(found, right, strict=True)]) >= 0.98
+    assert np.mean([len(rows & other) / 10 for rows, other in zip(approximate, right, strict=True)]) >= 0.98
 
 
 def test_everything_that_is_known_of_an_item_is_there(collection: Path) -> None:
@@ -126,8 +126,8 @@ def test_everything_that_is_known_of_an_item_is_there(collection: Path) -> None:
         before.thumbnails and before.thumbnails.get(row) for row in rows
     ]
     np.testing.assert_array_equal(after.vector("images", 7), before.vector("images", 7))
-    for one in (before, after):
-        one.close()
+    for opened in (before, after):
+        opened.close()
 
 
 def test_what_is_taken_down_is_checked_and_gone(collection: Path) -> None:

@@ -60,7 +60,7 @@ def test_a_changed_file_is_named(collection: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
         (sql("DELETE FROM images WHERE row = 61"), r"items\.sqlite has 61 images, expected 62 as in the manifest"),
         (sql("UPDATE images SET row = 62 WHERE row = 0"), "rows of images go from 1 to 62, there are 62"),
@@ -80,17 +80,17 @@ def test_a_changed_file_is_named(collection: Path) -> None:
     ],
 )
 def test_damage_that_no_checksum_tells_of_is_found(
-    collection: Path, damage: Callable[[Path], object], said: str
+    collection: Path, damage: Callable[[Path], object], message: str
 ) -> None:
     folder = current_version(collection)
     damage(folder)
     Manifest.read(folder).with_checksums(folder).write(folder)
-    with pytest.raises(CollectionError, match=said):
+    with pytest.raises(CollectionError, match=message):
         verify(collection)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             lambda data: data["files"].pop("items.sqlite"),
@@ -102,13 +102,13 @@ def test_damage_that_no_checksum_tells_of_is_found(
     ],
 )
 def test_a_manifest_that_says_otherwise_is_found(
-    collection: Path, change: Callable[[dict[str, dict[str, object]]], object], said: str
+    collection: Path, change: Callable[[dict[str, dict[str, object]]], object], message: str
 ) -> None:
     manifest = current_version(collection) / "manifest.json"
     data = json.loads(manifest.read_text(encoding="utf-8"))
     change(data)
     manifest.write_text(json.dumps(data), encoding="utf-8")
-    with pytest.raises(CollectionError, match=said):
+    with pytest.raises(CollectionError, match=message):
         verify(collection)
 
 

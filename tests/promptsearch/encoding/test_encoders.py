@@ -25,8 +25,8 @@ def test_vectors_equal_those_of_pytorch(encoders: Encoders, size: int) -> None:
     shown = pictures()
     texts = [encoders.encode_texts(TEXTS[start : start + size]) for start in range(0, len(TEXTS), size)]
     images = [encoders.encode_images(shown[start : start + size]) for start in range(0, len(shown), size)]
-    for found, expected in ((texts, Reference.read().texts), (images, Reference.read().pictures)):
-        vectors = np.concatenate(found)
+    for vectors, expected in ((texts, Reference.read().texts), (images, Reference.read().pictures)):
+        vectors = np.concatenate(vectors)
         assert np.vecdot(vectors, expected).min() >= 0.99999
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
@@ -54,8 +54,8 @@ def test_nothing_is_no_vectors(encoders: Encoders) -> None:
 def test_threads_may_share_encoders(encoders: Encoders) -> None:
     expected = {text: encoders.encode_texts([text]) for text in TEXTS}
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda text: encoders.encode_texts([text]), TEXTS * 20))
-    np.testing.assert_allclose(np.stack(found), np.stack([expected[text] for text in TEXTS * 20]), atol=1e-6)
+        encoded = list(pool.map(lambda text: encoders.encode_texts([text]), TEXTS * 20))
+    np.testing.assert_allclose(np.stack(encoded), np.stack([expected[text] for text in TEXTS * 20]), atol=1e-6)
 
 
 def test_vectors_are_scaled_to_unit_length() -> None:

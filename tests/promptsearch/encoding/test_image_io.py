@@ -34,8 +34,8 @@ def half(left: tuple[int, int, int], right: tuple[int, int, int]) -> Image.Image
 
 def close(image: Image.Image, place: tuple[int, int], colour: tuple[int, int, int]) -> bool:
     """Within what lossy formats lose."""
-    found = np.asarray(image, dtype=int)[place[1], place[0]]
-    return int(np.abs(found - colour).max()) <= 8
+    pixel = np.asarray(image, dtype=int)[place[1], place[0]]
+    return int(np.abs(pixel - colour).max()) <= 8
 
 
 def png_header(width: int, height: int) -> bytes:
@@ -221,8 +221,8 @@ def test_jpeg_is_decoded_at_a_sufficient_fraction_of_its_size(name: str, encoder
     full, reduced = open_picture(PHOTOS[name]), open_picture(PHOTOS[name], shorter_side=size)
     least = max(2 * size, LEAST_SIDE)
     assert min(least, *full.size) <= min(reduced.size) <= max(2 * least, min(full.size) / 8)
-    one, other = encoders.encode_images([full, reduced])
-    assert one @ other > 0.999
+    vector, other = encoders.encode_images([full, reduced])
+    assert vector @ other > 0.999
 
 
 @pytest.fixture(scope="module")
@@ -238,8 +238,8 @@ def test_vectors_of_real_pictures_are_unchanged(path: Path, demo_encoders: Encod
     data = as_bytes(large, "JPEG", quality=85)
     reduced = open_picture(data, shorter_side=demo_encoders.bundle.image.size)
     assert reduced.size == (450, 450)
-    one, other = demo_encoders.encode_images([open_picture(data), reduced])
-    assert one @ other > 0.999
+    vector, other = demo_encoders.encode_images([open_picture(data), reduced])
+    assert vector @ other > 0.999
 
 
 def test_turning_a_reduced_picture_still_works() -> None:

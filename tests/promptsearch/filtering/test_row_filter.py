@@ -133,13 +133,13 @@ trees = st.recursive(
 
 def as_json(tree: Any) -> dict[str, Any]:
     if tree[0] in ("and", "or"):
-        return {tree[0]: [as_json(one) for one in tree[1]]}
+        return {tree[0]: [as_json(part) for part in tree[1]]}
     return {"not": as_json(tree[1])} if tree[0] == "not" else {tree[0]: {tree[1]: tree[2]}}
 
 
 def meets(tree: Any, of: Mapping[str, Any]) -> bool:
     if tree[0] in ("and", "or"):
-        return (all if tree[0] == "and" else any)(meets(one, of) for one in tree[1])
+        return (all if tree[0] == "and" else any)(meets(part, of) for part in tree[1])
     if tree[0] == "not":
         return not meets(tree[1], of)
     name, comparison, value = tree

@@ -128,9 +128,9 @@ def test_damaged_object_is_named_and_the_old_version_is_kept(
     old = bring(mirror)
     publish(local, SECOND)
     upload(local, store)
-    damage, said = DAMAGE[how]
+    damage, message = DAMAGE[how]
     damage(store, f"indices/c/versions/{SECOND}/images.faiss")
-    with pytest.raises(CollectionError, match=rf"^{store.url}/indices/c/versions/{SECOND}/images.faiss {said}"):
+    with pytest.raises(CollectionError, match=rf"^{store.url}/indices/c/versions/{SECOND}/images.faiss {message}"):
         mirror.fetch("c")
     assert current_version(mirror.folder / "c") == old
     assert versions(mirror) == {FIRST}
@@ -139,7 +139,7 @@ def test_damaged_object_is_named_and_the_old_version_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("key", "data", "said"),
+    ("key", "data", "message"),
     [
         ("current", b"../../elsewhere\n", "which is not a valid name"),
         ("current", b"\xff", "current cannot be read"),
@@ -148,10 +148,10 @@ def test_damaged_object_is_named_and_the_old_version_is_kept(
     ],
 )
 def test_names_of_other_objects_are_refused(
-    mirror: Mirror, store: ObjectStore, key: str, data: bytes, said: str
+    mirror: Mirror, store: ObjectStore, key: str, data: bytes, message: str
 ) -> None:
     store.write(f"indices/c/{key}", data)
-    with pytest.raises(CollectionError, match=said):
+    with pytest.raises(CollectionError, match=message):
         mirror.fetch("c")
 
 
@@ -225,9 +225,9 @@ def test_collection_is_opened_from_a_url(store: ObjectStore, pictures: Gallery, 
     [model] = [path.parent for path in pictures.models.glob("*/model.json")]
     upload_model(model, Store(f"{store.url}/models"))
     with promptsearch.open(pictures.collection, models=pictures.models) as local:
-        expected = [(one.id, one.score) for one in local.search_images("a red fox", limit=5)]
+        expected = [(result.id, result.score) for result in local.search_images("a red fox", limit=5)]
     with promptsearch.open(url, cache=cache) as opened:
-        assert [(one.id, one.score) for one in opened.search_images("a red fox", limit=5)] == expected
+        assert [(result.id, result.score) for result in opened.search_images("a red fox", limit=5)] == expected
     store.requests.clear()
     promptsearch.open(url, cache=cache, models=pictures.models).close()
     assert not [key for key in store.sent() if key.startswith("models/")]

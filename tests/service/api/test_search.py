@@ -162,12 +162,12 @@ def test_pages_neither_repeat_nor_skip(several_server: Service, kind: Kind, coun
                 response = client.post(url, json=fields) if way == "JSON" else client.post(url, data=fields)
             pages.append(check_answer(response, kind))
             assert len(pages[-1]["results"]) == min(limit, count - limit * (len(pages) - 1))
-    found = [result for page in pages for result in page["results"]]
-    assert len({result["id"] for result in found}) == len(found) == count
-    scores = [result["score"] for result in found]
+    results = [result for page in pages for result in page["results"]]
+    assert len({result["id"] for result in results}) == len(results) == count
+    scores = [result["score"] for result in results]
     assert scores == sorted(scores, reverse=True)
     whole = check_answer(httpx.get(url, params={"q": "fox", "limit": 200, "collection": "many"}), kind)["results"]
-    assert found[:200] == whole
+    assert results[:200] == whole
 
 
 @pytest.mark.parametrize("kind", KINDS)

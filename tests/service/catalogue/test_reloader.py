@@ -174,9 +174,9 @@ def test_a_takedown_follows_its_picture_into_the_next_version(running: Service, 
     wait_for(lambda: served(running) == version.name, "serve the new version")
     for path in ("", "/similar", "/thumbnail", "/file"):
         check_problem(running.get(f"/images/{first}{path}"), 404, "unknown-id")
-    found = check_answer(running.get("/search/images", q="fox", limit=3), "images")["results"]
-    assert found[0]["id"] == second
-    assert first not in [result["id"] for result in found]
+    results = check_answer(running.get("/search/images", q="fox", limit=3), "images")["results"]
+    assert results[0]["id"] == second
+    assert first not in [result["id"] for result in results]
     # In the version before, which a cursor still reaches, it is the other one.
     following = check_answer(running.get("/search/images", cursor=page["next"], limit=3), "images")
     assert following["version"] != version.name
