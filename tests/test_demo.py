@@ -1,4 +1,4 @@
-"""`make demo`, as a stranger types it: builds, serves, answers sensibly, ends on Ctrl-C, starts again in seconds."""
+"""`make demo`: it builds, serves, answers sensibly, ends on Ctrl-C, and starts again in seconds."""
 
 from __future__ import annotations
 

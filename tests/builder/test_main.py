@@ -1,4 +1,4 @@
-"""The command line: what it prints where, and how it exits. In this process, and as users run it."""
+"""The command line: its output, its errors and its exit status, in this process and as users run it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a long stage tells of how far it is: in a log, and on a terminal."""
+"""Progress of a long stage, in a log and on a terminal."""
 
 from __future__ import annotations
 

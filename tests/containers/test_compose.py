@@ -1,4 +1,4 @@
-"""The commands of docs/containers.md, as they are written there, and what they start."""
+"""The commands of docs/containers.md, unchanged, and the containers that they start."""
 
 from __future__ import annotations
 

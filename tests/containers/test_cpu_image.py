@@ -1,4 +1,4 @@
-"""The service's image: as small as it says, without what builds it, and running with no rights at all."""
+"""The service's image: its documented size, without the build's packages, and running without any rights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The builder's image with PyTorch, which computes on a CPU where there is no GPU."""
+"""The builder's image with PyTorch, on a CPU if there is no GPU."""
 
 from __future__ import annotations
 

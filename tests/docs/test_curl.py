@@ -1,4 +1,4 @@
-"""The curl commands of the documentation, against the demo: each answer must contain what the command asks for."""
+"""The curl commands of the documentation, against the demo: each answer must match its parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`prompt-search` in a terminal, run as a program and, where that shows no more, in this process."""
+"""`prompt-search` in a terminal, run as a program and in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library and both HTTP clients answer every question alike: what is found, its scores, pages, notes and errors."""
+"""The library and both HTTP clients give the same answers: results, scores, pages, notes and errors."""
 
 from __future__ import annotations
 

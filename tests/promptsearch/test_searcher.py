@@ -1,4 +1,4 @@
-"""`promptsearch.open`: a collection searched in this process. What it answers is compared in test_same_answers.py."""
+"""`promptsearch.open`: a collection searched in this process; test_same_answers.py compares its answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One running service for the whole session, and what it serves."""
+"""One running service for the whole session, and its files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command: what it says when it serves, and one line and a status when it cannot."""
+"""The command: its output when it serves, and one line and a status when it cannot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Restyling and augmentation: what the image tower is shown."""
+"""Restyling and augmentation: the image tower's training pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names, captions and phrases: what the text tower is told about each class."""
+"""Names, captions and phrases: the text tower's training texts."""
 
 from __future__ import annotations
 

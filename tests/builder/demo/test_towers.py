@@ -1,4 +1,4 @@
-"""The towers that are trained are CLIP's own, and their losses are what they are said to be."""
+"""The trained towers have CLIP's architecture, and their losses follow their published formulas."""
 
 from __future__ import annotations
 

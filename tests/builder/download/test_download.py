@@ -1,4 +1,4 @@
-"""With img2dataset itself, from `.venv-download` (`make setup-download`), and a web server on this machine."""
+"""Downloads with img2dataset from `.venv-download` (`make setup-download`), and a web server on this machine."""
 
 from __future__ import annotations
 

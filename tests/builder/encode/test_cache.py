@@ -1,4 +1,4 @@
-"""What a cache tells other processes."""
+"""The file through which a cache shares its digests with other processes."""
 
 from __future__ import annotations
 

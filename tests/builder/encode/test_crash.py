@@ -1,4 +1,4 @@
-"""A build that is killed goes on where it was, and ends as one that nothing happened to."""
+"""Interrupted builds resume, and the result equals that of an uninterrupted build."""
 
 from __future__ import annotations
 

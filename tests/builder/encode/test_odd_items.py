@@ -1,4 +1,4 @@
-"""Whatever a source says of its items, a build ends well, and each item is in the collection or in quarantine."""
+"""Builds succeed with any items: each is in the collection or in quarantine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the builder records of an index is what brute force measures."""
+"""The recorded recall of an index is the one that brute force measures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indices as files: what they hold, what building them takes, and how well the compressed ones are searched."""
+"""Index files: their contents, the memory to build them, and the recall of compressed ones."""
 
 from __future__ import annotations
 

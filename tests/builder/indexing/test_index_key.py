@@ -1,4 +1,4 @@
-"""The rule that picks an index; that its figures hold is measured in tests/builder/indexing/test_index_file.py."""
+"""The choice of an index; test_index_file.py measures the memory that it predicts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Versions into Milvus: whole, resumable, measured, and out of it again."""
+"""Versions published to Milvus: complete, resumable, measured, and removable."""
 
 from __future__ import annotations
 

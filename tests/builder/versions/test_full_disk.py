@@ -1,4 +1,4 @@
-"""A disk that is full ends a build with one line, and the next build goes on: on a small file system of its own."""
+"""A full disk ends a build with one line, and the next build resumes; on a separate small file system."""
 
 from __future__ import annotations
 

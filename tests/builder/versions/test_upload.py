@@ -1,4 +1,4 @@
-"""What an upload writes, in which order, and what it does not write again."""
+"""The objects that an upload writes, their order, and those that it does not write again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damage of every kind is found; where a test makes the checksums fit, by what else is checked."""
+"""Every kind of damage is detected, even if the checksums match."""
 
 from __future__ import annotations
 

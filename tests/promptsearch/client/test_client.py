@@ -1,4 +1,4 @@
-"""The HTTP clients: keys, collections, waiting and errors. What they answer is compared in test_same_answers.py."""
+"""The HTTP clients: keys, collections, waiting and errors. test_same_answers.py compares their answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A web server that refuses before it answers, as a proxy in front of a service may."""
+"""A web server that refuses some requests first, as a proxy in front of a service may."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference is what PyTorch computed with the same weights; tests/builder/export/ computes it anew."""
+"""Encoders against vectors that PyTorch computed with the same weights; tests/builder/export/ computes them anew."""
 
 from __future__ import annotations
 

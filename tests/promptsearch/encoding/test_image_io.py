@@ -1,4 +1,4 @@
-"""Every kind of picture ends as upright RGB; whatever is no picture ends as PictureError, and as nothing else."""
+"""Every kind of picture becomes upright RGB; anything else is a PictureError."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A store's collections on this disk: complete or not at all, and nothing twice."""
+"""Copies of a store's collections on this disk: complete or absent, and each file downloaded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference is brute force over the vectors that a collection was built from."""
+"""A collection against brute force over the vectors that it was built from."""
 
 from __future__ import annotations
 

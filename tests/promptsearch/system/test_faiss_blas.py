@@ -1,4 +1,4 @@
-"""What faiss computes with, on processors of several kinds and on this one."""
+"""The kernels that faiss computes with, on processors of several kinds and on this one."""
 
 from __future__ import annotations
 

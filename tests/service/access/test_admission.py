@@ -1,4 +1,4 @@
-"""What is promised, against work that is really done: batches on one thread, as the encoder does them."""
+"""Admission promises no more than real work achieves: batches on one thread, as the encoder runs them."""
 
 from __future__ import annotations
 

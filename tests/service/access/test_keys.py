@@ -1,4 +1,4 @@
-"""A service that asks for API keys: who is let in, how keys are replaced, and what stays open."""
+"""A service with API keys: valid and invalid keys, their replacement, and the open routes."""
 
 from __future__ import annotations
 

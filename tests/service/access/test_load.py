@@ -1,4 +1,4 @@
-"""Many at once: equal questions are computed once, too many are turned away, and nobody's answer is lost."""
+"""Many requests at once: equal ones are computed once, excess ones are refused, and no answer is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused at first sight, by the rule and by a real service."""
+"""Requests that are refused unparsed, by the rule and by a real service."""
 
 from __future__ import annotations
 

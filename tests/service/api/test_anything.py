@@ -1,4 +1,4 @@
-"""Properties: whatever bytes arrive, what comes back is an answer or a problem document, never a failure."""
+"""Properties: any bytes lead to an answer or a problem document, never a failure."""
 
 from __future__ import annotations
 

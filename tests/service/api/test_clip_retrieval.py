@@ -1,4 +1,4 @@
-"""clip-retrieval's contract: its own client asks, and requests are made as its page makes them."""
+"""clip-retrieval's contract, with its own client and with the requests of its page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is served says so, and so does what is refused."""
+"""Served and refused collections are listed."""
 
 from __future__ import annotations
 

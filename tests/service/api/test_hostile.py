@@ -1,4 +1,4 @@
-"""Uploads that mean harm, and good ones that were damaged: each is an answer or a 4xx, in bounded time and memory."""
+"""Hostile and damaged uploads: each gets an answer or a 4xx, in bounded time and memory."""
 
 from __future__ import annotations
 

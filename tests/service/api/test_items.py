@@ -1,4 +1,4 @@
-"""One item, its files and what is like it, against what the builder stored."""
+"""Single items, their files and similar items, against the builder's input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a search may ask for beside a text: over HTTP, in a URL, a form and JSON alike."""
+"""The parameters of a search beside its text, over HTTP, alike in a URL, a form and JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever is asked, a client gets an answer or a problem that says what would be right."""
+"""Every query gets an answer or a problem that names what is expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference is brute force: every stored vector against what the bundle's own encoders make of the question."""
+"""Searches against brute force: every stored vector and the bundle's own encoders."""
 
 from __future__ import annotations
 

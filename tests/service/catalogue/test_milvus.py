@@ -1,4 +1,4 @@
-"""A collection that Milvus holds answers every query as the same one on files does, over HTTP and in the library."""
+"""A collection in Milvus answers every query like the same collection on files, over HTTP and in the library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A service whose collections and models lie in an object store: what it fetches, and what it does without."""
+"""A service whose collections and models are in an object store: its downloads, and what works without them."""
 
 from __future__ import annotations
 

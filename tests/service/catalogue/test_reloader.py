@@ -1,4 +1,4 @@
-"""What changes on disk under a running service: new versions, bad ones, takedowns, new and deleted collections."""
+"""Changes on disk under a running service: new and damaged versions, takedowns, new and deleted collections."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several services of the same collections: it does not matter which of them a request reaches."""
+"""Several services of the same collections: requests may reach any of them."""
 
 from __future__ import annotations
 

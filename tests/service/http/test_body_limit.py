@@ -1,4 +1,4 @@
-"""A service with small limits: what is too large is refused, however it is sent, and the service goes on."""
+"""A service with small limits refuses larger inputs of every form, and keeps running."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a browser is told about every answer, and which other pages may read it."""
+"""The security headers of every answer, and the pages of other origins that may read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which texts are encoded together, against every way to divide them; and what a batcher owes its callers."""
+"""The division of texts into batches, against every possible one; and the promises of a batcher."""
 
 from __future__ import annotations
 

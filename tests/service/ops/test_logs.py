@@ -1,4 +1,4 @@
-"""The log of a real service: one JSON object a line, and an id that finds a request in it."""
+"""The log of a real service: one JSON object per line, and the id of each request."""
 
 from __future__ import annotations
 

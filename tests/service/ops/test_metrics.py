@@ -1,4 +1,4 @@
-"""`/metrics`, as Prometheus reads it, and the dashboard over it."""
+"""`/metrics`, as Prometheus reads it, and its dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Traces reach an OpenTelemetry collector: here one of our own that keeps what it is sent."""
+"""Traces reach an OpenTelemetry collector, here a test's own that keeps them."""
 
 from __future__ import annotations
 

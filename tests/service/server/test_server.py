@@ -1,4 +1,4 @@
-"""The running process: what it has loaded, how it ends, and that many may ask at once."""
+"""The running process: its imports, its end, and many requests at once."""
 
 from __future__ import annotations
 

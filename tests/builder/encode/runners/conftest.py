@@ -1,4 +1,4 @@
-"""What the tests of runners share: a place that Spark's own files go to, and stores that speak S3."""
+"""Shared by the tests of runners: a folder for Spark's own files, and S3 stores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said where Spark is missing or does not start, and of what a task raised."""
+"""Errors of a missing Spark, of one that does not start, and of tasks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A build on Spark is, item for item, the one of a single process, whatever happens to its workers."""
+"""A build on Spark equals a build in one process, item for item, even if workers die."""
 
 from __future__ import annotations
 
