@@ -15,6 +15,7 @@ from builder.indexing.index import index
 from builder.sources import Item
 from builder.versions.publish import publish
 from builder.versions.staging import Staging
+from builder.versions.versions import version_name
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.manifest import Manifest, ModelReference
 
@@ -50,7 +51,7 @@ def make_collection(collection: Path, bundle: Bundle, count: int, prompts: Seque
     now = datetime.now(UTC)
     Manifest(
         collection=collection.name,
-        version=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+        version=version_name(now),
         created=now.isoformat(timespec="seconds"),
         model=ModelReference(bundle.name, bundle.identity, bundle.embedding_dim),
         source={"kind": "manifest", "root": collection.name},

@@ -29,7 +29,7 @@ import pyarrow
 from pyarrow import compute
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import size, split_settings, text
+from promptsearch.metadata.values import json_object, size, split_settings, text
 
 from . import Item, Picture, Rejected
 from .inputs.lookup import Lookup
@@ -190,13 +190,7 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise ValueError("no such file")
     if len(raw) > _JSON_BYTES:
         raise ValueError(f"larger than {_JSON_BYTES >> 20} MB, too large for one part")
-    try:
-        parsed = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not valid JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - the file is wrong, not the program
-    return parsed
+    return json_object(raw)
 
 
 def _is_picture(file: str) -> bool:

@@ -1,4 +1,4 @@
-"""What runs the images: docker where its daemon answers, else podman and buildah under docker's name.
+"""The engine that runs the images: docker if its daemon answers, else podman and buildah under docker's name.
 
 The latter need no daemon and no registry: the images that ours begin from are laid out from Debian packages
 (`stand_in.sh`), once, in a folder that is kept with all layers, so that a second run takes a fraction of the first.
@@ -81,10 +81,9 @@ def missing() -> str:
 
 @contextmanager
 def started() -> Iterator[Engine]:
-    """The engine, ready to build from the images that our files name; one session at a time has what is kept."""
+    """Yield the engine, ready to build from the images that our files name; one session at a time may use KEPT."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    with (KEPT / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive_lock(KEPT / "lock"):
         yield _start()
 
 

@@ -16,7 +16,6 @@ from promptsearch.errors import (
     CursorGone,
     ModelMismatch,
     NoFile,
-    ParameterError,
     UnknownCollection,
     UnknownItem,
 )
@@ -133,26 +132,3 @@ def test_original_files_need_their_folder(searcher: promptsearch.Searcher, pictu
     elsewhere = promptsearch.open(pictures.collection, models=pictures.models, files=pictures.models)
     with elsewhere, pytest.raises(NoFile, match="cannot be read"):
         elsewhere.original(result.id)
-
-
-def test_invalid_arguments_are_errors(searcher: promptsearch.Searcher, tmp_path: Path) -> None:
-    with pytest.raises(TypeError, match=r"unknown argument 'count': expected q, image, .*limit, cursor"):
-        searcher.search_images("fox", count=5)  # type: ignore[call-arg]
-    with pytest.raises(ParameterError, match="limit must be from 1 to 10,000, got 10,001"):
-        searcher.search_images("fox", limit=10_001)
-    with pytest.raises(promptsearch.errors.PictureError, match=r"cat\.png cannot be read"):
-        searcher.search_images(image=tmp_path / "cat.png")
-    with pytest.raises(promptsearch.errors.PictureError, match="got int"):
-        searcher.search_images(image=7)  # type: ignore[arg-type]
-
-
-def test_k_is_an_alias_of_limit(searcher: promptsearch.Searcher) -> None:
-    expected = searcher.search_images("fox", limit=3)
-    with pytest.warns(DeprecationWarning, match="'k' is now called 'limit'") as caught:
-        page = searcher.search_images("fox", k=3)
-    assert page.results == expected.results
-    assert [warning.filename for warning in caught] == [__file__]
-    with pytest.warns(DeprecationWarning, match=r"Page\.limit"):
-        assert page.k == page.limit == 3
-    with pytest.raises(TypeError, match="'k' is the old name of 'limit'"):
-        searcher.search_images("fox", k=3, limit=3)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from promptsearch.system.locks import exclusive_lock
 
 
 def once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
@@ -16,8 +17,7 @@ def once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], Non
     if "PYTEST_XDIST_WORKER" in os.environ:  # pytest-xdist gives each process a folder in that of the run
         base = base.parent
     folder = base / name
-    with (base / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive_lock(base / f"{name}.lock"):
         if not folder.exists():
             filling = base / f"{name}.filling"
             build(filling)

@@ -19,6 +19,7 @@ from builder.sources import Item
 from builder.sources.inputs.picture import FilePicture
 from builder.versions.publish import publish
 from builder.versions.staging import Staging
+from builder.versions.versions import version_name
 from promptsearch.encoding.encoders import unit
 from promptsearch.engines.milvus.connection import Connection
 from promptsearch.engines.milvus.expressions import expression
@@ -97,7 +98,7 @@ def stage(
     now = datetime.now(UTC)
     Manifest(
         collection=collection.name,
-        version=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+        version=version_name(now),
         created=now.isoformat(timespec="seconds"),
         model=ModelReference("random", "0" * 64, sizes.shape[1]),
         source={"kind": "manifest", "root": collection.name},

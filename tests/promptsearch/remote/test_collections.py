@@ -10,16 +10,14 @@ from pathlib import Path
 
 import pytest
 
-import promptsearch
-from builder.versions.upload import upload_collection, upload_model
-from promptsearch.errors import BundleError, CollectionError, ModelMismatch, UnknownCollection
+from builder.versions.upload import upload_collection
+from promptsearch.errors import CollectionError
 from promptsearch.remote.collections import Mirror
 from promptsearch.remote.store import Store
 from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.manifest import Manifest, current_version
 from promptsearch.system.files import replace_text
-from tests.promptsearch.conftest import Gallery
 from tests.support.object_store import ObjectStore
 from tests.support.vectors import build, random_vectors
 
@@ -215,25 +213,3 @@ def test_concurrent_processes_download_everything_once(mirror: Mirror, store: Ob
         [folder] = set(pool.map(bring, mirrors))
     Manifest.read(folder).verify(folder)
     assert len([key for key in store.sent() if key.endswith("images.faiss")]) == 1
-
-
-def test_collection_is_opened_from_a_url(store: ObjectStore, pictures: Gallery, tmp_path: Path) -> None:
-    upload_collection(pictures.collection, Store(f"{store.url}/indices"))
-    url, cache = f"{store.url}/indices/{pictures.collection.name}", tmp_path / "cache"
-    with pytest.raises(ModelMismatch, match=f"looked for it in {store.url}/models, models"):
-        promptsearch.open(url, cache=cache)
-    [model] = [path.parent for path in pictures.models.glob("*/model.json")]
-    upload_model(model, Store(f"{store.url}/models"))
-    with promptsearch.open(pictures.collection, models=pictures.models) as local:
-        expected = [(result.id, result.score) for result in local.search_images("a red fox", limit=5)]
-    with promptsearch.open(url, cache=cache) as opened:
-        assert [(result.id, result.score) for result in opened.search_images("a red fox", limit=5)] == expected
-    store.requests.clear()
-    promptsearch.open(url, cache=cache, models=pictures.models).close()
-    assert not [key for key in store.sent() if key.startswith("models/")]
-    store.write(f"models/{model.name}/text.onnx", b"x")
-    shutil.rmtree(next(cache.glob("s3-bucket-models-*")))
-    with pytest.raises(BundleError, match=f"^{store.url}/models/{model.name}/text.onnx is damaged"):
-        promptsearch.open(url, cache=cache, models=f"{store.url}/models")
-    with pytest.raises(UnknownCollection):
-        promptsearch.open(f"{store.url}/indices/none", cache=cache)

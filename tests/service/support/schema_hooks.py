@@ -1,4 +1,4 @@
-"""Rules for Schemathesis that the API's description cannot express; loaded by test_schema.py."""
+"""Rules for Schemathesis that the API's description cannot express; loaded by test_openapi.py."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from tests.service.support.shapes import check_problem
 from tests.support import source, web
 from tests.support.drawing import as_bytes, picture
 
-CLIENT = (str(ROOT / ".venv-client" / "bin" / "python"), str(Path(__file__).parents[1] / "support" / "clip_client.py"))
+CLIENT = (str(ROOT / ".venv-client" / "bin" / "python"), str(Path(__file__).parents[2] / "support" / "clip_client.py"))
 PAGE = "http://localhost:1235"
 # What its page sends with every search, beside the text, picture or address.
 OF_THE_PAGE = {
