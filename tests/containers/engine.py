@@ -6,7 +6,6 @@ The latter need no daemon and no registry: the images that ours begin from are l
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from promptsearch.system.locks import exclusive_lock
 from tests.support.workspace import ROOT
 
 HERE = Path(__file__).parent

@@ -25,8 +25,8 @@ def test_vectors_equal_those_of_pytorch(encoders: Encoders, size: int) -> None:
     shown = pictures()
     texts = [encoders.encode_texts(TEXTS[start : start + size]) for start in range(0, len(TEXTS), size)]
     images = [encoders.encode_images(shown[start : start + size]) for start in range(0, len(shown), size)]
-    for vectors, expected in ((texts, Reference.read().texts), (images, Reference.read().pictures)):
-        vectors = np.concatenate(vectors)
+    for batches, expected in ((texts, Reference.read().texts), (images, Reference.read().pictures)):
+        vectors = np.concatenate(batches)
         assert np.vecdot(vectors, expected).min() >= 0.99999
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +27,10 @@ def seed(number: int) -> int:
     return number * 7 % 10
 
 
+def described(number: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    return {"seed": seed(number)}, {}
+
+
 @pytest.fixture(scope="module")
 def images() -> Vectors:
     return random_vectors(IMAGES, DIM)
@@ -36,8 +40,7 @@ def images() -> Vectors:
 def engine(images: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FileEngine]:
     prompts = random_vectors(PROMPTS, DIM, seed=1)
     collection = tmp_path_factory.mktemp("indices") / "engine"
-    describe = lambda number: ({"seed": seed(number)}, {})  # noqa: E731  as `vectors.Describe`
-    folder: Path = current_version(build(collection, images, prompts, texts=text, describe=describe))
+    folder = current_version(build(collection, images, prompts, texts=text, describe=described))
     engine = FileEngine(folder, Manifest.read(folder))
     yield engine
     engine.close()

@@ -79,7 +79,7 @@ def test_the_command_line_has_the_declared_parameters() -> None:
 
 def test_http_has_the_declared_parameters() -> None:
     assert JsonQuery.model_fields.keys() == PARAMETERS.keys()
-    query = JsonQuery()
+    query = JsonQuery.model_validate({})
     assert query.options(None) == Options()
     for name, field in JsonQuery.model_fields.items():
         assert (field.description or "").startswith(PARAMETERS[name].meaning.description)
