@@ -14,13 +14,8 @@ import pytest
 
 from builder.__main__ import main
 from promptsearch.encoding.bundle import Bundle
-
-ROOT = Path(__file__).parents[2]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "builder", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
+from tests.builder.cli.running import run
+from tests.support.workspace import ROOT
 
 
 @pytest.mark.parametrize(
