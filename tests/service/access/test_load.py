@@ -94,8 +94,8 @@ def test_equal_questions_at_once_are_computed_once(flags: list[str], tmp_path: P
     patient = [*flags, "--cache-bytes", "0", "--deadline", str(START)]
     with serving(tmp_path, patient) as service, ThreadPoolExecutor(40) as pool:
         busy(service, pool, 6)
-        found = list(pool.map(lambda _: service.get("/search/images", q="a fox"), range(16)))
-        assert len({without_time(response) for response in found}) == 1
+        answers = list(pool.map(lambda _: service.get("/search/images", q="a fox"), range(16)))
+        assert len({without_time(response) for response in answers}) == 1
         assert counter(service, LOOKUPS, cache="answers", outcome="shared") > 0
         computed = counter(service, LOOKUPS, cache="answers", outcome="miss")
         assert computed + counter(service, LOOKUPS, cache="answers", outcome="shared") == 16
