@@ -1,4 +1,7 @@
-"""Load shedding: requests that are refused before they are parsed, because even refusals take time."""
+"""Load shedding: requests that are refused before they are parsed, because even refusals take time.
+
+Not at the proxy: it counts connections, and does not know how many seconds of work are queued here.
+"""
 
 from __future__ import annotations
 
