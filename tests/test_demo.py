@@ -49,7 +49,7 @@ def search(url: str, kind: Kind, query: str) -> list[str]:
     return [result["text"] if kind == "prompts" else result["prompt"]["text"] for result in answer["results"]]
 
 
-def test_it_says_where_it_serves_and_what_to_try(demo: Running, url: str) -> None:
+def test_it_prints_its_address_and_an_example(demo: Running, url: str) -> None:
     assert f"curl '{url}/search/images?q=happy+dog'" in demo.output
     assert "embedded 1914 prompts, 5160 images (5160 with a vector)" in demo.output
 

@@ -35,7 +35,7 @@ from tests.support.workspace import ROOT
         ["delete-version", "c"],
     ],
 )
-def test_wrong_usage_exits_with_2_and_says_how_it_is_used(
+def test_wrong_usage_exits_with_2_and_prints_the_usage(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -14,7 +14,7 @@ from tests.service.support.serving import Service, failing, lines, serving
 from tests.service.support.shapes import check_answer
 
 
-def test_it_says_where_it_serves_and_what_to_try(server: Service) -> None:
+def test_it_prints_its_address_and_an_example(server: Service) -> None:
     greeted = server.stdout.read_text(encoding="utf-8")
     assert greeted.startswith(greeting("127.0.0.1", httpx.URL(server.url).port or 0) + "\n")
     for line in ("/search/images?q=happy+dog'", "/search/prompts?q=happy+dog'", "/docs. Ctrl-C stops the service."):

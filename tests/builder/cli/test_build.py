@@ -51,7 +51,7 @@ def test_the_steps_can_be_taken_one_by_one_and_in_order_only(
     collection.close()
 
 
-def test_what_is_wrong_is_said_in_one_line(
+def test_errors_are_one_line(
     capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
 ) -> None:
     model = ["--model", vit_bundle.folder]

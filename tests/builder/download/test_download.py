@@ -76,9 +76,7 @@ def items(out: Path) -> dict[str, Item]:
 
 @pytest.mark.download
 @pytest.mark.parametrize("layout", FORMATS)
-def test_links_are_fetched_with_all_that_is_known_of_them(
-    web: Web, manifest: Path, tmp_path: Path, layout: Format
-) -> None:
+def test_links_are_fetched_with_their_metadata(web: Web, manifest: Path, tmp_path: Path, layout: Format) -> None:
     out = tmp_path / "out"
     done = download(open_source("manifest", manifest, None), out, layout=layout, timeout=1, shard_size=3)
     assert (done.links, done.fetched, done.failed, done.without, done.rejected) == (7, 3, 4, 2, 0)
@@ -109,7 +107,7 @@ def test_links_are_fetched_with_all_that_is_known_of_them(
 
 
 @pytest.mark.download
-def test_what_is_done_is_not_fetched_again_and_what_failed_can_be(web: Web, manifest: Path, tmp_path: Path) -> None:
+def test_done_shards_are_kept_and_failed_links_can_be_retried(web: Web, manifest: Path, tmp_path: Path) -> None:
     out, again = tmp_path / "out", tmp_path / "again"
     source = open_source("manifest", manifest, None)
     first = download(source, out, timeout=1)
@@ -125,7 +123,7 @@ def test_what_is_done_is_not_fetched_again_and_what_failed_can_be(web: Web, mani
 
 
 @pytest.mark.download
-def test_a_download_that_is_killed_goes_on(web: Web, tmp_path: Path) -> None:
+def test_a_killed_download_resumes(web: Web, tmp_path: Path) -> None:
     web.release.clear()
     places = [f"good/{number}.png" for number in range(4)] + [f"held/{number}.png" for number in range(4, 12)]
     manifest = write(tmp_path / "manifest.csv", [[place, f"{web.url}/{place}", "", "", ""] for place in places])
@@ -155,7 +153,7 @@ def test_a_download_that_is_killed_goes_on(web: Web, tmp_path: Path) -> None:
 
 
 @pytest.mark.download
-def test_what_was_downloaded_is_built_from(
+def test_downloaded_pictures_are_built(
     web: Web, manifest: Path, vit_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, indices = str(tmp_path / "out"), tmp_path / "indices"
@@ -171,7 +169,7 @@ def test_what_was_downloaded_is_built_from(
 
 
 @pytest.mark.download
-def test_open_prompts_links_are_fetched_where_no_picture_is_here(web: Web, tmp_path: Path) -> None:
+def test_links_of_open_prompts_without_a_picture_are_fetched(web: Web, tmp_path: Path) -> None:
     with (tmp_path / "prompts.csv").open("w", newline="", encoding="utf-8") as file:
         rows = [
             (
@@ -190,7 +188,7 @@ def test_open_prompts_links_are_fetched_where_no_picture_is_here(web: Web, tmp_p
     assert {(item.prompt, item.settings["seed"]) for item in fetched.values()} == {("prompt 0", 5), ("prompt 2", 5)}
 
 
-def test_an_environment_without_img2dataset_says_how_to_make_it(manifest: Path, tmp_path: Path) -> None:
+def test_an_environment_without_img2dataset_is_an_error_with_the_command(manifest: Path, tmp_path: Path) -> None:
     source = open_source("manifest", manifest, None)
     with pytest.raises(BuildError, match=r"/python does not exist: run `make setup-download` in a checkout, or .*pip"):
         download(source, tmp_path / "out", python=tmp_path / "python")

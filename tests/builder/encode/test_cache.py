@@ -11,7 +11,7 @@ from builder.encode.cache import Cache, CachedPicture, KnownPictures, digest_of
 from promptsearch.encoding.bundle import Bundle
 
 
-def test_known_pictures_are_told_without_the_cache(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_known_pictures_are_read_without_the_cache(vit_bundle: Bundle, tmp_path: Path) -> None:
     first, other = digest_of(b"one"), digest_of(b"other")
     with Cache(tmp_path / "c", vit_bundle) as cache:
         cache.write_known(tmp_path / "none.sqlite")

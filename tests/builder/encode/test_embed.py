@@ -228,7 +228,7 @@ class Deadly:
         os._exit(9)
 
 
-def test_a_picture_that_ends_its_process_costs_itself_alone(encoders: Encoders, tmp_path: Path) -> None:
+def test_a_picture_that_ends_its_process_is_the_only_one_lost(encoders: Encoders, tmp_path: Path) -> None:
     items: list[Item | Rejected | None] = []
     for number in range(60):
         (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))

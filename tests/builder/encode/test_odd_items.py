@@ -117,7 +117,7 @@ def test_a_setting_of_another_type_stays_in_extra(setting: object, kept: object)
     assert item.extra == {"seed": kept}
 
 
-def test_what_is_no_item_is_quarantined_by_name() -> None:
+def test_invalid_items_are_quarantined_by_name() -> None:
     class Unreadable:
         def __str__(self) -> str:
             raise RuntimeError("no text")

@@ -95,7 +95,7 @@ def test_deep_searches_look_into_as_many_lists_as_they_need(collection: Collecti
         assert sorted(rows) == list(range(COUNT))
 
 
-def test_memory_that_is_too_little_is_said_with_what_is_enough(tmp_path: Path) -> None:
+def test_too_little_memory_is_an_error_with_the_least(tmp_path: Path) -> None:
     stage(tmp_path / "c", random_vectors(20, 4), None)
     with pytest.raises(BuildError, match=r"cannot be indexed in 1\.0 MB: allow at least --max-memory 97M"):
         index(tmp_path / "c", max_memory=2**20)

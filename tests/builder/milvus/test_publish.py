@@ -67,7 +67,7 @@ def publish_here(collection: Path, **options: int) -> Manifest:
     return publish_to_milvus(collection, str(collection.with_suffix(".db")), **options)
 
 
-def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> None:
+def test_a_published_version_is_complete_and_names_its_address(collection: Path) -> None:
     before = Manifest.read(current_version(collection))
     published = publish_here(collection)
     assert published.milvus is not None
@@ -86,7 +86,7 @@ def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> No
         assert alias["collection_name"] == published.milvus.images
 
 
-def test_an_interrupted_run_is_gone_on_with(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_resumes(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder.milvus.filling, "_BATCH", 100)
     with watched(Entities.rows, interrupt_at=4), pytest.raises(KeyboardInterrupt):
         publish_here(collection)
@@ -164,7 +164,7 @@ def test_old_versions_leave_milvus_with_their_files(collection: Path, images: Ve
 
 
 @pytest.mark.parametrize("way", ["gone", "fewer"])
-def test_what_milvus_lost_is_said(collection: Path, way: str) -> None:
+def test_losses_of_milvus_are_reported(collection: Path, way: str) -> None:
     published = publish_here(collection)
     assert published.milvus is not None
     with connected(collection) as (connection, _):

@@ -79,7 +79,7 @@ def test_a_changed_file_is_named(collection: Path) -> None:
         (lambda folder: (folder / "items.sqlite").write_bytes(b"no database" * 100), r"items\.sqlite cannot be read"),
     ],
 )
-def test_damage_that_no_checksum_tells_of_is_found(
+def test_damage_with_valid_checksums_is_detected(
     collection: Path, damage: Callable[[Path], object], message: str
 ) -> None:
     folder = current_version(collection)
@@ -101,7 +101,7 @@ def test_damage_that_no_checksum_tells_of_is_found(
         (lambda data: data.update(version="another"), "its manifest is that of version another"),
     ],
 )
-def test_a_manifest_that_says_otherwise_is_found(
+def test_a_manifest_that_disagrees_is_detected(
     collection: Path, change: Callable[[dict[str, dict[str, object]]], object], message: str
 ) -> None:
     manifest = current_version(collection) / "manifest.json"
@@ -112,7 +112,7 @@ def test_a_manifest_that_says_otherwise_is_found(
         verify(collection)
 
 
-def test_all_that_is_wrong_is_said_at_once(collection: Path) -> None:
+def test_all_problems_are_reported_together(collection: Path) -> None:
     folder = current_version(collection)
     (folder / "more").touch()
     manifest = Manifest.read(folder)

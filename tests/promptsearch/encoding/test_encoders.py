@@ -31,7 +31,7 @@ def test_vectors_equal_those_of_pytorch(encoders: Encoders, size: int) -> None:
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_a_text_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -> None:
+def test_a_texts_vector_does_not_depend_on_its_batch(encoders: Encoders) -> None:
     texts = [f"{'very ' * (n % 40)}long text {n}" for n in range(TEXT_BATCH + 9)]
     together = encoders.encode_texts(texts)
     alone = np.concatenate([encoders.encode_texts([text]) for text in texts[::10]])
@@ -39,7 +39,7 @@ def test_a_text_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -
     np.testing.assert_allclose(encoders.encode_texts(texts[::-1])[::-1], together, atol=2e-6)
 
 
-def test_a_picture_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -> None:
+def test_a_pictures_vector_does_not_depend_on_its_batch(encoders: Encoders) -> None:
     images: list[Image] = [picture(seed) for seed in range(IMAGE_BATCH + 3)]
     together = encoders.encode_images(images)
     alone = np.concatenate([encoders.encode_images([image]) for image in images[::9]])
@@ -74,7 +74,7 @@ def test_number_of_cores_follows_the_affinity() -> None:
     assert available_cores() == len(before)
 
 
-def test_missing_precision_says_how_to_export_it(vit_bundle: Bundle) -> None:
+def test_a_missing_precision_is_an_error_with_the_command(vit_bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="has no int8 encoders, only fp32; export them with --precision int8"):
         Encoders(vit_bundle, precision="int8")
 

@@ -269,7 +269,7 @@ def with_text(*, compressed: bool, size: int) -> bytes:
         as_bytes(picture(1), exif=b"Exif\0\0II*\0\xff\xff\xff\xff"),
     ],
 )
-def test_good_pixels_are_read_whatever_stands_beside_them(content: bytes) -> None:
+def test_good_pixels_are_read_despite_damaged_metadata(content: bytes) -> None:
     assert np.array_equal(np.asarray(open_picture(content)), np.asarray(picture(1)))
 
 

@@ -125,7 +125,7 @@ def check_either(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_is_no_picture_is_refused(target: Service, what: str) -> None:
+def test_other_files_than_pictures_are_refused(target: Service, what: str) -> None:
     response = upload(target, REFUSED[what])
     assert response.status_code in (413, 415), response.text
     assert check_problem(response, response.status_code, response.json()["type"].rpartition(":")[2])

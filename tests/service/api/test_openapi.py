@@ -46,7 +46,7 @@ def fuzzed(
     ],
     ids=["by URL", "by body"],
 )
-def test_every_answer_is_one_that_the_description_allows(
+def test_every_answer_conforms_to_the_description(
     fuzzed: Service, tmp_path: Path, effort: list[str], choice: list[str]
 ) -> None:
     flags = ["--checks", "all", *effort, "--seed", "1", "--no-color", "--continue-on-failure"]

@@ -152,7 +152,7 @@ def wait_for(service: Service, image: str, status: int) -> None:
         time.sleep(0.1)
 
 
-def test_the_library_asks_milvus_too(held: Held, held_indices: Path, models: Path) -> None:
+def test_the_library_searches_in_milvus(held: Held, held_indices: Path, models: Path) -> None:
     with promptsearch.open(held_indices / "tiny", models=models) as searcher:
         page = searcher.search_images("fox", limit=3)
         assert [result.id for result in page] == [

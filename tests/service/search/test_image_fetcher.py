@@ -234,13 +234,13 @@ def test_time_ends_for_a_host_that_drips(before: bytes) -> None:
         (b"", "sent an invalid response"),
     ],
 )
-def test_what_is_no_picture_is_told(whole: bytes, message: str) -> None:
+def test_invalid_responses_are_errors(whole: bytes, message: str) -> None:
     hosts = Hosts({"pictures.test": [PUBLIC]}, replying(whole))
     with pytest.raises(FetchError, match=message):
         run(lambda: hosts.get("http://pictures.test/"))
 
 
-def test_a_host_that_cannot_be_reached_is_told() -> None:
+def test_an_unreachable_host_is_an_error() -> None:
     async def refused(*_: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await connect("127.0.0.1", 1, None, "")
 

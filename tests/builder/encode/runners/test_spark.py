@@ -156,9 +156,7 @@ def test_a_worker_that_is_killed_changes_nothing(
     assert killed
 
 
-def test_a_driver_that_is_stopped_goes_on_where_it_was(
-    source: Listed, expected: dict[str, Any], bundle: Bundle, tmp_path: Path
-) -> None:
+def test_a_stopped_driver_resumes(source: Listed, expected: dict[str, Any], bundle: Bundle, tmp_path: Path) -> None:
     stats = EncodeStats()
 
     def interrupted(runner: SparkRunner, cache: Cache) -> None:

@@ -120,7 +120,7 @@ def test_its_client_asks_for_prompts_and_for_fewer(server: Service, tiny: Collec
     ]
 
 
-def test_its_client_is_told_what_was_wrong(server: Service) -> None:
+def test_its_client_gets_the_reason_of_an_error(server: Service) -> None:
     [unknown, address] = [
         client(server, {"text": "fox"}, indice_name="laion5B")[0],
         client(server, {"image": "https://example.org/cat.png"}, indice_name="tiny")[0],
@@ -318,12 +318,12 @@ WRONG: dict[str, tuple[str, Any, int, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_it_answers_with_500_is_told_clearly(server: Service, name: str) -> None:
+def test_errors_of_the_original_service_are_clear_problems(server: Service, name: str) -> None:
     path, body, status, slug = WRONG[name]
     check_problem(post(server, path, body), status, slug)
 
 
-def test_a_collection_without_pictures_says_so(several_server: Service) -> None:
+def test_a_collection_without_pictures_is_refused_with_the_reason(several_server: Service) -> None:
     response = post(several_server, "/knn-service", {"text": "fox", "indice_name": "words"})
     check_problem(response, 409, "no-image-index")
     [result, *_] = knn(several_server, text="fox", indice_name="words", modality="text")
@@ -341,7 +341,7 @@ def test_what_is_private_is_not_fetched_where_fetching_is_allowed(shared: Servic
     check_problem(post(shared, "/knn-service", {"image_url": shared.url}), 400, "not-fetched")
 
 
-def test_what_is_taken_down_never_appears_and_keys_are_asked_for(
+def test_hidden_items_never_appear_and_keys_are_required(
     indices: Path, models: Path, tiny: Collection, tmp_path: Path
 ) -> None:
     shutil.copytree(indices / "tiny", tmp_path / "indices" / "tiny")

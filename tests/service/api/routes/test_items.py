@@ -102,7 +102,7 @@ def test_pages_of_similar_neither_repeat_nor_skip(several_server: Service, kind:
     assert id not in ids
 
 
-def test_a_cursor_continues_what_it_was_given_for_alone(several_server: Service) -> None:
+def test_a_cursor_continues_only_its_own_search(several_server: Service) -> None:
     page = several_server.get("/search/images", q="fox", collection="many", limit=2).json()
     first, second = (f"/images/{result['id']}/similar" for result in page["results"])
     similar = several_server.get(first, collection="many", limit=1).json()["next"]
@@ -179,7 +179,7 @@ def test_the_thumbnail_is_what_the_builder_made(server: Service, tiny: Collectio
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_client_that_has_it_is_told_so(server: Service, ids: dict[str, str], part: str) -> None:
+def test_a_current_copy_is_answered_with_304(server: Service, ids: dict[str, str], part: str) -> None:
     url = f"{server.url}/images/{ids['a.png']}/{part}"
     first = httpx.get(url)
     tag = first.headers["etag"]

@@ -143,7 +143,7 @@ def test_limit_is_how_many_come(server: Service, kind: Kind, limit: int) -> None
     )
 
 
-def test_twenty_come_unless_said(several_server: Service) -> None:
+def test_the_default_limit_is_twenty(several_server: Service) -> None:
     assert len(several_server.get("/search/images", q="fox", collection="many").json()["results"]) == 20
 
 
