@@ -15,7 +15,7 @@ ReadThumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]  # ids of images
 
 @dataclass(frozen=True)
 class Picture:
-    """The picture of an image: its size, and where its files are."""
+    """The picture of an image: its size, and the addresses of its files."""
 
     width: int | None  # pixels
     height: int | None

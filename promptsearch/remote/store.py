@@ -89,7 +89,7 @@ class Store:
                 self._files.pipe_file(self._path(key), data)
 
     def upload(self, path: Path, key: str, sha256: str = "") -> None:
-        """Copy a file to the store, and its SHA-256, if given, into the object's metadata if the store has any."""
+        """Copy a file to the store. A SHA-256 goes into the object's metadata, if the store has any."""
         with self._errors(key):
             self._make_folder(key)
             self._files.put_file(str(path), self._path(key), **(self._metadata(sha256) if sha256 else {}))

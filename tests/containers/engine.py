@@ -57,7 +57,7 @@ class Engine:
         )
 
     def output(self, command: str, folder: Path = ROOT) -> str:
-        """What a command that must succeed printed."""
+        """Run a command that must succeed; return its output."""
         done = self.run(command, folder)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -69,7 +69,7 @@ def required() -> bool:
 
 
 def missing() -> str:
-    """What there should be for containers to run here; empty where nothing is missing."""
+    """Return what is missing to run containers here; empty if nothing is."""
     if docker_answers():
         return ""
     places = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/lib/podman"])
@@ -131,7 +131,7 @@ def base_images() -> list[str]:
 
 
 def compose() -> Any:
-    """docker-compose.yml, as it stands there."""
+    """Return the parsed docker-compose.yml."""
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 
 

@@ -30,7 +30,7 @@ DEMO, OWN, SCALED, IMAGES = blocks(CONTAINERS, "sh")
 
 @dataclass(frozen=True)
 class Checkout:
-    """A checkout for a machine without a GPU, as the page says, whose ports are free ones in place of the usual."""
+    """A checkout for a machine without a GPU, according to the page, with free ports instead of the usual ones."""
 
     engine: Engine
     folder: Path

@@ -20,7 +20,7 @@ from tests.support.drawing import as_bytes, picture
 UPLOAD = as_bytes(picture(7, 120, 80))
 FOX = "a red fox in the snow"
 LONG = "castle " * 200
-TOLERANCE = 2e-5  # of scores: a text that is encoded together with others has the same vector but for its last bits
+TOLERANCE = 2e-5  # of scores: a text that is encoded together with others has the same vector except for its last bits
 
 
 class Blocking:
@@ -154,7 +154,7 @@ WRONG: dict[str, Ask] = {
     ),
 }  # fmt: skip
 
-OUT_OF_RANGE: dict[str, Ask] = {  # what the service's schema says in its own words
+OUT_OF_RANGE: dict[str, Ask] = {  # errors of the service's schema, which have their own words
     "limit": lambda c: c.search_images("fox", limit=0),
     "min_score": lambda c: c.search_images("fox", min_score=2.0),
     "diversity": lambda c: c.search_images("fox", diversity=-1.0),

@@ -27,7 +27,7 @@ FOX = "a red fox in the snow"
 
 
 def python(code: str, *arguments: str) -> str:
-    """What the code, run by itself, prints."""
+    """Run the code in a new process; return its output."""
     command = [sys.executable, "-c", code, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=120).stdout
 

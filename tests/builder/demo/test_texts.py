@@ -116,6 +116,6 @@ def test_phrases_are_each_there_once_and_without_lists_of_names() -> None:
 def test_texts_too_long_are_left_out_and_a_batch_has_its_shares() -> None:
     captions = [Caption("dog", (0,), "label"), Caption("word " * LONGEST, (1,), "label"), Caption("pet", (0, 1), "tag")]
     texts = Texts(captions, ["pet", "a phrase"])
-    assert [caption.text for caption in texts.known] == ["dog", "pet", "a phrase"], "what is a caption is no phrase"
+    assert [caption.text for caption in texts.known] == ["dog", "pet", "a phrase"], "a caption is not a phrase as well"
     drawn = [texts.known[row].kind for row in texts.draw({"label": 2, "phrase": 3}).tolist()]
     assert drawn == ["label"] * 2 + ["phrase"] * 3

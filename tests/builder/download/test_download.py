@@ -24,7 +24,7 @@ from tests.support.drawing import picture
 from tests.support.web import Web, image, serving
 from tests.support.workspace import ROOT
 
-HERE = Path(sys.executable)  # an environment; what is refused before anything is fetched needs no img2dataset
+HERE = Path(sys.executable)  # an environment; inputs that are refused at once need no img2dataset
 GOOD = ("good/0.png", "good/1.jpg", "redirect/2")
 BAD = {
     "missing.png": "HTTP Error 404: Not Found",

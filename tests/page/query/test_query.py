@@ -25,7 +25,7 @@ _SENT = """async () => {
 def test_requests_have_declared_parameters(visit: Visit) -> None:
     visit.open()
     empty, whole, diverse = visit.page.evaluate(_SENT)
-    assert empty == {}, "what the page does not send has the service's default"
+    assert empty == {}, "parameters that are not sent have the service's defaults"
     assert {**whole, **diverse}.keys() <= PARAMETERS.keys()
     assert {**whole, **diverse}.keys() >= PARAMETERS.keys() - {
         "collection",  # of the service's default

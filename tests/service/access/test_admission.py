@@ -96,7 +96,7 @@ def test_who_cannot_is_refused_and_the_others_are_answered_in_time() -> None:
         admission = Admission(10_000, 1.0, Metrics(), runner.get_loop().time)
         took, refused = runner.run(run_clients(admission, 300, 3.0))
     assert refused > 0
-    # At each moment two fifths of a second of work are promised: what can be answered is.
+    # At each moment two fifths of a second of work are promised, which is the capacity.
     assert len(took) > 3.0 * MOST / (ALONE + EACH * MOST) * 0.9
     assert max(took) <= 1.0
 

@@ -29,7 +29,7 @@ def flags(indices: Path, models: Path) -> list[str]:
 
 @pytest.fixture
 def fresh(flags: list[str], tmp_path: Path) -> Iterator[Service]:
-    """A service that nobody has asked before."""
+    """A service without any request so far."""
     with serving(tmp_path, [*flags, "--deadline", str(START)]) as service:
         yield service
         assert service.end() == 0

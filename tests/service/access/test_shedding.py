@@ -46,7 +46,7 @@ def test_work_alone_is_refused_and_what_a_browser_could_read(
     async def ask() -> None:
         shedding = Shedding(full, Metrics())
         for _ in range(4):
-            assert shedding.refusal(target, headers) is None  # nobody waits yet
+            assert shedding.refusal(target, headers) is None  # no request waits yet
             shedding.pass_on()
         refusal = shedding.refusal(target, headers)
         assert (refusal is not None) == refused

@@ -27,7 +27,7 @@ DEADLINE = 30  # seconds for one upload, on a busy machine; what takes longer is
 
 
 def png(width: int, height: int, data: bytes, *, before: bytes = b"") -> bytes:
-    """A PNG whose header says what it likes; `before` are chunks that stand before the pixels."""
+    """Return a PNG with any header; `before` are chunks before the pixels."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + before + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
@@ -101,7 +101,7 @@ EITHER = {
 
 @pytest.fixture(scope="module")
 def target(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of its own, so that its memory tells of these uploads alone."""
+    """A separate service, whose memory depends on these uploads alone."""
     flags = ("--indices", str(indices), "--models", str(models), "--deadline", str(DEADLINE))
     with serving(tmp_path_factory.mktemp("hostile"), flags) as service:
         check_answer(upload(service, GOOD["PNG"]), "images")

@@ -1,6 +1,6 @@
-"""Schemathesis asks for whatever the API's description allows, and for much that it does not, with its checks on.
+"""Schemathesis sends requests that the API's description allows, and others, with its checks on.
 
-No answer may be a 5xx, or one that the description does not have. Of uploads the check that valid data is accepted says
+No answer may be a 5xx, or differ from the description. Of uploads the check that valid data is accepted says
 nothing: random bytes are rightly refused.
 """
 

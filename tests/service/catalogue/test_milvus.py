@@ -50,7 +50,7 @@ def held(
 
 
 def answer(response: httpx.Response, service: Service) -> Any:
-    """What is the same wherever a version lies."""
+    """Return the parts of an answer that do not depend on where the version is stored."""
     assert response.status_code == 200, response.text
     return without(json.loads(re.sub(rf"{service.url}|version=[\dTZ.]+", "", response.text)))
 

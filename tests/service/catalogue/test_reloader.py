@@ -56,7 +56,7 @@ def served(service: Service, name: str = "tiny") -> str:
 
 
 def without_thumbnails(results: list[Any]) -> list[Any]:
-    """The same but for the addresses that name the version."""
+    """Return an answer without the addresses that name the version."""
     return [{**result, "image": {**result["image"], "thumbnail": None}} for result in results]
 
 
@@ -135,7 +135,7 @@ def test_a_bad_version_is_refused_and_the_old_one_stays(
     assert served(running) == old
     assert check_answer(running.get("/search/images", q="fox"), "images")["results"] == good["results"]
     assert counter(running, "prompt_search_reload_failures_total", collection="tiny") == 1
-    # Another look at the disk, which finds a collection more, says nothing twice.
+    # Another look at the disk, which finds a further collection, logs nothing twice.
     replace_text(Path(shutil.copytree(folder / "tiny", folder.parent / "other")) / "current", old + "\n")
     (folder.parent / "other").rename(folder / "other")
     wait_for(lambda: len(running.get("/collections").json()["collections"]) == 2, "look again")

@@ -127,7 +127,7 @@ def test_a_cursor_of_a_version_that_a_replica_has_not_seen(
         page = ahead.search_images("fox", limit=1)
         before = pending(other)
         waiting = pool.submit(behind.next_page, page)
-        wait_for(lambda: pending(other) > before, "be told that it is too early")
+        wait_for(lambda: pending(other) > before, "refuse the cursor as too early")
         publish(folders[1] / "tiny", LATER)
         assert _ids(waiting.result()) == _ids(ahead.next_page(page))
     # Then it is found at once, not with the next look, and so by every process.

@@ -67,7 +67,7 @@ DECLARED = {
 
 
 def answer_to(error: Exception) -> httpx.Response:
-    """What a route that raises `error` answers."""
+    """Return the answer of a route that raises `error`."""
     app = FastAPI()
     problems.install(app)
     app.add_middleware(RequestLog, metrics=Metrics())

@@ -1,6 +1,6 @@
-"""What is fetched from an address that a client names, and what is not.
+"""Pictures from addresses that clients name: those that are fetched, and those that are refused.
 
-No public host can be asked here. So where one is needed, a test gives names and public addresses to a server on this
+No public host can be reached here. So tests that need one give names and public addresses to a server on this
 machine; all that lies between finding a host and reaching it is what the service does.
 """
 

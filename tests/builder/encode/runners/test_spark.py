@@ -112,7 +112,7 @@ def test_the_collection_is_that_of_one_process(
     (source.root / "new.png").write_bytes(as_bytes(picture(NEW, 64, 64)))
     new = [
         Item("new", "new", "a new prompt", FilePicture(source.root, "new.png")),
-        Item("deadly", "deadly", None, Deadly()),  # costs itself alone, as it does in one process
+        Item("deadly", "deadly", None, Deadly()),  # is the only one lost, as in one process
     ]
     grown = replace(source, listed=[*new, *source.listed])
     # The workers' environment is that of the JVM, which may be older than the bucket's.
@@ -179,7 +179,7 @@ def test_a_stopped_driver_resumes(source: Listed, expected: dict[str, Any], bund
 def test_a_task_that_fails_for_good_ends_the_build(source: Listed, bundle: Bundle, tmp_path: Path) -> None:
     with (
         pytest.raises(
-            BuildError, match=r"Spark gave up on a task: .*expected an engine of onnx, torch, got 'jax'; what was"
+            BuildError, match=r"Spark gave up on a task: .*expected an engine of onnx, torch, got 'jax'; all encoded"
         ),
         SparkRunner(bundle, tmp_path / "c", LOCAL, engine="jax") as runner,
     ):

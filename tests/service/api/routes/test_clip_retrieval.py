@@ -36,7 +36,7 @@ METADATA = {"url", "caption", "image", "source", "item_id"}
 
 
 def post(service: Service, path: str, body: Any, content_type: str | None = None, **headers: str) -> httpx.Response:
-    """A body as it is sent, with the content type that is said or none."""
+    """Send a body, with a content type or none."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {**headers, **({} if content_type is None else {"Content-Type": content_type})}
     return httpx.post(f"{service.url}{path}", content=content, headers=sent, timeout=START)
@@ -181,7 +181,7 @@ def test_a_proxys_name_is_the_one_in_addresses(server: Service) -> None:
 
 
 def test_a_search_as_its_page_makes_it(shared: Service, many: Collection) -> None:
-    """A simple request, as browsers call what they send to another origin without asking first."""
+    """Send a simple request, which browsers send to other origins without a preflight."""
     response = post(shared, "/knn-service", {**OF_THE_PAGE, "text": "fox"}, "text/plain;charset=UTF-8", Origin=PAGE)
     assert response.headers["access-control-allow-origin"] == PAGE
     results = response.json()
@@ -191,7 +191,7 @@ def test_a_search_as_its_page_makes_it(shared: Service, many: Collection) -> Non
     similarities = [result["similarity"] for result in results]
     assert similarities == sorted(similarities, reverse=True)
 
-    more = [result["id"] for result in results[40:80]]  # as it does when someone scrolls
+    more = [result["id"] for result in results[40:80]]  # as when someone scrolls
     body = {"ids": more, "indice_name": "many"}
     response = post(shared, "//metadata", body, "text/plain;charset=UTF-8", Origin=PAGE)
     assert response.headers["access-control-allow-origin"] == PAGE

@@ -36,7 +36,7 @@ BY_TEXT: dict[str, Ask] = {
     "form": lambda url: httpx.post(url, data={"q": TEXT}),
     "multipart": lambda url: httpx.post(url, files={"q": (None, TEXT)}),
     "JSON": lambda url: httpx.post(url, json={"q": TEXT}),
-    # What a browser sends for a form whose picture nobody chose.
+    # A browser's form without a chosen picture.
     "empty file": lambda url: httpx.post(
         url,
         content=b'--x\r\nContent-Disposition: form-data; name="q"\r\n\r\n' + TEXT.encode() + b"\r\n--x\r\n"
