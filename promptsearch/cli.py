@@ -31,6 +31,7 @@ API_KEY = "PROMPT_SEARCH_API_KEY"
 
 # The parameters of a search that are options of the same name; `filter` has a syntax of its own, `via` one command.
 _PARAMETERS = ("negative", *(name for name in OPTION_NAMES if name not in ("filter", "via")), "limit", "cursor")
+_HINTS = {"sort": "; descending: --sort=-FIELD"}
 _METAVARS = {"negative": "TEXT", "sort": "FIELD", "min_score": "COSINE", "diversity": "0..1", "limit": "N"}
 
 
@@ -93,7 +94,7 @@ def _add_parameter(command: argparse.ArgumentParser, parameter: Parameter) -> No
     """Add an option for a parameter of a search; not set, it is None and the search uses the parameter's default."""
     flag = "--" + parameter.name.replace("_", "-")
     description = parameter.meaning.description.rstrip(".")
-    text = description[0].lower() + description[1:]
+    text = description[0].lower() + description[1:] + _HINTS.get(parameter.name, "")
     if bool in parameter.types:
         command.add_argument(flag, action="store_true", default=None, help=text)
         return
