@@ -113,7 +113,7 @@ def _decode(
     except MemoryError:
         raise PictureTooLarge("the picture needs more memory than is available: send a smaller one") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):  # Pillow's own limit, checked before ours
-        raise PictureTooLarge(f"the picture has far more than {max_pixels:,} pixels: send a smaller one") from None
+        raise PictureTooLarge(f"the picture has far more than {max_pixels:,} pixels: send a smaller picture") from None
     except Exception as error:  # damaged files raise exceptions of any type in Pillow's decoders
         raise PictureError(f"the picture is damaged: {error}") from error
 
