@@ -111,7 +111,7 @@ def _decode(
     except PictureError:
         raise
     except MemoryError:
-        raise PictureTooLarge("the picture needs more memory than is available: send a smaller one") from None
+        raise PictureTooLarge("the picture needs more memory than is available: send a smaller picture") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):  # Pillow's own limit, checked before ours
         raise PictureTooLarge(f"the picture has far more than {max_pixels:,} pixels: send a smaller picture") from None
     except Exception as error:  # damaged files raise exceptions of any type in Pillow's decoders
