@@ -64,7 +64,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 def cpu_seconds() -> float:
     """Return what this process and the ended ones that it started have computed."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 @pytest.fixture(scope="session")

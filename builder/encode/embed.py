@@ -63,7 +63,7 @@ def embed(
         if not counts["prompts"] and not counts["images"]:
             raise BuildError(
                 f"the source has nothing to build from: {counts['quarantined']} rows were rejected, "
-                f"{staging.folder / 'quarantine.csv'} says why"
+                f"see {staging.folder / 'quarantine.csv'}"
             )
     now = datetime.now(UTC)
     done = time.monotonic()
