@@ -54,5 +54,5 @@ def require_memory(needed: int, total: int) -> None:
     if needed > total:
         raise PictureTooLarge(
             f"decoding the picture takes {math.ceil(needed / 2**20)} MiB of memory, {total >> 20} are allowed: "
-            "send a smaller one"
+            "send a smaller picture"
         )

@@ -114,7 +114,7 @@ def _open(
         raise
     except PictureError as error:
         # Pillow refuses good pixels for the size of a text or profile beside them, or damage there.
-        for keep_exif in (True, False):  # which says how it is turned
+        for keep_exif in (True, False):  # it contains the orientation
             bare = without_metadata(content, keep_exif=keep_exif)
             with contextlib.suppress(PictureError):
                 if bare is not None:
@@ -133,7 +133,7 @@ def _content(path: Path) -> bytes:
 
 
 def unreadable(head: bytes) -> str:
-    """Say why a file of these first bytes is no picture that can be read, and what to do."""
+    """Return why a file with these first bytes cannot be read as a picture, and what to do."""
     kind = kind_of_file(head)
     if kind in PLUGINS:
         return f"{kind} pictures cannot be read: install {PLUGINS[kind][2]}"
@@ -158,7 +158,7 @@ def _decode(
             if picture.width * picture.height > limits.pixels:
                 raise PictureTooLarge(
                     f"the picture has {picture.width} x {picture.height} pixels, the limit is {limits.pixels:,} in "
-                    "all: send a smaller one"
+                    "all: send a smaller picture"
                 )
             picture.seek(0)
             scans = count_scans(content) if content.startswith(b"\xff\xd8") else 0
@@ -179,9 +179,11 @@ def _decode(
     except PictureError:
         raise
     except MemoryError:
-        raise PictureTooLarge("the picture needs more memory than is available: send a smaller one") from None
+        raise PictureTooLarge("the picture needs more memory than is available: send a smaller picture") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):  # Pillow's own limit, checked before ours
-        raise PictureTooLarge(f"the picture has far more than {limits.pixels:,} pixels: send a smaller one") from None
+        raise PictureTooLarge(
+            f"the picture has far more than {limits.pixels:,} pixels: send a smaller picture"
+        ) from None
     except Exception as error:  # damaged files raise exceptions of any type in Pillow's decoders
         raise PictureError(f"the picture is damaged: {error}") from error
 
@@ -220,7 +222,7 @@ class _TimedFile(io.BytesIO):
     def require_time(self) -> None:
         """Raise PictureTooLarge if the time is over."""
         if time.monotonic() > self._end:
-            raise PictureTooLarge(f"decoding the picture takes longer than {self._seconds:g} s: send a smaller one")
+            raise PictureTooLarge(f"decoding the picture takes longer than {self._seconds:g} s: send a smaller picture")
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.require_time()

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from ..http.problems import Problem, response
-from ..responses.schemas import Batch, BatchQuery, EmbedQuery, JsonQuery, JsonTerm
+from .json_query import Batch, BatchQuery, EmbedQuery, JsonQuery, JsonTerm
 
 
 def install(app: FastAPI) -> None:

@@ -19,8 +19,8 @@ from promptsearch.search.terms import MAX_TERMS, Term
 
 from ..http.json_body import parse_json, read_body
 from ..http.problems import findings_of
-from ..responses.schemas import JsonQuery, JsonTerm, SearchOptions
 from .json_models import media_type_of
+from .json_query import JsonQuery, JsonTerm, SearchOptions
 
 _FILTER = "filter."  # before a field's name, in a URL or form
 _NESTED = ("terms", "filter")  # JSON as text, in a URL or form
@@ -37,7 +37,7 @@ def parse_url(request: Request) -> Query:
 
 
 def parse_url_options(request: Request) -> Query:
-    """Return the query of a URL whose path already asks for something; raises the errors of queries."""
+    """Return the query of a URL whose path already names an item; raises the errors of queries."""
     fields: dict[str, Any] = {}
     conditions = []
     for name, value in request.query_params.multi_items():
@@ -91,7 +91,7 @@ def to_query(body: JsonQuery, conditions: Sequence[dict[str, Any]] = (), picture
         cursor=body.cursor,
         collection=body.collection,
         limit=body.limit,
-        with_vectors=body.include == "vector",
+        include=body.include,
         explain=body.explain,
     )
 

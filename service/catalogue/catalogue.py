@@ -60,9 +60,9 @@ class Served:
     hidden: Set[Takedown]  # including those of other versions' items
     revision: int = field(default_factory=lambda: next(_revisions))  # changes with everything that responses depend on
 
-    def hiding(self, hidden: Set[Takedown]) -> Served:
+    def with_hidden(self, hidden: Set[Takedown]) -> Served:
         """Return the same version without the items that are taken down."""
-        return replace(self, collection=self.collection.hiding(hidden), hidden=hidden, revision=next(_revisions))
+        return replace(self, collection=self.collection.with_hidden(hidden), hidden=hidden, revision=next(_revisions))
 
     def check(self, vector: Vector) -> None:
         """Search once for each kind of item; raises what a first request would raise."""
@@ -255,7 +255,7 @@ class Catalogue:
         except (ArtefactError, UnknownCollection) as error:
             self._refuse(folder, one_line(error))
             return False
-        except Exception as error:  # whatever is wrong with a version, it must not end the service
+        except Exception as error:  # no fault of a version may end the service
             log.exception("collection %s cannot be opened", name)
             self._refuse(folder, one_line(error))
             return False
@@ -271,7 +271,7 @@ class Catalogue:
         """Apply takedowns to what is served, whatever becomes of a new version."""
         served = self._open.get(folder)
         if served is not None and served.hidden != hidden:
-            self._open[folder] = served.hiding(hidden)
+            self._open[folder] = served.with_hidden(hidden)
             self._hide_in_previous(served.name, hidden)
 
     def _switch(self, folder: Path, version: Path, hidden: Set[Takedown], bundles: Iterable[Bundle]) -> None:
@@ -311,7 +311,7 @@ class Catalogue:
     def _open_version(self, folder: Path, version: Path, hidden: Set[Takedown], bundles: Iterable[Bundle]) -> Served:
         """Return a version, opened, checked against its model and searched once. Collections share their encoders."""
         self._verification.require_whole(version, Manifest.read(version))
-        collection = Collection(version).hiding(hidden)
+        collection = Collection(version).with_hidden(hidden)
         bundle = collection.require_model(bundle_for(collection.manifest.model, bundles))
         encoders = self._encoders_of(bundle)
         root = self._settings.files.get(collection.manifest.source["root"])
@@ -331,7 +331,7 @@ class Catalogue:
     def _hide_in_previous(self, name: str, hidden: Set[Takedown]) -> None:
         if name in self._previous:
             previous, until = self._previous[name]
-            self._previous[name] = (previous.hiding(hidden), until)
+            self._previous[name] = (previous.with_hidden(hidden), until)
 
     def _refuse(self, folder: Path, reason: str) -> None:
         """Keep what is served of a collection, if anything, and log the reason once."""

@@ -42,7 +42,7 @@ _SWITCH_INTERVAL = 0.0005
 # less: a request that is sent just as the service closes is lost.
 KEEP_ALIVE = 75
 _TICKS = 10  # of uvicorn's main loop in a second
-DRAIN = 0.5  # seconds in which busy clients are asked to reconnect elsewhere
+DRAIN = 0.5  # seconds in which responses make busy clients reconnect elsewhere
 
 
 class Server(uvicorn.Server):

@@ -13,15 +13,16 @@ from promptsearch.search.terms import Term
 from ...responses import schemas
 from ..dependencies import SearchServiceState
 from ..json_models import read_model, reference, require_json
+from ..json_query import EmbedQuery
 from ..query import decode_picture
 from .search import MEDIA_TYPE, require_room
 
 router = APIRouter(tags=["search"])
 
 
-async def _embed_query(request: Request) -> tuple[schemas.EmbedQuery, list[Term]]:
+async def _embed_query(request: Request) -> tuple[EmbedQuery, list[Term]]:
     require_json(request)
-    return await read_model(request, schemas.EmbedQuery, lambda query: (query, _terms(query)))
+    return await read_model(request, EmbedQuery, lambda query: (query, _terms(query)))
 
 
 @router.post(
@@ -29,10 +30,10 @@ async def _embed_query(request: Request) -> tuple[schemas.EmbedQuery, list[Term]
     summary="The vectors of texts and pictures",
     response_model=schemas.Embeddings,
     dependencies=[Depends(require_room)],
-    openapi_extra=reference(schemas.EmbedQuery),
+    openapi_extra=reference(EmbedQuery),
 )
 async def embed(
-    parsed: Annotated[tuple[schemas.EmbedQuery, list[Term]], Depends(_embed_query)],
+    parsed: Annotated[tuple[EmbedQuery, list[Term]], Depends(_embed_query)],
     service: SearchServiceState,
     request: Request,
 ) -> Response:
@@ -50,7 +51,7 @@ async def embed(
     return Response(to_json(body), media_type=MEDIA_TYPE)
 
 
-def _terms(query: schemas.EmbedQuery) -> list[Term]:
+def _terms(query: EmbedQuery) -> list[Term]:
     """Return what to encode, texts first; raises the errors of queries."""
     if not query.texts and not query.images:
         raise EmptyQuery("there is nothing to embed: send `texts`, `images` (base64), or both")

@@ -16,6 +16,7 @@ from ...http.problems import problem_of
 from ...responses import schemas
 from ..dependencies import SearchServiceState, search_service_of
 from ..json_models import read_model, reference, require_json
+from ..json_query import Batch, BatchQuery
 from ..query import BODY_SCHEMA, URL_SCHEMA, BodyQuery, parse_url, to_query
 
 router = APIRouter(prefix="/search", tags=["search"])
@@ -34,10 +35,10 @@ async def require_room(service: SearchServiceState) -> None:
 
 async def _batch(request: Request) -> list[BatchedQuery]:
     require_json(request)
-    return await read_model(request, schemas.Batch, _queries)
+    return await read_model(request, Batch, _queries)
 
 
-def _queries(batch: schemas.Batch) -> list[BatchedQuery]:
+def _queries(batch: Batch) -> list[BatchedQuery]:
     """Return the queries of a batch; raises ParameterError if all together take too long."""
     queries = [_query_or_error(body) for body in batch.queries]
     encoded = sum(
@@ -53,7 +54,7 @@ def _queries(batch: schemas.Batch) -> list[BatchedQuery]:
     return queries
 
 
-def _query_or_error(body: schemas.BatchQuery) -> BatchedQuery:
+def _query_or_error(body: BatchQuery) -> BatchedQuery:
     try:
         return body.target, to_query(body).require_terms()
     except PromptSearchError as error:
@@ -107,7 +108,7 @@ async def _by_url(request: Request, kind: Kind) -> Response:
     summary="Many searches at once, encoded together",
     response_model=schemas.BatchResults,
     dependencies=[Depends(require_room)],
-    openapi_extra=reference(schemas.Batch),
+    openapi_extra=reference(Batch),
 )
 async def batch(
     queries: Annotated[list[BatchedQuery], Depends(_batch)], service: SearchServiceState, request: Request

@@ -267,7 +267,7 @@ def test_weights_of_another_architecture_say_what_does_not_fit(vit: Path, xlm_ro
     ("architecture", "reason"),
     [
         ("coca_ViT-B-32", "it is a CoCa"),
-        ("mt5-base-ViT-B-32", "its text tower is google/mt5-base; of transformers' there are xlm-roberta and roberta"),
+        ("mt5-base-ViT-B-32", "google/mt5-base; supported ones of transformers are xlm-roberta and roberta"),
         ("ViT-L-14-CLIPA", "its tokenizer has options that are not supported"),
     ],
 )
@@ -299,7 +299,7 @@ def test_tokenizers_that_do_not_belong_are_refused(xlm_roberta: Path, vit: Path,
 
     folder = open_clips.write_tokenizer("xlm-roberta", tmp_path / "right")
     assert "has CLIP's own tokenizer: leave --tokenizer out" in refused(folder, "tiny-ViT", vit)
-    assert "is no tokenizer of the library" in refused(tmp_path / "missing.json")
+    assert "is not a tokenizer of the library" in refused(tmp_path / "missing.json")
     assert "expected the padding token of tiny-xlm-roberta, 1, got 0" in refused(
         _edited(folder, tmp_path / "pads", pad_token="<s>")
     )
