@@ -81,7 +81,7 @@ def open_picture(
     `shorter_side`: pixels that the encoder needs. JPEGs are then decoded at a fraction of their size, and very large
     pictures are reduced, with at least LEAST_SIDE and twice the needed pixels a side, which does not change the vector.
     Raises PictureError for other formats than FORMATS and for damaged files, and PictureTooLarge for more than
-    `max_pixels` or `memory` before decoding, and for what takes longer than `seconds`.
+    `max_pixels` or `memory` before decoding, and for what takes longer than `seconds` of computing.
     """
     content = source if isinstance(source, bytes) else _content(source)
     limits = _Limits(max_pixels, memory or ThreadsMemory(_UNLIMITED), seconds)
@@ -208,7 +208,10 @@ def _upright(rgb: Image.Image, turn: Image.Transpose | None, size: tuple[int, in
 
 
 class _TimedFile(io.BytesIO):
-    """A file that can be read for so many seconds. Pillow reads it piece by piece while it decodes."""
+    """A file that can be read until its thread has computed for so many seconds.
+
+    Pillow reads it piece by piece while it decodes. On a busy machine a picture may wait: that is not its fault.
+    """
 
     def __init__(self, content: bytes, seconds: float) -> None:
         super().__init__(content)
@@ -217,11 +220,11 @@ class _TimedFile(io.BytesIO):
 
     def restart(self) -> None:
         """Allow the whole time again."""
-        self._end = time.monotonic() + self._seconds
+        self._end = time.thread_time() + self._seconds
 
     def require_time(self) -> None:
         """Raise PictureTooLarge if the time is over."""
-        if time.monotonic() > self._end:
+        if time.thread_time() > self._end:
             raise PictureTooLarge(f"decoding the picture takes longer than {self._seconds:g} s: send a smaller picture")
 
     def read(self, size: int | None = -1, /) -> bytes:

@@ -14,7 +14,7 @@ from promptsearch.engines.stages import Stage
 
 from .search_threads import SearchThreads, threads_per_process
 
-# Of a request's deadline: what takes longer is the picture's fault, and trying again would not help.
+# Of a request's deadline: what computes longer is the picture's fault, and trying again would not help.
 _SHARE = 0.6
 
 
