@@ -25,10 +25,11 @@ from promptsearch.encoding.bundle import ImageSpec
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.errors import PictureError
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.thumbnails import make_thumbnail
 
 from ..sources import Item, Picture, Rejected
-from .cache import KnownPictures, digest_of
+from .cache import KnownPictures
 
 log = logging.getLogger(__name__)
 

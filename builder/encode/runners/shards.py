@@ -14,8 +14,7 @@ from typing import IO, Self
 
 from promptsearch.errors import BuildError, NotInstalled, StoreError
 from promptsearch.remote.store import Store
-
-from ..cache import digest_of
+from promptsearch.storage.digests import digest_of
 
 WORK = ".work"
 

@@ -8,6 +8,7 @@ import pytest
 
 from builder.__main__ import main
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.image_io import FORMATS
 from promptsearch.search.collection import Collection
 from tests.builder.cli.running import fails
 from tests.support import source
@@ -27,6 +28,15 @@ def test_build_embeds_indexes_and_publishes(
     collection = Collection.open(tmp_path / "c")
     assert collection.manifest.counts == source.COUNTS
     collection.close()
+    quarantine = lines.index(f"  5 in quarantine, {collection.folder / 'quarantine.csv'} names each:")
+    assert sorted(lines[quarantine + 1 : quarantine + 6]) == [
+        "    1: image '../up.png' leaves the pictures' folder",
+        "    1: neither image nor prompt",
+        "    1: no such file (.png)",
+        "    1: the picture is damaged (.png)",
+        f"    1: this is not a picture that can be read; readable are {', '.join(FORMATS)} (.png)",
+    ]
+    assert (collection.folder / "quarantine.csv").is_file()
 
     main(["verify", "c", "--indices", str(tmp_path)])
     built = f"all {len(collection.manifest.files)} files are intact, 4 prompts, 6 images"

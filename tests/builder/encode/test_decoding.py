@@ -10,11 +10,12 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.encode.cache import Cache, CachedPicture, digest_of
+from builder.encode.cache import Cache, CachedPicture
 from builder.encode.decoding import CHUNK, Decoded, Decoders, chunks, to_decode
 from builder.sources import Item, Rejected
 from builder.sources.inputs.picture import FilePicture
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.storage.digests import digest_of
 from tests.support.drawing import as_bytes, picture
 
 
