@@ -13,6 +13,19 @@ from tests.builder.cli.running import fails
 from tests.support.vectors import build, random_vectors
 
 
+def test_hidden_ids_whose_picture_is_gone_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    vectors = random_vectors(4, 4)
+    build(tmp_path / "c", vectors, None)
+    gone, kept = item_id("image", "3.png"), item_id("image", "0.png")
+    main(["hide", "c", gone, kept, "--indices", str(tmp_path)])
+    build(tmp_path / "c", vectors[:3], None)
+    capsys.readouterr()
+    main(["show", "c", "--indices", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert f"    {gone} is not in this version; it stays hidden if it comes back\n" in out
+    assert f"    {kept}" not in out
+
+
 def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     vectors = random_vectors(3, 4)
     where = ["--indices", str(tmp_path)]
@@ -56,16 +69,3 @@ def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     main(["list", *where])
     assert "names the version 'gone', which is not there" in capsys.readouterr().out
     assert "there is no folder" in fails(capsys, "list", "--indices", tmp_path / "missing")
-
-
-def test_hidden_ids_whose_picture_is_gone_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    vectors = random_vectors(4, 4)
-    build(tmp_path / "c", vectors, None)
-    gone, kept = item_id("image", "3.png"), item_id("image", "0.png")
-    main(["hide", "c", gone, kept, "--indices", str(tmp_path)])
-    build(tmp_path / "c", vectors[:3], None)
-    capsys.readouterr()
-    main(["show", "c", "--indices", str(tmp_path)])
-    out = capsys.readouterr().out
-    assert f"    {gone} is not in this version; it stays hidden if it comes back\n" in out
-    assert f"    {kept}" not in out
