@@ -80,7 +80,7 @@ class Planner:
 
     @property
     def _named(self) -> bool:
-        """Whether item URLs have to name their collection."""
+        """Return whether item URLs have to name their collection."""
         return len(self._catalogue.served) > 1
 
     async def source(self, query: Query) -> Source:

@@ -278,9 +278,9 @@ def test_originals_are_read_for_takedowns_only_if_a_picture_is_hidden(tmp_path: 
         missing = tmp_path / "no such file"
         assert not opened.shows_hidden_picture(missing)
         assert not opened.with_hidden({item_id("prompt", "prompt 1"), "unknown"}).shows_hidden_picture(missing)
-        hiding = opened.with_hidden({item_id("image", "1.png")})
+        visible = opened.with_hidden({item_id("image", "1.png")})
         with pytest.raises(FileNotFoundError):
-            hiding.shows_hidden_picture(missing)
+            visible.shows_hidden_picture(missing)
         for content, is_hidden in ((b"content 1", True), (b"content 2", False)):
             (tmp_path / "a.png").write_bytes(content)
-            assert hiding.shows_hidden_picture(tmp_path / "a.png") is is_hidden
+            assert visible.shows_hidden_picture(tmp_path / "a.png") is is_hidden
