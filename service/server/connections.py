@@ -31,15 +31,15 @@ class Connection(Protocol):
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether its request is still to come, or to be completed."""
+        """Return whether its request is still to come, or to be completed."""
 
     @property
     def is_in_request(self) -> bool:
-        """Whether a request has begun and is not answered."""
+        """Return whether a request has begun and is not answered."""
 
     @property
     def last_byte(self) -> float:
-        """The time of the last byte that arrived."""
+        """Return the time of the last byte that arrived."""
 
     def abort(self) -> None:
         """Close it at once."""
