@@ -1,4 +1,4 @@
-"""The commands about published collections: `list`, `show`, `verify`, `hide`, `unhide`, `delete-version`."""
+"""The commands about published collections: `list`, `show`, `verify`, `hide`, `unhide`, `delete-version`, `gc`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ def add_commands(commands: Commands) -> None:
     listing = commands.add_parser("list", help="list the collections: versions, counts, sizes")
     add_indices(listing)
     listing.set_defaults(run=run_list)
+    garbage = commands.add_parser("gc", help="delete cached encodings that no version uses")
+    add_indices(garbage)
+    garbage.set_defaults(run=run_gc)
     for name, text, run in (
         ("show", "show what a collection holds and how it was built", run_show),
         ("verify", "check a collection's files, counts, ids and vectors", run_verify),
@@ -38,6 +41,14 @@ def run_list(arguments: argparse.Namespace) -> Iterator[str]:
     """List the versions of every collection."""
     for collection in collections(arguments.indices):
         yield from list_versions(collection)
+
+
+def run_gc(arguments: argparse.Namespace) -> Iterator[str]:
+    """Delete what no version uses from the caches."""
+    from ..encode.garbage import collect_garbage
+
+    for freed in collect_garbage(arguments.indices):
+        yield f"{freed.file}: {format_size(freed.before)} before, {format_size(freed.after)} now"
 
 
 def run_show(arguments: argparse.Namespace) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A cache of vectors by the digest of the encoded content: `indices/<collection>/cache/<model>.sqlite`.
+"""A cache of vectors by the digest of the encoded content: `indices/.cache/<model>.sqlite`, for all collections.
 
 Every batch is one transaction, so a build that is killed at any moment keeps all but the batch in flight, and the next
 one resumes there. The file may be deleted at any time; the next build then encodes everything again.
@@ -20,6 +20,8 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BuildError
 from promptsearch.storage import digests
 
+from ..versions.versions import cache_folder
+
 VERSION = 2  # of the schema and of the thumbnails; a file of another version is replaced
 _SCHEMA = """
 CREATE TABLE pictures (digest BLOB PRIMARY KEY, vector BLOB NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
@@ -27,6 +29,7 @@ CREATE TABLE pictures (digest BLOB PRIMARY KEY, vector BLOB NOT NULL, width INTE
 CREATE TABLE texts (digest BLOB PRIMARY KEY, vector BLOB NOT NULL);
 """
 _BATCH = 500  # digests a statement
+_WAIT = 60.0  # seconds for another build that writes to the same file
 
 Vector = NDArray[np.float16]
 
@@ -46,13 +49,14 @@ class CachedPicture:
 
 
 class Cache:
-    """The vectors that builds of this collection have encoded with one model. The `with` block closes it."""
+    """The vectors that builds of these collections have encoded with one model. The `with` block closes it."""
 
     def __init__(self, collection: Path, bundle: Bundle) -> None:
-        self.path = collection / "cache" / f"{bundle.identity[:16]}.sqlite"
+        self.path = cache_folder(collection.parent) / f"{bundle.identity[:16]}.sqlite"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             self._database = self._open()
+            self._take_over(collection / "cache" / self.path.name)
         except sqlite3.DatabaseError as error:
             raise BuildError(f"{self.path} is damaged ({error}): delete it, the next build recomputes it") from error
 
@@ -100,8 +104,21 @@ class Cache:
             self._database.execute("INSERT INTO known.pictures SELECT digest FROM pictures ORDER BY digest")
         self._database.execute("DETACH DATABASE known")
 
+    def _take_over(self, old: Path) -> None:
+        """Move the vectors of a cache of one collection, as earlier releases kept them, to this one."""
+        if not old.is_file():
+            return
+        self._database.execute("ATTACH DATABASE ? AS old", (str(old),))
+        (version,) = self._database.execute("PRAGMA old.user_version").fetchone()
+        if version == VERSION:
+            with self._database:
+                for table in ("pictures", "texts"):
+                    self._database.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM old.{table}")
+        self._database.execute("DETACH DATABASE old")
+        old.unlink()
+
     def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path)
+        database = sqlite3.connect(self.path, timeout=_WAIT)
         # Readers (the decoding processes) and the writer don't wait for each other.
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
@@ -129,3 +146,7 @@ class KnownPictures:
 
     def __contains__(self, digest: bytes) -> bool:
         return self._database.execute("SELECT 1 FROM pictures WHERE digest = ?", (digest,)).fetchone() is not None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()

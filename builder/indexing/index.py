@@ -13,6 +13,7 @@ import numpy as np
 from promptsearch.engines.faiss_index import VectorIndex
 from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind, Manifest
 
+from ..progress import say
 from ..versions.staging import staged_manifest, staging_folder
 from .fields import write_fields
 from .fulltext import write_words
@@ -35,7 +36,9 @@ def index(
     """
     folder, manifest = staging_folder(collection), staged_manifest(collection)
     started = time.monotonic()
+    say("writing the fields")
     write_fields(folder)
+    say("indexing the words of the prompts")
     write_words(folder)
     dim = manifest.model.embedding_dim
     kinds = [kind for kind in KINDS if (folder / FILES.vectors(kind)).is_file()]
@@ -45,7 +48,7 @@ def index(
         manifest,
         images=infos.get("images"),
         prompts=infos.get("prompts"),
-        build={**manifest.build, "seconds": seconds},
+        build={**manifest.build, "seconds": seconds, "index": {"max_memory": max_memory, "recall": recall}},
     )
     manifest.write(folder)
     return manifest

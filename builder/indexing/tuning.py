@@ -20,6 +20,7 @@ from promptsearch.storage.manifest import IndexInfo
 from promptsearch.system.faiss_blas import faiss
 from promptsearch.system.float16 import to_float32
 
+from ..progress import Progress
 from .index_file import Vectors, blocks
 from .index_key import IndexSpec
 
@@ -127,12 +128,15 @@ def _cheapest(
     """
     most = min(_MOST, len(index))
     best = None
-    for nprobe in _steps(spec.lists):
-        if best and _cost(spec, nprobe, _AT) >= best[0]:
-            break
-        if nprobe not in tried:
-            tried[nprobe] = np.min([_certain(truth.recall(index, nprobe, most)) for truth in truths], axis=0)
-        best = _best(spec, tried, target)
+    steps = list(_steps(spec.lists))
+    with Progress("settings tried", len(steps)) as progress:
+        for nprobe in steps:
+            if best and _cost(spec, nprobe, _AT) >= best[0]:
+                break
+            if nprobe not in tried:
+                tried[nprobe] = np.min([_certain(truth.recall(index, nprobe, most)) for truth in truths], axis=0)
+            best = _best(spec, tried, target)
+            progress.add(1)
     if best is None:
         best = _best(spec, tried, max(float(certain[-1]) for certain in tried.values()) - _NEAR_BEST)
         assert best is not None
@@ -177,8 +181,10 @@ def _scan(vectors: Path, queries: Vectors, count: int) -> tuple[NDArray[np.float
     """Cosines and rows of the nearest, [n, at most count], best first."""
     total = len(np.load(vectors, mmap_mode="r"))
     heap = faiss.ResultHeap(len(queries), min(count, total), keep_max=True)
-    for start, block in blocks(vectors):
-        scores, rows = faiss.knn(queries, block, min(count, len(block), total), metric=faiss.METRIC_INNER_PRODUCT)
-        heap.add_result(scores, rows + start)
+    with Progress("vectors compared", total) as progress:
+        for start, block in blocks(vectors):
+            scores, rows = faiss.knn(queries, block, min(count, len(block), total), metric=faiss.METRIC_INNER_PRODUCT)
+            heap.add_result(scores, rows + start)
+            progress.add(len(block))
     heap.finalize()
     return heap.D, heap.I

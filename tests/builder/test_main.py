@@ -191,6 +191,12 @@ def test_as_a_process_it_builds_and_fails_without_traceback(
     assert "Traceback" not in built.stderr
     assert run("verify", "c", "--indices", tmp_path).returncode == 0
 
+    again = run("build", *arguments, vit_bundle.folder)
+    assert "nothing new: c stays at version" in again.stdout
+    quiet = run("build", *arguments, vit_bundle.folder, "--recall", "0.9", "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert len(versions(tmp_path / "c")) == 2
+
     failed = run("build", *arguments, tmp_path)
     assert failed.returncode == 1
     assert failed.stdout == ""
