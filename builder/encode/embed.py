@@ -19,7 +19,7 @@ import numpy as np
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.prompt_text import PromptText, rules, text_to_embed
 from promptsearch.errors import BuildError
-from promptsearch.storage.manifest import Manifest, ModelReference
+from promptsearch.storage.manifest import FILES, Manifest, ModelReference
 from promptsearch.version import __version__
 
 from ..progress import Progress, say
@@ -71,10 +71,7 @@ def embed(
         if not allow_removal:
             require_most_kept(collection, counts)
         if not counts["prompts"] and not counts["images"]:
-            raise BuildError(
-                f"the source has nothing to build from: {counts['quarantined']} rows were rejected, "
-                f"{staging.folder / 'quarantine.csv'} says why"
-            )
+            raise BuildError(f"the source has nothing to build from: {_reason(source, staging)}")
     now = datetime.now(UTC)
     done = time.monotonic()
     manifest = Manifest(
@@ -103,6 +100,13 @@ def embed(
     )
     manifest.write(staging.folder)
     return manifest
+
+
+def _reason(source: Source, staging: Staging) -> str:
+    """Return why a source gave no items, and what to do."""
+    if staging.quarantined:
+        return f"{staging.quarantined} rows were rejected, {staging.folder / FILES.quarantine} says why"
+    return f"{source.root} has neither pictures nor prompts: put some there, or name another place"
 
 
 @dataclass
