@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from promptsearch.version import __version__
 from ..progress import Progress, say
 from ..sources import Item, Rejected, Source
 from ..sources.inputs.storable import storable
+from ..sources.remembered_folder import RememberedFolder
 from ..versions.removal import require_most_kept
 from ..versions.staging import Staging, staging_folder
 from ..versions.versions import version_name
@@ -34,6 +36,8 @@ from .runners import DecodedItem, EncodeStats, Runner
 from .truncation import TruncationCheck
 
 TEXTS_AT_ONCE = 4096  # enough for batches of texts of similar length
+# Each text is needed twice in a build, and again in the next if that follows in the same process.
+_text_to_embed = lru_cache(2**16)(text_to_embed)
 
 
 def embed(
@@ -61,7 +65,9 @@ def embed(
     stats = EncodeStats()
     interrupted = staging_folder(collection).exists()
     with Staging(collection, bundle.embedding_dim) as staging, Cache(collection, bundle) as cache:
-        items = runner.pictures(map(storable, source.items()), cache, stats)
+        # A remembered folder's items have been made storable before they were remembered.
+        read = source.items() if isinstance(source, RememberedFolder) else map(storable, source.items())
+        items = runner.pictures(read, cache, stats)
         pictures = _Pictures(staging, cache, stats, learn, enough, interrupted)
         with Progress("items", source.count()) as progress, closing(items):
             pictures.store(items, progress)
@@ -180,7 +186,7 @@ def _embed_prompts(
     # A second pass, because a runner may read all texts before it yields the first vectors.
     row = 0
     for batch in staging.texts(TEXTS_AT_ONCE):
-        texts = [text_to_embed(prompt, prompt_text) for prompt, _ in batch]
+        texts = [_text_to_embed(prompt, prompt_text) for prompt, _ in batch]
         digests = [digest_of(text.encode()) for text in texts]
         known = cache.texts([digest for digest, (_, own) in zip(digests, batch, strict=True) if own is None])
         rows: list[Vector] = [
@@ -202,7 +208,7 @@ def _new_texts(staging: Staging, cache: Cache, prompt_text: PromptText, progress
     The cache's key is the embedded text, so vectors of other `prompt_text` rules are never mixed in.
     """
     for batch in staging.texts(TEXTS_AT_ONCE):
-        texts = (text_to_embed(prompt, prompt_text) for prompt, own in batch if own is None)
+        texts = (_text_to_embed(prompt, prompt_text) for prompt, own in batch if own is None)
         wanted = {digest_of(text.encode()): text for text in texts}
         known = cache.texts(list(wanted))
         new = [text for digest, text in wanted.items() if digest not in known]

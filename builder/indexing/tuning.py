@@ -98,8 +98,10 @@ def tune(
 
     On one half of the queries, the setting's recall exceeds the target by two standard errors. The recorded recall is
     measured on the other half, with a costlier setting if it falls short. If nothing reaches the target, the cheapest
-    setting near the best is used.
+    setting near the best is used. An exact index finds everything, which takes no measuring.
     """
+    if spec.exact:
+        return replace(index.info, recall_at_10=dict.fromkeys(queries_by_kind, 1.0), recall_target=target)
     halves = [queries.split() for queries in queries_by_kind.values()]
     tuning = [Truth(vectors, half) for half, _ in halves]
     # A collection of one has no other queries.
@@ -109,12 +111,11 @@ def tune(
     tried: dict[int, NDArray[np.float64]] = {}
     info, short = index.info, 0.0
     while True:
-        if not spec.exact:
-            info = _cheapest(index, spec, tuning, target + short, tried)
+        info = _cheapest(index, spec, tuning, target + short, tried)
         means = [truth.recall(index, info.nprobe, info.candidates or _AT)[:, -1].mean() for truth in others]
         recall = {name: round(float(value), 4) for name, value in zip(queries_by_kind, means, strict=True)}
         info = replace(info, recall_at_10=recall, recall_target=target)
-        if info.reached or spec.exact or target + short > 1:
+        if info.reached or target + short > 1:
             return info
         short += max(target - min(recall.values()), _NEAR_BEST)
 

@@ -19,7 +19,7 @@ _ENDINGS = tuple(spelling for suffix in SUFFIXES for spelling in (suffix, suffix
 
 
 class RememberedFolder:
-    """A folder whose unchanged pictures come from a memory. It yields the items of `FolderSource`."""
+    """A folder whose unchanged pictures come from a memory. It yields the items of `FolderSource`, made storable."""
 
     kind = "folder"
 
@@ -37,7 +37,7 @@ class RememberedFolder:
         listed = lru_cache(_LISTED)(_names)
         for file in pictures_below(self.root):
             if isinstance(file, Rejected):
-                yield file
+                yield storable(file)
             elif file in self._unsettled:
                 yield from self._memory.recall(file, None) or ()
             else:
@@ -52,7 +52,7 @@ class RememberedFolder:
         try:
             status = path.stat()
         except OSError:  # gone, which its reader reports
-            yield from self._folder.read(file)
+            yield from map(storable, self._folder.read(file))
             return
         signature = " ".join([_signature(status), *_sidecars(path, beside)])
         items = self._memory.recall(file, signature)

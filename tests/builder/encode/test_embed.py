@@ -245,7 +245,10 @@ def test_a_picture_that_ends_its_process_costs_itself_alone(encoders: Encoders, 
 def test_nothing_to_build_from_is_an_error(
     encoders: Encoders, tmp_path: Path, given: list[Item | Rejected | None]
 ) -> None:
-    with pytest.raises(BuildError, match=rf"{len(given)} rows were rejected, .*quarantine\.csv says why"):
+    said = (
+        rf"{len(given)} rows were rejected, .*quarantine\.csv says why" if given else "has neither pictures nor prompts"
+    )
+    with pytest.raises(BuildError, match=said):
         embed(Listed(given, tmp_path), LocalRunner(encoders), encoders.bundle, tmp_path / "none", engine_name="onnx")
     assert (staging_folder(tmp_path / "none") / "quarantine.csv").is_file()
 
