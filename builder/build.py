@@ -91,7 +91,14 @@ def index_staged(plan: BuildPlan) -> Manifest:
     """Build the indices of what is staged. Raises BuildError and NotInstalled."""
     from .indexing.index import index
 
-    return index(plan.collection, max_memory=plan.index.max_memory, recall=plan.index.recall, add=_adder(plan))
+    return index(
+        plan.collection,
+        max_memory=plan.index.max_memory,
+        recall=plan.index.recall,
+        key=plan.index.key,
+        require_recall=plan.index.require_recall,
+        add=_adder(plan),
+    )
 
 
 def publish_staged(plan: BuildPlan) -> Manifest:
@@ -105,7 +112,8 @@ def discard_unchanged(plan: BuildPlan) -> Manifest | None:
     """Discard what is staged if the served version has the same content; return the manifest of that, else None."""
     from .versions.unchanged import discard_unchanged
 
-    return discard_unchanged(plan.collection, {"max_memory": plan.index.max_memory, "recall": plan.index.recall})
+    index = {"max_memory": plan.index.max_memory, "recall": plan.index.recall, "key": plan.index.key}
+    return discard_unchanged(plan.collection, index)
 
 
 def _runner(plan: BuildPlan, embed: EmbedPlan, bundle: Bundle) -> AbstractContextManager[Runner]:

@@ -126,6 +126,12 @@ def _add_indexing(command: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help=f"recall@10 that searches are tuned to (default: {IndexPlan.recall})",
     )
+    command.add_argument(
+        "--require-recall", action="store_true", help="fail if no index within --max-memory reaches the recall"
+    )
+    command.add_argument(
+        "--index-key", metavar="KEY", help="index of the images, such as IVF4096,Flat (default: chosen by their number)"
+    )
 
 
 def _add_watch(command: argparse.ArgumentParser) -> None:
@@ -254,7 +260,7 @@ def _embed_plan(arguments: argparse.Namespace) -> EmbedPlan:
 
 
 def _index_plan(arguments: argparse.Namespace) -> IndexPlan:
-    return IndexPlan(arguments.max_memory, arguments.recall)
+    return IndexPlan(arguments.max_memory, arguments.recall, arguments.index_key, arguments.require_recall)
 
 
 def _cluster(arguments: argparse.Namespace) -> Cluster | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from promptsearch.engines.faiss_index import VectorIndex
+from promptsearch.errors import BuildError
 from promptsearch.storage.manifest import FILES, KINDS, IndexInfo, Kind, Manifest
 
 from ..progress import say
@@ -18,21 +20,28 @@ from ..versions.staging import staged_manifest, staging_folder
 from .fields import write_fields
 from .fulltext import write_words
 from .index_file import Adder, add_here, build_index
-from .index_key import MAX_MEMORY, RECALL_TARGET, choose
+from .index_key import MAX_MEMORY, RECALL_TARGET, IndexSpec, choose, fallbacks, named
 from .tuning import sample, tune
 
 log = logging.getLogger(__name__)
 
 
 def index(
-    collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = RECALL_TARGET, add: Adder = add_here
+    collection: Path,
+    *,
+    max_memory: int = MAX_MEMORY,
+    recall: float = RECALL_TARGET,
+    key: str | None = None,
+    require_recall: bool = False,
+    add: Adder = add_here,
 ) -> Manifest:
     """Build the indices of what is staged; record them in its manifest and return it.
 
     `max_memory` bounds, in bytes, what building takes beyond the program itself, and so each index, too: see
-    `index_key.choose`. `recall` is the recall@10 that searches are tuned to; an index that
-    cannot reach it is recorded with what it reaches (`IndexInfo.reached`). `add` adds to indices that are not exact.
-    Raises BuildError.
+    `index_key.choose`. `recall` is the recall@10 that searches are tuned to. If an index cannot reach it, one that
+    finds more is built instead, if that fits; else it is recorded with what it reaches (`IndexInfo.reached`) or, with
+    `require_recall`, is an error. `key` names the index of images. `add` adds to indices that are not exact. Raises
+    BuildError.
     """
     folder, manifest = staging_folder(collection), staged_manifest(collection)
     started = time.monotonic()
@@ -42,32 +51,68 @@ def index(
     write_words(folder)
     dim = manifest.model.embedding_dim
     kinds = [kind for kind in KINDS if (folder / FILES.vectors(kind)).is_file()]
-    infos = {kind: index_vectors(folder, kind, dim, max_memory, recall, add) for kind in kinds}
+    infos = {
+        kind: index_vectors(folder, kind, dim, max_memory, recall, add, key if kind == "images" else None)
+        for kind in kinds
+    }
+    if require_recall:
+        _require_reached(infos)
     seconds = {**manifest.build["seconds"], "index": round(time.monotonic() - started, 2)}
     manifest = replace(
         manifest,
         images=infos.get("images"),
         prompts=infos.get("prompts"),
-        build={**manifest.build, "seconds": seconds, "index": {"max_memory": max_memory, "recall": recall}},
+        build={**manifest.build, "seconds": seconds, "index": {"max_memory": max_memory, "recall": recall, "key": key}},
     )
     manifest.write(folder)
     return manifest
 
 
 def index_vectors(
-    folder: Path, kind: Kind, dim: int, max_memory: int, recall: float, add: Adder = add_here
+    folder: Path,
+    kind: Kind,
+    dim: int,
+    max_memory: int,
+    recall: float,
+    add: Adder = add_here,
+    key: str | None = None,
 ) -> IndexInfo:
-    """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, are queries, too."""
-    vectors = folder / FILES.vectors(kind)
-    count = len(np.load(vectors, mmap_mode="r"))
+    """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, are queries, too.
+
+    The index is that of `key`, or else the first that is chosen for the number of vectors and reaches the recall.
+    """
+    count = len(np.load(folder / FILES.vectors(kind), mmap_mode="r"))
+    if key is not None:
+        return _index_as(folder, kind, named(key, count, dim, max_memory), recall, add)
     spec = choose(count, dim, max_memory)
-    log.info("indexing %s %s as %s", f"{count:,}", kind, spec.key)
+    info = _index_as(folder, kind, spec, recall, add)
+    for other in fallbacks(spec, max_memory):
+        if info.reached:
+            break
+        found = min(info.recall_at_10.values())
+        log.info("%s has a recall of %.3f, less than %s: trying %s", info.key, found, recall, other.key)
+        info = _index_as(folder, kind, other, recall, add)
+    return info
+
+
+def _index_as(folder: Path, kind: Kind, spec: IndexSpec, recall: float, add: Adder) -> IndexInfo:
+    vectors = folder / FILES.vectors(kind)
+    log.info("indexing %s %s as %s", f"{spec.count:,}", kind, spec.key)
     build_index(vectors, spec, folder / FILES.index(kind), add)
-    info = IndexInfo(spec.key, count, spec.exact, None if spec.exact else 1, {})
+    info = IndexInfo(spec.key, spec.count, spec.exact, None if spec.exact else 1, {})
     queries = {
         "images" if other == "images" else "texts": sample(folder / FILES.vectors(other), own=other == kind)
         for other in KINDS
         if (folder / FILES.vectors(other)).is_file()
     }
     log.info("tuning the search of the index of %s", kind)
-    return tune(VectorIndex.open(folder, kind, info, dim), spec, vectors, queries, recall)
+    return tune(VectorIndex.open(folder, kind, info, spec.dim), spec, vectors, queries, recall)
+
+
+def _require_reached(infos: Mapping[Kind, IndexInfo]) -> None:
+    for kind, info in infos.items():
+        if not info.reached:
+            raise BuildError(
+                f"the index of {kind}, {info.key}, has a recall@10 of {min(info.recall_at_10.values()):.3f}, expected "
+                f"{info.recall_target} (--require-recall): allow more --max-memory, or a lower --recall"
+            )
