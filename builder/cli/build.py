@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Generator, Iterator, Set
 from dataclasses import replace
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,19 @@ from .. import build
 from ..encode import engines
 from ..plan import BuildPlan, EmbedPlan, IndexPlan
 from ..versions.lock import locked
-from ..versions.report import describe_counts, describe_index, describe_seconds, describe_version
+from ..versions.report import describe_counts, describe_index, describe_seconds, describe_version, version_data
 from ..versions.versions import is_whole
-from .arguments import Commands, add_collection, add_source, collection_folder, count, share, size, spark_setting
+from .arguments import (
+    Commands,
+    add_collection,
+    add_json,
+    add_source,
+    collection_folder,
+    count,
+    share,
+    size,
+    spark_setting,
+)
 
 if TYPE_CHECKING:
     from ..encode.runners import EncodeStats, Runner
@@ -40,6 +51,7 @@ def add_commands(commands: Commands) -> None:
     _add_indexing(whole)
     _add_keep(whole)
     _add_watch(whole)
+    add_json(whole)
     _add_quiet(whole)
     whole.set_defaults(run=run_build)
 
@@ -168,10 +180,16 @@ def run_build(arguments: argparse.Namespace) -> Iterator[str]:
     )
     if arguments.watch and (arguments.source != "folder" or arguments.runner != "local"):
         raise BuildError("--watch is for the source folder, built on this machine: leave it out, or name a folder")
+    if arguments.watch and arguments.json:
+        raise BuildError(
+            "--json describes the version when the build has ended, which --watch never does: leave out one"
+        )
     build.require_installed()
     with locked(plan.collection), build.open_runner(plan) as runner:
         if arguments.watch:
             yield from _follow(plan, runner, polling=arguments.poll)
+        elif arguments.json:
+            yield from _build_as_json(plan, runner)
         elif (yield from _build(plan, runner)):
             yield from describe_version(plan.collection)
 
@@ -216,6 +234,17 @@ def _build(
     yield from _index(plan)
     yield _publish(plan)
     return True
+
+
+def _build_as_json(plan: BuildPlan, runner: Runner) -> Iterator[str]:
+    """Take all steps; yield the served version as `show --json` does, and whether it was published now."""
+    steps = _build(plan, runner)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            yield dumps({**version_data(plan.collection), "published": end.value})
+            return
 
 
 def _follow(plan: BuildPlan, runner: Runner, *, polling: bool) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,6 +144,34 @@ def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     main(["list", *where])
     assert "names the version 'gone', which is not there" in capsys.readouterr().out
     assert "there is no folder" in fails(capsys, "list", "--indices", tmp_path / "missing")
+
+
+def test_programs_read_results_as_json(
+    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
+) -> None:
+    def answer(*arguments: str) -> Any:
+        main([*arguments, "--json", "--indices", str(tmp_path)])
+        return json.loads(capsys.readouterr().out)
+
+    build = ["build", "manifest", str(source_folder), "--model", str(vit_bundle.folder), "--collection", "c"]
+    first = answer(*build)
+    assert (first["published"], first["counts"], first["hidden"], first["old_versions"]) == (
+        True,
+        source.COUNTS,
+        [],
+        [],
+    )
+    assert answer(*build) == {**first, "published": False}
+    shown = answer("show", "c")
+    assert {**shown, "published": True} == first
+    assert answer("verify", "c") == shown
+    [version] = versions(tmp_path / "c")
+    listed = {"version": version.name, "bytes": shown["bytes"], "counts": source.COUNTS}
+    assert answer("list") == [{"collection": "c", "current": version.name, "versions": [listed]}]
+    (version / "manifest.json").write_text("{")
+    assert "manifest.json cannot be read" in answer("list")[0]["versions"][0]["error"]
+    (tmp_path / "c" / "current").write_text("gone")
+    assert "names the version 'gone'" in answer("list")[0]["error"]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../c", "a/b", "/c", ".hidden"])
