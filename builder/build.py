@@ -97,6 +97,7 @@ def index_staged(plan: BuildPlan) -> Manifest:
         recall=plan.index.recall,
         key=plan.index.key,
         require_recall=plan.index.require_recall,
+        reuse=plan.index.reuse,
         add=_adder(plan),
     )
 

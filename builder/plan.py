@@ -36,6 +36,7 @@ class IndexPlan:
     recall: float = RECALL_TARGET  # recall@10 that searches are tuned to
     key: str | None = None  # of the index of images; None: it is chosen
     require_recall: bool = False  # whether an index that cannot reach it is an error
+    reuse: bool = False  # keep the training and tuning of the served version while few vectors have changed
 
 
 @dataclass(frozen=True)

@@ -261,7 +261,7 @@ def _follow(plan: BuildPlan, runner: Runner, *, polling: bool) -> Iterator[str]:
         while not is_whole(plan.collection):
             yield from _build(plan, runner, enough=_enough_to_publish())
         yield f"following {plan.embed.path}; Ctrl-C ends it"
-        followed = replace(plan, embed=replace(plan.embed, allow_removal=True))
+        followed = replace(plan, embed=replace(plan.embed, allow_removal=True), index=replace(plan.index, reuse=True))
         while True:
             unsettled = watch.wait()
             try:

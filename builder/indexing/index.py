@@ -21,6 +21,7 @@ from .fields import write_fields
 from .fulltext import write_words
 from .index_file import Adder, add_here, build_index
 from .index_key import MAX_MEMORY, RECALL_TARGET, IndexSpec, choose, fallbacks, named
+from .reuse import Trained, trained_before
 from .tuning import sample, tune
 
 log = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ def index(
     recall: float = RECALL_TARGET,
     key: str | None = None,
     require_recall: bool = False,
+    reuse: bool = False,
     add: Adder = add_here,
 ) -> Manifest:
     """Build the indices of what is staged; record them in its manifest and return it.
@@ -40,8 +42,10 @@ def index(
     `max_memory` bounds, in bytes, what building takes beyond the program itself, and so each index, too: see
     `index_key.choose`. `recall` is the recall@10 that searches are tuned to. If an index cannot reach it, one that
     finds more is built instead, if that fits; else it is recorded with what it reaches (`IndexInfo.reached`) or, with
-    `require_recall`, is an error. `key` names the index of images. `add` adds to indices that are not exact. Raises
-    BuildError.
+    `require_recall`, is an error. `key` names the index of images. With `reuse`, the training and tuning of the served
+    version's index are kept while few vectors have changed. `add` adds to indices that are not exact.
+
+    Raises BuildError.
     """
     folder, manifest = staging_folder(collection), staged_manifest(collection)
     started = time.monotonic()
@@ -51,10 +55,18 @@ def index(
     write_words(folder)
     dim = manifest.model.embedding_dim
     kinds = [kind for kind in KINDS if (folder / FILES.vectors(kind)).is_file()]
-    infos = {
-        kind: index_vectors(folder, kind, dim, max_memory, recall, add, key if kind == "images" else None)
-        for kind in kinds
-    }
+    bounds = {"max_memory": max_memory, "recall": recall, "key": key}
+    before = trained_before(collection, manifest, bounds) if reuse else {}
+    infos: dict[Kind, IndexInfo] = {}
+    trained: dict[Kind, int] = {}  # the number of vectors that each index was trained and tuned with
+    for kind in kinds:
+        own_key = key if kind == "images" else None
+        if (old := before.get(kind)) is not None and _suits(old, folder, kind, dim, max_memory, own_key):
+            infos[kind] = old.fill(folder / FILES.vectors(kind), folder / FILES.index(kind), add)
+            trained[kind] = old.vectors
+        else:
+            infos[kind] = index_vectors(folder, kind, dim, max_memory, recall, add, own_key)
+            trained[kind] = infos[kind].vectors
     if require_recall:
         _require_reached(infos)
     seconds = {**manifest.build["seconds"], "index": round(time.monotonic() - started, 2)}
@@ -62,10 +74,18 @@ def index(
         manifest,
         images=infos.get("images"),
         prompts=infos.get("prompts"),
-        build={**manifest.build, "seconds": seconds, "index": {"max_memory": max_memory, "recall": recall, "key": key}},
+        build={**manifest.build, "seconds": seconds, "index": bounds, "trained": trained},
     )
     manifest.write(folder)
     return manifest
+
+
+def _suits(old: Trained, folder: Path, kind: Kind, dim: int, max_memory: int, key: str | None) -> bool:
+    """Return whether the served version's index may be filled with the staged vectors."""
+    count = len(np.load(folder / FILES.vectors(kind), mmap_mode="r"))
+    spec = choose(count, dim, max_memory)
+    keys = [key] if key is not None else [one.key for one in (spec, *fallbacks(spec, max_memory))]
+    return old.suits(count, keys)
 
 
 def index_vectors(
