@@ -37,7 +37,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from bench.support.checkpoints import VIT_B_32, random_state, save
-from builder.encode.cache import Cache, CachedPicture, digest_of
+from builder.encode.cache import Cache, CachedPicture
 from builder.encode.decoding import Decoded
 from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
@@ -49,6 +49,7 @@ from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.metadata import read_generation
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.manifest import Manifest
 from promptsearch.storage.thumbnails import make_thumbnail
 from promptsearch.system.cpus import available_cores

@@ -25,9 +25,10 @@ import httpx
 import numpy as np
 
 from bench.support.serving import serving
-from builder.encode.cache import Cache, CachedPicture, digest_of
+from builder.encode.cache import Cache, CachedPicture
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import unit
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import Manifest, current_version
 

@@ -194,13 +194,19 @@ class Searcher:
         return thumbnail
 
     def original(self, id: str) -> bytes:
-        """Return the image's original file. Raises UnknownItem, and NoFile without `files` or if it was removed."""
+        """Return the image's original file.
+
+        Raises UnknownItem, and NoFile without `files`, if the file was removed, or if it now holds a picture that is
+        hidden.
+        """
         path, _ = self._paths(self.collection.items.image(id))
         if path is None:
             raise NoFile(f"the file of image {id} is not known: open the collection with files=DIR, its originals")
         try:
             if not Path(path).resolve().is_relative_to(cast("Path", self._files)):
                 raise NoFile(f"the file of image {id} is outside of {self._files}")
+            if self.collection.shows_hidden_picture(Path(path)):
+                raise NoFile(f"the file of image {id} holds another picture since: build the collection again")
             return Path(path).read_bytes()
         except (OSError, ValueError) as error:  # ValueError: not a valid path
             raise NoFile(f"the file of image {id} cannot be read: {error}") from error

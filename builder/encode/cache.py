@@ -6,9 +6,8 @@ one resumes there. The file may be deleted at any time; the next build then enco
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,25 +17,26 @@ from numpy.typing import NDArray
 
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BuildError
-from promptsearch.storage import digests
+from promptsearch.system.locks import exclusive_lock
 
 from ..versions.versions import cache_folder
 
-VERSION = 2  # of the schema and of the thumbnails; a file of another version is replaced
+# Of the schema and of the thumbnails. Files of earlier versions are upgraded in place: version 2 lacks the column
+# `truncated`, and version 1 has other thumbnails as well. Files of later versions are replaced.
+VERSION = 3
 _SCHEMA = """
 CREATE TABLE pictures (digest BLOB PRIMARY KEY, vector BLOB NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
                        thumbnail BLOB NOT NULL);
-CREATE TABLE texts (digest BLOB PRIMARY KEY, vector BLOB NOT NULL);
+CREATE TABLE texts (digest BLOB PRIMARY KEY, vector BLOB NOT NULL, truncated INTEGER);
 """
+_UPGRADES = {
+    1: "DELETE FROM pictures; ALTER TABLE texts ADD COLUMN truncated INTEGER;",
+    2: "ALTER TABLE texts ADD COLUMN truncated INTEGER;",
+}
 _BATCH = 500  # digests a statement
 _WAIT = 60.0  # seconds for another build that writes to the same file
 
 Vector = NDArray[np.float16]
-
-
-def digest_of(content: bytes) -> bytes:
-    """Return a digest of 16 bytes. Published versions and takedowns store it, so the algorithm never changes."""
-    return hashlib.blake2b(content, digest_size=digests.SIZE).digest()
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,14 @@ class CachedPicture:
     thumbnail: bytes
 
 
+@dataclass(frozen=True)
+class CachedText:
+    """A text's unit vector, float16 [embedding_dim]; whether the model truncated the text, None if that is unknown."""
+
+    vector: Vector
+    truncated: bool | None
+
+
 class Cache:
     """The vectors that builds of these collections have encoded with one model. The `with` block closes it."""
 
@@ -55,8 +63,9 @@ class Cache:
         self.path = cache_folder(collection.parent) / f"{bundle.identity[:16]}.sqlite"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._database = self._open()
-            self._take_over(collection / "cache" / self.path.name)
+            with exclusive_lock(self.path.with_suffix(".lock")):  # of builds that create or upgrade it at the same time
+                self._database = _opened(self.path)
+                self._take_over(collection / "cache" / self.path.name)
         except sqlite3.DatabaseError as error:
             raise BuildError(f"{self.path} is damaged ({error}): delete it, the next build recomputes it") from error
 
@@ -73,14 +82,15 @@ class Cache:
         """Return whether the vector of a picture is cached."""
         return self._database.execute("SELECT 1 FROM pictures WHERE digest = ?", (digest,)).fetchone() is not None
 
-    def texts(self, digests: Sequence[bytes]) -> dict[bytes, Vector]:
-        """Return the vectors of cached texts by digest, float16 [embedding_dim] each."""
-        known: dict[bytes, Vector] = {}
+    def texts(self, digests: Sequence[bytes]) -> dict[bytes, CachedText]:
+        """Return the cached ones of these texts, by digest."""
+        known: dict[bytes, CachedText] = {}
         for start in range(0, len(digests), _BATCH):
             batch = digests[start : start + _BATCH]
-            sql = f"SELECT digest, vector FROM texts WHERE digest IN ({','.join('?' * len(batch))})"
+            sql = f"SELECT digest, vector, truncated FROM texts WHERE digest IN ({','.join('?' * len(batch))})"
             known |= {
-                digest: np.frombuffer(vector, dtype="<f2") for digest, vector in self._database.execute(sql, batch)
+                digest: CachedText(np.frombuffer(vector, dtype="<f2"), None if truncated is None else bool(truncated))
+                for digest, vector, truncated in self._database.execute(sql, batch)
             }
         return known
 
@@ -90,11 +100,20 @@ class Cache:
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)", rows)
 
-    def add_texts(self, vectors: Iterable[tuple[bytes, Vector]]) -> None:
-        """Store the vectors of texts by digest in one transaction: all of them or none."""
-        rows = [(digest, vector.tobytes()) for digest, vector in vectors]
+    def add_texts(self, digests: Iterable[bytes], vectors: Iterable[Vector], truncated: Iterable[bool]) -> None:
+        """Store the vectors of texts by digest, and which were truncated, in one transaction: all of them or none."""
+        rows = [
+            (digest, vector.tobytes(), bool(cut))
+            for digest, vector, cut in zip(digests, vectors, truncated, strict=True)
+        ]
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", rows)
+
+    def mark_truncated(self, truncated: Mapping[bytes, bool]) -> None:
+        """Store of cached texts, by digest, whether the model truncates them."""
+        with self._database:
+            rows = [(cut, digest) for digest, cut in truncated.items()]
+            self._database.executemany("UPDATE texts SET truncated = ? WHERE digest = ?", rows)
 
     def write_known(self, path: Path) -> None:
         """Write the digests of all pictures, without their content, to a new file that `KnownPictures` reads."""
@@ -108,26 +127,13 @@ class Cache:
         """Move the vectors of a cache of one collection, as earlier releases kept them, to this one."""
         if not old.is_file():
             return
+        _opened(old).close()  # upgrades it
         self._database.execute("ATTACH DATABASE ? AS old", (str(old),))
-        (version,) = self._database.execute("PRAGMA old.user_version").fetchone()
-        if version == VERSION:
-            with self._database:
-                for table in ("pictures", "texts"):
-                    self._database.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM old.{table}")
+        with self._database:
+            for table in ("pictures", "texts"):
+                self._database.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM old.{table}")
         self._database.execute("DETACH DATABASE old")
         old.unlink()
-
-    def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=_WAIT)
-        # Readers (the decoding processes) and the writer don't wait for each other.
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
-            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                database.execute(f"DROP TABLE {name}")
-            database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        return database
 
     def __enter__(self) -> Cache:
         return self
@@ -136,6 +142,22 @@ class Cache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._database.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open a cache, which is created or upgraded."""
+    database = sqlite3.connect(path, timeout=_WAIT)
+    # Readers (the decoding processes) and the writer don't wait for each other.
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version in _UPGRADES:
+        database.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {VERSION}; COMMIT;")
+    elif version != VERSION:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            database.execute(f"DROP TABLE {name}")
+        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    return database
 
 
 class KnownPictures:

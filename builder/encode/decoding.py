@@ -25,11 +25,12 @@ from promptsearch.encoding.bundle import ImageSpec
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.errors import PictureError
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.thumbnails import make_thumbnail
 
 from ..sources import Item, Picture, Rejected
 from ..sources.inputs.picture import RememberedPicture
-from .cache import KnownPictures, digest_of
+from .cache import KnownPictures
 
 log = logging.getLogger(__name__)
 

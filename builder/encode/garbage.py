@@ -12,12 +12,12 @@ import numpy as np
 
 from promptsearch.encoding.prompt_text import CHOICES, text_to_embed
 from promptsearch.errors import BuildError
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.manifest import FILES, Manifest
 
 from ..versions.lock import locked
 from ..versions.staging import staging_folder
 from ..versions.versions import cache_folder, file_memory, versions
-from .cache import digest_of
 
 _BATCH = 10_000  # digests
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.errors import BuildError
+from promptsearch.metadata.values import text
 from promptsearch.storage import digests, items, raw_metadata, thumbnails
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import FILES, Manifest
@@ -70,7 +71,8 @@ class Staging:
 
     def reject(self, rejected: Rejected) -> None:
         """Write a rejection to the quarantine file, and count its reason."""
-        self._quarantine.writerow((rejected.where, rejected.reason))
+        # Messages may name files whose names are not UTF-8.
+        self._quarantine.writerow((text(rejected.where), text(rejected.reason)))
         self.quarantined += 1
         # The text before a colon is the kind of error; the rest is about this row.
         suffix = _SUFFIX.search(rejected.where)

@@ -17,6 +17,7 @@ import pytest
 from builder.__main__ import main
 from builder.versions.versions import versions
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.encoding.image_io import FORMATS
 from promptsearch.search.collection import Collection
 from promptsearch.storage.items import item_id
 from tests.support import source
@@ -57,6 +58,15 @@ def test_build_embeds_indexes_and_publishes(
     collection = Collection.open(tmp_path / "c")
     assert collection.manifest.counts == source.COUNTS
     collection.close()
+    quarantine = lines.index(f"  5 in quarantine, {collection.folder / 'quarantine.csv'} names each:")
+    assert sorted(lines[quarantine + 1 : quarantine + 6]) == [
+        "    1: image '../up.png' leaves the pictures' folder",
+        "    1: neither image nor prompt",
+        "    1: no such file (.png)",
+        "    1: the picture is damaged (.png)",
+        f"    1: this is not a picture that can be read; readable are {', '.join(FORMATS)} (.png)",
+    ]
+    assert (collection.folder / "quarantine.csv").is_file()
 
     main(["verify", "c", "--indices", str(tmp_path)])
     built = f"all {len(collection.manifest.files)} files are intact, 4 prompts, 6 images"
@@ -99,6 +109,19 @@ def test_what_is_wrong_is_said_in_one_line(
     (tmp_path / "file").touch()
     under_a_file = ["--collection", "c", "--indices", tmp_path / "file"]
     assert "is no folder" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
+
+
+def test_hidden_ids_whose_picture_is_gone_are_listed(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    vectors = random_vectors(4, 4)
+    build(tmp_path / "c", vectors, None)
+    gone, kept = item_id("image", "3.png"), item_id("image", "0.png")
+    main(["hide", "c", gone, kept, "--indices", str(tmp_path)])
+    build(tmp_path / "c", vectors[:3], None)
+    capsys.readouterr()
+    main(["show", "c", "--indices", str(tmp_path)])
+    out = capsys.readouterr().out
+    assert f"    {gone} is not in this version; it stays hidden if it comes back\n" in out
+    assert f"    {kept}" not in out
 
 
 def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

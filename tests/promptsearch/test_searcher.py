@@ -135,6 +135,20 @@ def test_original_files_need_their_folder(searcher: promptsearch.Searcher, pictu
         elsewhere.original(found.id)
 
 
+def test_a_hidden_picture_is_not_read_under_the_name_of_another(pictures: Gallery, tmp_path: Path) -> None:
+    collection = Path(shutil.copytree(pictures.collection, tmp_path / "gallery"))
+    files = Path(shutil.copytree(pictures.files, tmp_path / "files"))
+    with promptsearch.open(collection, models=pictures.models, files=files) as opened:
+        hidden, *others = opened.search_images(FOX, limit=5).results
+        shown = next(other for other in others if opened.original(other.id) != opened.original(hidden.id))
+    hide(collection, [hidden.id])
+    with promptsearch.open(collection, models=pictures.models, files=files) as opened:
+        assert opened.original(shown.id) == (files / shown.image.source).read_bytes()
+        (files / hidden.image.source).replace(files / shown.image.source)
+        with pytest.raises(NoFile, match="holds another picture since: build the collection again"):
+            opened.original(shown.id)
+
+
 def test_invalid_arguments_are_errors(searcher: promptsearch.Searcher, tmp_path: Path) -> None:
     with pytest.raises(TypeError, match=r"unknown argument 'count': expected q, image, .*limit, cursor"):
         searcher.search_images("fox", count=5)  # type: ignore[call-arg]

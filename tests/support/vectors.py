@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from builder.encode.cache import digest_of
 from builder.indexing.index import index
 from builder.milvus.publish import publish_to_milvus
 from builder.sources import Item
@@ -29,6 +28,7 @@ from promptsearch.filtering.filters import Filter
 from promptsearch.filtering.row_filter import row_mask
 from promptsearch.search.collection import Collection, Page
 from promptsearch.search.cursor import Cursor
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.fields import FieldColumns
 from promptsearch.storage.items import ItemStore
 from promptsearch.storage.manifest import Manifest, ModelReference

@@ -18,8 +18,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from promptsearch.errors import BuildError
-
-from ..cache import digest_of
+from promptsearch.storage.digests import digest_of
 
 WORK = ".work"
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.storage.digests import digest_of
 
 from ...sources import Item, Picture
-from ..cache import CachedPicture, digest_of
+from ..cache import CachedPicture
 from ..decoding import Decoders, Outcome
 from ..engines import Engine, open_engine
 from . import EncodeStats
@@ -72,9 +73,9 @@ def encode_texts(build: Build, key: str) -> None:
     if build.shards.has(name):
         return
     texts: list[str] = json.loads(build.shards.work(key))
-    vectors = _engine(build, _gpu()).encode_texts(texts).astype("<f2")
+    vectors, truncated = _engine(build, _gpu()).encode_and_check(texts)
     digests = (digest_of(text.encode()) for text in texts)
-    build.shards.put(name, TextShard(dict(zip(digests, vectors, strict=True))).to_bytes())
+    build.shards.put(name, TextShard(dict(zip(digests, vectors.astype("<f2"), strict=True)), truncated).to_bytes())
 
 
 @dataclass

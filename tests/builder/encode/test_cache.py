@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from builder.encode.cache import Cache, CachedPicture, KnownPictures, digest_of
+from builder.encode.cache import Cache, CachedPicture, KnownPictures
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.storage.digests import digest_of
 
 
 def test_known_pictures_are_told_without_the_cache(vit_bundle: Bundle, tmp_path: Path) -> None:
@@ -29,7 +30,7 @@ def test_models_do_not_share_vectors(vit_bundle: Bundle, tmp_path: Path) -> None
     digest, picture = digest_of(b"one"), CachedPicture(np.zeros(32, np.float16), (8, 8), b"")
     with Cache(tmp_path / "c", vit_bundle) as cache:
         cache.add_pictures([(digest, picture)])
-        cache.add_texts([(digest, picture.vector)])
+        cache.add_texts([digest], [picture.vector], [False])
     stranger = replace(vit_bundle, source=replace(vit_bundle.source, sha256="0" * 64))
     with Cache(tmp_path / "c", stranger) as other:
         assert other.picture(digest) is None

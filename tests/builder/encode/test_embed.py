@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import os
+import sqlite3
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -381,3 +382,13 @@ def test_prompts_that_the_model_truncates_are_counted_and_marked(encoders: Encod
     marked = Options(filter=Filter.parse({"prompt_truncated": True}))
     assert collection.search("prompts", None, 5, marked).rows == [0]
     collection.close()
+    # A cache remembers it; one of an earlier release does not know.
+    for known in (True, False):
+        if not known:
+            with contextlib.closing(sqlite3.connect(next((tmp_path / ".cache").glob("*.sqlite")))) as cache:
+                cache.execute("UPDATE texts SET truncated = NULL")
+                cache.commit()
+        again = prompts_of(items, encoders, tmp_path, "plain")
+        assert again.manifest.build["encoded"]["prompts"] == 0
+        assert again.manifest.build["prompts_truncated"] == 1
+        again.close()

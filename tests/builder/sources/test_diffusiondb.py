@@ -263,9 +263,10 @@ def test_metadata_that_is_damaged_further_in_costs_no_picture(tmp_path: Path) ->
     content = bytearray(path.read_bytes())
     content[4:20_000] = bytes(19_996)
     path.write_bytes(content)
-    [item], [rejected] = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    [item], rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
     assert item.prompt == "a cat"
-    assert rejected.where == "metadata.parquet"
+    assert rejected[0].where == "metadata.parquet rows 0 to 99"
+    assert len(rejected) < 50, "the row groups behind the damage are read"
 
 
 def test_what_it_needs_is_said(tmp_path: Path) -> None:
@@ -309,3 +310,26 @@ def test_diffusiondb_is_searched(tmp_path: Path) -> None:
     with built(tmp_path / "prompts", "diffusiondb", tmp_path / "metadata.parquet") as search:
         assert search.collection.kinds == ("prompts",)
         assert search.prompt("a fox").image_count == 2
+
+
+def test_one_odd_number_costs_neither_its_entry_nor_the_others(tmp_path: Path) -> None:
+    part = write_folder(tmp_path, 1, {"a.png": FOX, "b.png": CAT})
+    path = part / "part-000001.json"
+    path.write_text(path.read_text().replace("4294967295", "9" * 5000))
+    found = items(tmp_path)
+    assert found["part-000001/a.png"].extra == {"seed": "9" * 5000}
+    assert (found["part-000001/a.png"].prompt, found["part-000001/b.png"].settings["seed"]) == ("a fox ü夜", 2)
+
+
+def test_metadata_of_other_types_costs_its_own_cells(tmp_path: Path) -> None:
+    table = pyarrow.table({
+        "image_name": ["a.png", "b.png"], "prompt": ["a fox", "a cat"], "part_id": [1, 1],
+        "image_nsfw": ["high", "low"], "sampler": [[1], [8]], "seed": [1, 2],
+    })  # fmt: skip
+    parquet.write_table(table, tmp_path / "metadata.parquet")
+    found = items(tmp_path / "metadata.parquet")
+    assert [item.prompt for item in found.values()] == ["a fox", "a cat"]
+    assert found["part-000001/a.png"].settings == {"seed": 1}
+    assert found["part-000001/a.png"].extra == {"image_nsfw": "high", "sampler": [1]}
+    write_folder(tmp_path, 1, {"a.png": FOX})
+    assert items(tmp_path)["part-000001/a.png"].extra["image_nsfw"] == "high"

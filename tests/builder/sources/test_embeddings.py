@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from builder.sources import Item, open_source
+from builder.versions.hide import hide
 from promptsearch.encoding.encoders import unit
 from promptsearch.errors import SourceError
+from promptsearch.search.collection import Collection
+from promptsearch.storage.manifest import FILES, current_version
 from tests.builder.sources.building import built, encoders, served_thumbnails, sorted_out
 from tests.support.drawing import picture
 from tests.support.vectors import random_vectors
@@ -204,3 +208,43 @@ def test_embeddings_are_searched_without_encoding_anything_again(tmp_path: Path)
     with built(tmp_path / "second", "embeddings", tmp_path / "texts") as search:
         assert search.collection.kinds == ("prompts",)
         assert search.prompt("a boat").text == "caption 2"
+
+
+def shown(indices: Path) -> set[str]:
+    """The sources of the images that a search finds."""
+    with contextlib.closing(Collection.open(indices / "c")) as collection:
+        rows = collection.search("images", random_vectors(1, 256)[0], 10).rows
+        return {image.source for image in collection.items.images(rows).values()}
+
+
+@pytest.mark.parametrize("earlier_release", [False, True])
+def test_a_hidden_item_stays_hidden_under_another_name(tmp_path: Path, earlier_release: bool) -> None:
+    vectors = random_vectors(3, 256)
+    write(tmp_path / "e", 0, rows(3), vectors)
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e") as before:
+        [hidden] = [
+            image for image in before.collection.items.images(range(3)).values() if image.source == "/data/1.jpg"
+        ]
+    collection = tmp_path / "indices" / "c"
+    if earlier_release:  # without digests, and with ids alone
+        (current_version(collection) / FILES.digests).unlink()
+    hide(collection, [hidden.id])
+    assert shown(tmp_path / "indices") == {"/data/0.jpg", "/data/2.jpg"}
+    renamed = [{**row, "image_path": f"/other{row['image_path']}"} for row in rows(3)]
+    write(tmp_path / "e", 0, renamed, vectors)
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e"):
+        assert shown(tmp_path / "indices") == {"/other/data/0.jpg", "/other/data/2.jpg"}
+    write(tmp_path / "e", 0, rows(3), vectors[[1, 0, 2]])  # another one took its name
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e"):
+        assert shown(tmp_path / "indices") == {"/data/1.jpg", "/data/2.jpg"}
+
+
+def test_a_hidden_prompt_stays_hidden_whatever_its_item_is_called(tmp_path: Path) -> None:
+    vectors = random_vectors(3, 256)
+    write(tmp_path / "e", 0, rows(3), None, vectors)
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e") as before:
+        prompt = before.collection.items.prompts([1])[1]
+    hide(tmp_path / "indices" / "c", [prompt.id])
+    write(tmp_path / "e", 0, [{**row, "image_path": f"/other{row['image_path']}"} for row in rows(3)], None, vectors)
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e") as after:
+        assert prompt.text not in {each.text for each in after.collection.items.prompts(range(3)).values()}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -237,3 +238,33 @@ def test_a_service_finds_a_generation_and_hands_out_its_file(tmp_path: Path) -> 
         assert image["settings"]["seed"] == 156680208700286
         assert service.get(image["image"]["file"]).content == path.read_bytes()
         assert service.end() == 0
+
+
+@pytest.mark.parametrize("name", ["a" * 247 + ".png", "a" * 251 + ".png", "夜" * 83 + ".png", "a" * 255])
+def test_names_as_long_as_a_file_may_have_are_read(tmp_path: Path, name: str) -> None:
+    """The names of their sidecars would be too long."""
+    made.save_png(tmp_path / "short.png", {"parameters": made.A1111})
+    (tmp_path / "short.png").rename(tmp_path / name)
+    [item] = items(tmp_path).values()
+    assert (item.key, item.settings["seed"]) == (name, 1234567890)
+
+
+def test_pictures_1500_folders_deep_are_read(tmp_path: Path) -> None:
+    made.save_png(tmp_path / "a.png", {"parameters": made.A1111})
+    deep = tmp_path / "top"
+    deep.mkdir()
+    (tmp_path / "a.png").rename(deep / "a.png")
+    for _ in range(1500):
+        (tmp_path / "d").mkdir()
+        deep.rename(tmp_path / "d" / "d")
+        (tmp_path / "d").rename(deep)
+    [item] = items(tmp_path).values()
+    assert item.key == "top/" + "d/" * 1500 + "a.png"
+    assert item.settings["seed"] == 1234567890
+    assert item.picture is not None
+    assert open_picture(pickle.loads(pickle.dumps(item.picture)).read()).size == (96, 64)
+    (deep / ("d/" * 1500) / "a.png").unlink()
+    while (inner := deep / "d").exists():  # pytest's own removal calls itself for each folder
+        inner.rename(tmp_path / "d")
+        deep.rmdir()
+        (tmp_path / "d").rename(deep)

@@ -272,3 +272,19 @@ def test_img2dataset_is_searched(tmp_path: Path, format: str) -> None:
         assert found.source == "https://example.org/000000002.png"
         [prompt] = search.collection.prompts_of([found]).values()
         assert prompt.text == "a red boat"
+
+
+def test_a_member_of_a_negative_size_ends_its_archive_alone(tmp_path: Path) -> None:
+    write(tmp_path, "webdataset", "00000", [sample("000000000"), sample("000000001")])
+    (tmp_path / "00000.parquet").unlink()
+    content = bytearray((tmp_path / "00000.tar").read_bytes())
+    second = content.rindex(b"000000001.jpg")
+    header = content[second : second + tarfile.BLOCKSIZE]
+    header[124:136] = (2**96 - 5).to_bytes(12, "big")  # GNU's form of -5
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    content[second : second + tarfile.BLOCKSIZE] = header
+    (tmp_path / "00000.tar").write_bytes(content)
+    found, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    assert [item.key for item in found] == ["00000/000000000"]
+    assert "000000001.jpg has a size of -5 bytes" in rejected[0].reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
@@ -200,3 +201,12 @@ def test_the_real_sample_is_searched_whole(tmp_path: Path) -> None:
         }  # fmt: skip
         asked = next(item.prompt for item in found if item.prompt)
         assert search.prompt(asked).text == asked
+
+
+def test_a_number_of_many_digits_costs_no_row(tmp_path: Path) -> None:
+    raw = '{"raw_discord_data": {"seed": %s, "num_step": 50}}' % ("9" * 5000)
+    with (tmp_path / "o.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("prompt", "raw_data"), ("a fox", raw)])
+    [item] = open_source("open-prompts", tmp_path / "o.csv", None).items()
+    assert isinstance(item, Item)
+    assert (item.prompt, item.settings, item.extra) == ("a fox", {"steps": 50}, {"seed": "9" * 5000})

@@ -88,6 +88,17 @@ def test_text_that_a_node_of_comfyui_wrote_comes_before_its_graph() -> None:
     assert without.prompt == "a glass bottle, 夜の銀河"
 
 
+def test_numbers_that_are_none_in_json_are_read() -> None:
+    """Python's writer of JSON makes NaN and infinities, which the format lacks."""
+    graph = json.loads(json.dumps(made.COMFYUI))
+    sampler = next(node for node in graph.values() if "denoise" in node["inputs"])
+    sampler["inputs"]["denoise"] = float("nan")
+    sampler["is_changed"] = [float("inf")]
+    found = generation_of_fields({"prompt": json.dumps(graph)})
+    assert found is not None
+    assert (found.prompt, found.extra.get("denoise")) == ("a glass bottle, 夜の銀河", None)
+
+
 def test_the_editors_graph_is_read_if_the_other_is_not_there_or_tells_nothing() -> None:
     workflow = {"nodes": [{"id": 1, "type": "CLIPTextEncode", "widgets_values": ["a crane"],
                            "outputs": [{"type": "CONDITIONING"}]},
@@ -175,6 +186,13 @@ KINDS = [
     "ImpactSwitch",
     "X",
 ]
+SENDERS = [
+    "Anything Everywhere",
+    "Anything Everywhere3",
+    "Anything Everywhere?",
+    "Prompts Everywhere",
+    "Seed Everywhere",
+]
 IDS = st.sampled_from("123456")
 graphs = st.dictionaries(
     IDS,
@@ -188,11 +206,15 @@ graphs = st.dictionaries(
 )  # fmt: skip
 nodes = st.lists(
     st.fixed_dictionaries({
-        "id": st.integers(-20, 5), "type": st.sampled_from((*KINDS, "a", "b", "GetNode", "SetNode")),
+        "id": st.integers(-20, 5),
+        "type": st.sampled_from((*KINDS, *SENDERS, "a", "b", "GetNode", "SetNode")) | json_values,
         "mode": st.sampled_from([0, 2, 4]), "widgets_values": json_values,
         "inputs": st.lists(st.fixed_dictionaries({
-            "name": st.sampled_from(INPUTS), "link": st.integers(0, 6) | json_values, "widget": json_values,
-        }), max_size=3) | json_values,
+            "name": st.sampled_from(INPUTS), "link": st.integers(0, 6) | json_values, "type": st.sampled_from("AB*"),
+        }, optional={"widget": json_values, "label": json_values}), max_size=3) | json_values,
+        "properties": st.fixed_dictionaries({"ue_properties": st.dictionaries(
+            st.sampled_from(["title_regex", "input_regex", "group_regex", "widget_ue_connectable"]), json_values,
+        )}) | json_values,
         "outputs": st.lists(st.fixed_dictionaries({"type": st.sampled_from("AB*")}), max_size=2) | json_values,
     }) | json_values,
     max_size=5,
@@ -205,7 +227,9 @@ links = st.lists(
     max_size=6,
 )
 workflows = st.fixed_dictionaries({
-    "nodes": nodes, "links": links,
+    "nodes": nodes, "links": links, "extra": json_values | st.fixed_dictionaries({"ue_links": json_values | st.lists(
+        st.dictionaries(st.sampled_from(["downstream", "downstream_slot", "upstream", "upstream_slot"]),
+                        st.integers(-20, 5) | json_values), max_size=3)}),
     "definitions": st.fixed_dictionaries({"subgraphs": st.lists(st.fixed_dictionaries({
         "id": st.sampled_from("ab"), "nodes": nodes, "links": links, "inputs": nodes, "outputs": nodes}), max_size=2)}),
 })  # fmt: skip

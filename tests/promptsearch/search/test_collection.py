@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -268,3 +269,18 @@ def test_a_damaged_file_is_a_collection_error(folder: Path, tmp_path: Path, name
     (version / name).write_bytes(b"" if damage == "empty" else b"garbage " * 1000)
     with pytest.raises(CollectionError):
         Collection.open(copy)
+
+
+def test_originals_are_read_for_takedowns_only_if_a_picture_is_hidden(tmp_path: Path) -> None:
+    with contextlib.closing(
+        Collection.open(build(tmp_path / "c", random_vectors(3, 4), random_vectors(3, 4)))
+    ) as opened:
+        missing = tmp_path / "no such file"
+        assert not opened.shows_hidden_picture(missing)
+        assert not opened.hiding({item_id("prompt", "prompt 1"), "unknown"}).shows_hidden_picture(missing)
+        hiding = opened.hiding({item_id("image", "1.png")})
+        with pytest.raises(FileNotFoundError):
+            hiding.shows_hidden_picture(missing)
+        for content, is_hidden in ((b"content 1", True), (b"content 2", False)):
+            (tmp_path / "a.png").write_bytes(content)
+            assert hiding.shows_hidden_picture(tmp_path / "a.png") is is_hidden

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from promptsearch.errors import CollectionError
-from promptsearch.storage.digests import PictureDigests
+from promptsearch.storage.digests import FileDigests, PictureDigests, digest_of
 
 
 def written(path: Path, digests: list[bytes]) -> Path:
@@ -37,3 +38,35 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "d.npy").write_bytes(b"no array")
     with pytest.raises(CollectionError, match=r"d.npy cannot be read"):
         PictureDigests(tmp_path / "d.npy", 2)
+
+
+def test_a_file_is_read_again_only_if_it_changed(tmp_path: Path) -> None:
+    file, other = tmp_path / "a.png", tmp_path / "b.png"
+    file.write_bytes(b"one")
+    other.write_bytes(b"two")
+    digests = FileDigests()
+    assert digests.of(file) == digest_of(b"one")
+    unchanged = file.stat()
+    os.utime(other, ns=(unchanged.st_atime_ns, unchanged.st_mtime_ns))  # of the same size and time
+    other.replace(file)
+    assert digests.of(file) == digest_of(b"two")
+    file.write_bytes(b"three")
+    assert digests.of(file) == digest_of(b"three")
+    with pytest.raises(FileNotFoundError):
+        digests.of(other)
+
+
+def bytes_read() -> int:
+    """What this process has read from files, as Linux counts it."""
+    counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
+    return int(counts["rchar"])
+
+
+def test_a_file_that_did_not_change_is_not_read_again(tmp_path: Path) -> None:
+    file, digests = tmp_path / "a.png", FileDigests()
+    file.write_bytes(bytes(2**24))
+    before = bytes_read()
+    assert digests.of(file) == digest_of(bytes(2**24))
+    between = bytes_read()
+    assert digests.of(file) == digest_of(bytes(2**24))
+    assert between - before >= 2**24 > bytes_read() - between

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from builder.versions.hide import hide
 from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import Takedown
 from promptsearch.storage.manifest import FILES, Manifest, current_version
@@ -181,6 +182,31 @@ def test_a_takedown_follows_its_picture_into_the_next_version(running: Service, 
     following = check_answer(running.get("/search/images", cursor=page["next"], limit=3), "images")
     assert following["version"] != version.name
     assert second not in [result["id"] for result in following["results"]]
+
+
+def test_a_hidden_picture_is_not_served_under_the_name_of_another(
+    folder: Path, models: Path, source_folder: Path, tmp_path: Path
+) -> None:
+    files = Path(shutil.copytree(source_folder, tmp_path / "files"))
+    flags = ["--indices", str(folder), "--models", str(models), "--files", f"tiny={files}"]
+    with serving(tmp_path, flags) as service:
+        found = check_answer(service.get("/search/images", q="fox", limit=2), "images")["results"]
+        (hidden, hidden_file), (shown, shown_file) = (
+            (result["id"], files / result["image"]["source"]) for result in found
+        )
+        original = shown_file.read_bytes()
+        shutil.copy(hidden_file, tmp_path / "kept")
+        hidden_file.replace(shown_file)
+        assert service.get(f"/images/{shown}/file").content == (tmp_path / "kept").read_bytes()
+        hide(folder / "tiny", [hidden])
+        wait_for(lambda: service.get(f"/images/{hidden}").status_code == 404, "hide it")
+        etag = {"If-None-Match": service.get(f"/images/{shown}/thumbnail").headers["etag"]}
+        for headers in ({}, {"Range": "bytes=0-9"}, etag):
+            response = httpx.get(f"{service.url}/images/{shown}/file", headers=headers)
+            assert "holds another picture since" in check_problem(response, 404, "no-file")
+        shown_file.write_bytes(original)
+        assert service.get(f"/images/{shown}/file").content == original
+        assert service.end() == 0
 
 
 def test_what_is_taken_down_is_gone_at_once(running: Service, folder: Path) -> None:
