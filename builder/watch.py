@@ -46,11 +46,13 @@ class FolderWatch:
     def wait(self) -> Set[str]:
         """Wait until files have changed and are whole; return those that are still being written.
 
-        Those are paths below the folder, with forward slashes. Raises BuildError if the folder cannot be watched.
+        Those are paths below the folder, with forward slashes. Raises BuildError if the folder cannot be watched, or if
+        it is away: events of another one in its place would not come.
         """
         begun, first = time.monotonic(), None
         while True:
             self._collect()
+            self._require_folder()
             now = time.monotonic()
             growing = self._growing(now)
             if not self._changed:
@@ -69,6 +71,13 @@ class FolderWatch:
             if (state := _state(path)) != changed.state:
                 self._changed[path] = _Changed(state, now)
         return {path for path, changed in self._changed.items() if now - changed.since < SETTLED}
+
+    def _require_folder(self) -> None:
+        if _identity(self._folder) != self._identity:
+            raise BuildError(
+                f"{self._folder} is no longer there, or another folder is in its place (is a drive not mounted?): what "
+                "is published stays; start again when it is back"
+            )
 
     def _collect(self) -> None:
         """Wait for the next events, which come at least every tick, and note all files that they name."""
@@ -107,6 +116,7 @@ class FolderWatch:
         return not any(part.startswith(".") for part in inner.parts) and not path.is_relative_to(self._ignored)
 
     def __enter__(self) -> FolderWatch:
+        self._identity = _identity(self._folder)
         self._thread.start()
         self._collect()  # whatever happens from the first events on is seen
         return self
@@ -116,6 +126,14 @@ class FolderWatch:
     ) -> None:
         self._stop.set()
         self._thread.join()
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    try:
+        status = folder.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _state(path: str) -> State:

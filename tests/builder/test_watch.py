@@ -167,7 +167,19 @@ def test_a_killed_watch_loses_nothing(vit_bundle: Bundle, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_folder_that_goes_away_is_not_taken_for_an_empty_one(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_folder_that_goes_away_ends_the_watch(vit_bundle: Bundle, tmp_path: Path) -> None:
+    folder, indices = tmp_path / "pictures", tmp_path / "indices"
+    save(folder / "0.png", 0)
+    with following(folder, vit_bundle, indices) as watch:
+        watch.wait_for("following")
+        folder.rename(tmp_path / "away")
+        assert watch.process.wait(60) == 1
+        assert f"error: {folder} is no longer there" in watch.output
+    assert len(versions(indices / "c")) == 1
+
+
+@pytest.mark.slow
+def test_a_folder_with_nothing_left_is_not_taken_for_an_empty_one(vit_bundle: Bundle, tmp_path: Path) -> None:
     folder, indices = tmp_path / "pictures", tmp_path / "indices"
     save(folder / "0.png", 0)
     with following(folder, vit_bundle, indices) as watch:
