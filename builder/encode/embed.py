@@ -112,7 +112,7 @@ def embed(
 def _reason(source: Source, staging: Staging) -> str:
     """Return why a source gave no items, and what to do."""
     if staging.quarantined:
-        return f"{staging.quarantined} rows were rejected, {staging.folder / FILES.quarantine} says why"
+        return f"{staging.quarantined} rows were rejected, see {staging.folder / FILES.quarantine}"
     return f"{source.root} has neither pictures nor prompts: put some there, or name another place"
 
 

@@ -29,12 +29,12 @@ class Engine(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The preprocessing that crops pictures for `encode_crops`."""
+        """Return the preprocessing that crops pictures for `encode_crops`."""
         ...
 
     @property
     def image_batch(self) -> int:
-        """The number of pictures to encode at once."""
+        """Return the number of pictures to encode at once."""
         ...
 
     def encode_and_check(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

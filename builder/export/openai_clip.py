@@ -65,7 +65,7 @@ class TextTower(nn.Module):
         self.clip = model
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """int64 [batch, length] -> float32 [batch, embedding_dim], not normalised."""
+        """Encode int64 [batch, length] to float32 [batch, embedding_dim], not normalised."""
         model = self.clip
         x = model.token_embedding(tokens) + model.positional_embedding[: tokens.shape[1]]
         for block in model.transformer.resblocks:
@@ -83,20 +83,20 @@ class ImageTower(nn.Module):
         self.clip = nn.ModuleDict({"visual": model.visual})
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
+        """Encode float32 [batch, 3, size, size] to float32 [batch, embedding_dim], not normalised."""
         vectors: torch.Tensor = self.clip["visual"](pixels)
         return vectors
 
 
 class VisionTower(ImageTower):
-    """The same of one that is a transformer (clip/model.py: VisualTransformer).
+    """The image encoder of a transformer (clip/model.py: VisualTransformer).
 
     Its result is read at the first token, so of the last block nothing is computed but that token, and what it sees of
     the others: in a tower of twelve a fourteenth of the work is left out.
     """
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
+        """Encode float32 [batch, 3, size, size] to float32 [batch, embedding_dim], not normalised."""
         visual: Any = self.clip["visual"]
         patches = visual.conv1(pixels).flatten(2).permute(0, 2, 1)  # [batch, patches, width]
         first = visual.class_embedding.expand(patches.shape[0], 1, -1)

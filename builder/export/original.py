@@ -1,4 +1,4 @@
-"""What is exported: a checkpoint's two towers in PyTorch, and all that has to be known to feed them."""
+"""The original of an export: a checkpoint's two towers in PyTorch, and the description of their inputs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Towers(Protocol):
     """A model of clip's or open_clip's, in fp32 on the CPU, for inference: the reference of everything we export."""
 
     def encode_text(self, text: Tensor, /) -> Tensor:
-        """int64 [n, context_length] -> float32 [n, embedding_dim], not normalised."""
+        """Encode int64 [n, context_length] to float32 [n, embedding_dim], not normalised."""
         ...
 
     def encode_image(self, image: Tensor, /) -> Tensor:
-        """float32 [n, 3, size, size] -> float32 [n, embedding_dim], not normalised."""
+        """Encode float32 [n, 3, size, size] to float32 [n, embedding_dim], not normalised."""
         ...
 
 

@@ -37,9 +37,9 @@ def index(
     reuse: bool = False,
     add: Adder = add_here,
 ) -> Manifest:
-    """Build the indices of what is staged; record them in its manifest and return it.
+    """Build the indices of the staged version; record them in its manifest and return it.
 
-    `max_memory` bounds, in bytes, what building takes beyond the program itself, and so each index, too: see
+    `max_memory` bounds, in bytes, the memory of the build beyond the program itself, and so each index: see
     `index_key.choose`. `recall` is the recall@10 that searches are tuned to. If an index cannot reach it, one that
     finds more is built instead, if that fits; else it is recorded with what it reaches (`IndexInfo.reached`) or, with
     `require_recall`, is an error. `key` names the index of images. With `reuse`, the training and tuning of the served

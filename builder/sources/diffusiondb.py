@@ -30,7 +30,7 @@ import pyarrow
 from pyarrow import compute
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import parse_json, plain, size, split_settings, text
+from promptsearch.metadata.values import json_object, plain, size, split_settings, text
 
 from . import Item, Picture, Rejected
 from .inputs.lookup import Lookup
@@ -188,10 +188,7 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise ValueError("no such file")
     if len(raw) > _JSON_BYTES:
         raise ValueError(f"larger than {_JSON_BYTES >> 20} MB, too large for one part")
-    parsed = parse_json(raw)
-    if not isinstance(parsed, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - the file is wrong, not the program
-    return parsed
+    return json_object(raw)
 
 
 def _is_picture(file: str) -> bool:

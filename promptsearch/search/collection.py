@@ -70,9 +70,9 @@ class Collection:
     @classmethod
     def open(cls, path: Path) -> Collection:
         """Open the current version of the collection in `path`, without its hidden items."""
-        return cls(current_version(path)).hiding(read_hidden(path))
+        return cls(current_version(path)).with_hidden(read_hidden(path))
 
-    def hiding(self, hidden: Set[Takedown | str]) -> Collection:
+    def with_hidden(self, hidden: Set[Takedown | str]) -> Collection:
         """Return the same collection, on the same open files, whose answers leave out hidden items.
 
         A takedown that is a text is an id.

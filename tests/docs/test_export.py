@@ -32,7 +32,7 @@ def test_weights_of_open_clip_are_exported(command: str, tmp_path: Path) -> None
 @pytest.mark.network
 @pytest.mark.parametrize("command", of_kind("export"))
 def test_the_real_model_is_exported_or_the_error_says_how(command: str, tmp_path: Path) -> None:
-    """If OpenAI's server cannot be reached, one line says what to do instead."""
+    """If OpenAI's server cannot be reached, one line names the alternative."""
     done = run(command, make_workspace(tmp_path / "checkout"))
     if done.returncode:
         assert "cannot be downloaded" in done.stderr

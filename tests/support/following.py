@@ -25,6 +25,7 @@ class Running:
 
     @property
     def output(self) -> str:
+        """Return what the program has written so far."""
         return self.log.read_text(encoding="utf-8")
 
     def wait_until(self, done: Callable[[], bool]) -> None:

@@ -2,8 +2,8 @@
 
 The driver keeps the items in a temporary file and writes the places of their pictures to the shards' folder, a few
 hundred a task. Each task writes a shard (see `spark_task`). The driver takes the shards in the source's order: it adds
-their vectors to its cache and yields their items. So ids, rows and repeats are decided in one place, whatever order
-tasks end in and however often one runs.
+their vectors to its cache and yields their items. So ids, rows and repeats are decided in one place, regardless
+of the order in which tasks end and how often they run.
 
 Shards of an interrupted build go to the cache first, by the content of their pictures, so changed pictures are encoded
 again.
@@ -152,7 +152,7 @@ def _ended(job: Future[None]) -> None:
         job.result()
     except Exception as error:
         raise BuildError(
-            f"Spark gave up on a task: {message(error)}; what was encoded is kept: run the command again to resume"
+            f"Spark gave up on a task: {message(error)}; all encoded vectors are kept: run the command again to resume"
         ) from error
 
 

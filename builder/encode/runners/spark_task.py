@@ -1,7 +1,7 @@
 """The tasks of Spark workers: encode some pictures or texts into a shard.
 
 A worker process runs one task after the other. It opens the model once, with the threads or the GPU that Spark assigns
-to a task, and decodes in as many processes of its own.
+to a task, and decodes in as many processes.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ class Build:
 
     @property
     def archive(self) -> str:
-        """The name of the file with the model that executors are sent."""
+        """Return the name of the model's file that executors receive."""
         return f"{self.name}.zip"
 
     @property
     def known(self) -> str:
-        """The file with the digests of all pictures whose vectors are known, as `KnownPictures` reads it."""
+        """Return the file with the digests of all pictures whose vectors are known, as `KnownPictures` reads it."""
         return f"{self.name}.sqlite"
 
 
@@ -99,7 +99,7 @@ def _engine(build: Build, gpu: str | None) -> Engine:
 
 @cache
 def _decoders(build: Build) -> Decoders:
-    """Never closed: its processes end with this one."""
+    """Return decoders that are never closed: their processes end with this process."""
     spec = Bundle.open(_sent(build.archive) / MODEL).image
     return Decoders(spec, _sent(build.known), _threads())
 
@@ -119,7 +119,7 @@ def _task() -> TaskContext:
 
 
 def _threads() -> int:
-    """`spark.task.cpus`."""
+    """Return `spark.task.cpus`."""
     return _task().cpus()
 
 

@@ -1,4 +1,4 @@
-"""What a cache tells other processes."""
+"""The file through which a cache shares its digests with other processes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.digests import digest_of
 
 
-def test_known_pictures_are_told_without_the_cache(vit_bundle: Bundle, tmp_path: Path) -> None:
-    one, other = digest_of(b"one"), digest_of(b"other")
+def test_known_pictures_are_read_without_the_cache(vit_bundle: Bundle, tmp_path: Path) -> None:
+    first, other = digest_of(b"one"), digest_of(b"other")
     with Cache(tmp_path / "c", vit_bundle) as cache:
         cache.write_known(tmp_path / "none.sqlite")
-        cache.add_pictures([(one, CachedPicture(np.zeros(32, np.float16), (8, 8), b""))])
-        assert cache.has_picture(one)
+        cache.add_pictures([(first, CachedPicture(np.zeros(32, np.float16), (8, 8), b""))])
+        assert cache.has_picture(first)
         assert not cache.has_picture(other)
         cache.write_known(tmp_path / "known.sqlite")
-    assert one not in KnownPictures(tmp_path / "none.sqlite")
+    assert first not in KnownPictures(tmp_path / "none.sqlite")
     known = KnownPictures(tmp_path / "known.sqlite")
-    assert one in known
+    assert first in known
     assert other not in known
 
 

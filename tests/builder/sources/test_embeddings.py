@@ -47,9 +47,9 @@ def rows(count: int, first: int = 0) -> list[dict[str, Any]]:
 
 
 def items(root: Path) -> list[Item]:
-    found, rejected = sorted_out(open_source("embeddings", root, None).items())
+    read, rejected = sorted_out(open_source("embeddings", root, None).items())
     assert rejected == []
-    return found
+    return read
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -57,15 +57,15 @@ def test_vectors_come_with_their_rows_as_unit_float32(tmp_path: Path, dtype: Any
     images = (random_vectors(5000, DIM, 1) * 3).astype(dtype)
     texts = (random_vectors(5000, DIM, 2) * 0.01).astype(dtype)
     write(tmp_path, 0, rows(5000), images, texts)
-    found = items(tmp_path)
-    assert len(found) == 5000
+    read = items(tmp_path)
+    assert len(read) == 5000
     for number in (0, 1, 4095, 4096, 4999):
-        item = found[number]
+        item = read[number]
         assert (item.key, item.prompt, item.picture) == (f"/data/{number}.jpg", f"caption {number}", None)
-        for vector, given in ((item.vector, images[number]), (item.prompt_vector, texts[number])):
+        for vector, stored in ((item.vector, images[number]), (item.prompt_vector, texts[number])):
             assert vector is not None
             assert vector.dtype == np.float32
-            np.testing.assert_allclose(vector, unit(given.astype(np.float32)), atol=1e-6)
+            np.testing.assert_allclose(vector, unit(stored.astype(np.float32)), atol=1e-6)
 
 
 def test_images_alone_and_texts_alone_are_embeddings(tmp_path: Path) -> None:
@@ -90,12 +90,12 @@ def test_parts_come_by_number(tmp_path: Path) -> None:
 
 
 def test_metadata_becomes_key_source_size_settings_and_extra(tmp_path: Path) -> None:
-    told = {
+    expected = {
         "key": "000000001", "url": "https://example.org/1.png", "caption": " a cat 夜 ", "width": 64,
         "original_height": 128, "seed": 5, "steps": "many", "similarity": 0.25, "exif": "", "punsafe": float("nan"),
     }  # fmt: skip
-    other = {**dict.fromkeys(told), "caption": ""}
-    write(tmp_path, 0, [told, other], random_vectors(2, DIM), random_vectors(2, DIM))
+    other = {**dict.fromkeys(expected), "caption": ""}
+    write(tmp_path, 0, [expected, other], random_vectors(2, DIM), random_vectors(2, DIM))
     cat, nothing = items(tmp_path)
     assert (cat.key, cat.source, cat.prompt) == ("000000001", "https://example.org/1.png", "a cat 夜")
     assert (cat.width, cat.height, cat.settings) == (64, 128, {"seed": 5})

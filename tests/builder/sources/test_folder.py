@@ -18,9 +18,9 @@ from tests.support.drawing import as_bytes, picture
 
 def items(root: Path) -> dict[str, Item]:
     """By key; nothing is rejected."""
-    found, rejected = sorted_out(open_source("folder", root, None).items())
+    read, rejected = sorted_out(open_source("folder", root, None).items())
     assert rejected == []
-    return {item.key: item for item in found}
+    return {item.key: item for item in read}
 
 
 def save(path: Path, seed: int = 0) -> Path:
@@ -56,11 +56,11 @@ def test_a_text_beside_the_picture_is_its_prompt(tmp_path: Path) -> None:
     (tmp_path / "b.webp.txt").write_text(made.A1111)
     (tmp_path / "c.txt").write_text("a dog\nNegative prompt: a cat")
     (tmp_path / "d.txt").write_bytes("schön".encode("latin-1"))
-    found = items(tmp_path)
-    assert found["a.png"].prompt == "a cat, 夜"
-    assert found["b.webp"].settings["model"] == "foxes-v2"
-    assert (found["c.jpg"].prompt, found["c.jpg"].extra) == ("a dog", {"negative_prompt": "a cat"})
-    assert found["d.png"].prompt == "schön"
+    read = items(tmp_path)
+    assert read["a.png"].prompt == "a cat, 夜"
+    assert read["b.webp"].settings["model"] == "foxes-v2"
+    assert (read["c.jpg"].prompt, read["c.jpg"].extra) == ("a dog", {"negative_prompt": "a cat"})
+    assert read["d.png"].prompt == "schön"
 
 
 def test_an_object_beside_the_picture_has_prompt_and_settings(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_files_beside_pictures_are_in_any_encoding_of_windows(tmp_path: Path, en
         save(tmp_path / name)
     (tmp_path / "a.txt").write_bytes("a ceramic fox, Übung".encode(encoding))
     (tmp_path / "b.json").write_bytes(json.dumps({"prompt": "Übung"}, ensure_ascii=False).encode(encoding))
-    found = items(tmp_path)
-    assert (found["a.png"].prompt, found["b.png"].prompt) == ("a ceramic fox, Übung", "Übung")
+    read = items(tmp_path)
+    assert (read["a.png"].prompt, read["b.png"].prompt) == ("a ceramic fox, Übung", "Übung")
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])
@@ -155,9 +155,9 @@ def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "e.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     (tmp_path / "f.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp41")
     (tmp_path / "notes").write_text("no picture")
-    found, rejected = sorted_out(open_source("folder", tmp_path, None).items())
-    assert [item.key for item in found] == ["a.jpe", "b.jpg_large", "c", "d.JPG"]
-    assert [(one.where, one.reason.partition(":")[0]) for one in rejected] == [
+    read, rejected = sorted_out(open_source("folder", tmp_path, None).items())
+    assert [item.key for item in read] == ["a.jpe", "b.jpg_large", "c", "d.JPG"]
+    assert [(rejection.where, rejection.reason.partition(":")[0]) for rejection in rejected] == [
         ("e.heic", "HEIC pictures cannot be read"), ("f.mp4", "MP4 videos are not read"),
     ]  # fmt: skip
 
@@ -216,9 +216,9 @@ def test_a_folder_of_generations_is_searched(tmp_path: Path) -> None:
         assert search.collection.raw_metadata is not None
         row = search.image(open_picture(pictures / "fox.png")).row
         assert search.collection.raw_metadata.get(row) == {"parameters": made.A1111}
-        found = search.image(open_picture(pictures / "fox.png"))
-        assert found.file == "fox.png"
-        assert found.settings["model"] == "foxes-v2"
+        read = search.image(open_picture(pictures / "fox.png"))
+        assert read.file == "fox.png"
+        assert read.settings["model"] == "foxes-v2"
         assert search.image(open_picture(pictures / "plain.webp")).prompt is None
 
 

@@ -58,7 +58,7 @@ def test_hiding_is_the_same_once_and_twice(collection: Path) -> None:
     assert (collection / "hidden").read_bytes() == text == f"{IMAGES[0]} # picture {digest}\n{PROMPT}\n".encode()
 
 
-def test_it_is_said_what_was_hidden(collection: Path) -> None:
+def test_hidden_items_are_printed(collection: Path) -> None:
     image, prompt = hide(collection, [IMAGES[3], PROMPT])
     assert str(image) == f"{IMAGES[3]} image 3.png: 'prompt 3'"
     assert str(prompt) == f"{PROMPT} prompt 'prompt 3'"
@@ -66,7 +66,7 @@ def test_it_is_said_what_was_hidden(collection: Path) -> None:
     assert str(unhide(collection, [IMAGES[3]])[0]) == f"{IMAGES[3]}: not in the current version"
 
 
-def test_a_long_prompt_is_said_by_its_beginning(tmp_path: Path) -> None:
+def test_a_long_prompt_is_printed_by_its_beginning(tmp_path: Path) -> None:
     collection = build(tmp_path / "c", VECTORS[:1], VECTORS[:1], texts=lambda _: "word " * 40)
     assert str(hide(collection, [IMAGES[0]])[0]) == f"{IMAGES[0]} image 0.png: '{('word ' * 40)[:59]}…'"
 

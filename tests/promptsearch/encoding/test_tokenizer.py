@@ -1,4 +1,4 @@
-"""The reference is what `clip.tokenize` returned; tests/builder/export/test_parity.py calls it, for any text."""
+"""Tokens against recorded ones of `clip.tokenize`, which tests/builder/export/test_parity.py calls with any text."""
 
 from __future__ import annotations
 

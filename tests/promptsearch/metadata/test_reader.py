@@ -20,9 +20,9 @@ SUFFIXES = ("jpg", "webp")
 
 
 def prompt(path: Path) -> str | None:
-    found = read_generation(path)
-    assert found == read_generation(path.read_bytes())
-    return found.prompt if found else None
+    result = read_generation(path)
+    assert result == read_generation(path.read_bytes())
+    return result.prompt if result else None
 
 
 def test_every_program_in_png(tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_the_next_picture_is_never_given_the_last_ones_prompt(tmp_path: Path) ->
 
 def test_what_stands_before_damaged_pixels_is_read(tmp_path: Path) -> None:
     content = made.save_png(tmp_path / "a.png", {"parameters": made.A1111}).read_bytes()
-    found = read_generation(content[: content.index(b"IDAT") + 20])
-    assert found is not None
-    assert found.settings["seed"] == 1234567890
+    result = read_generation(content[: content.index(b"IDAT") + 20])
+    assert result is not None
+    assert result.settings["seed"] == 1234567890
 
 
 def test_a_comment_about_something_else_is_no_prompt(tmp_path: Path) -> None:
@@ -73,16 +73,16 @@ def test_a_comment_about_something_else_is_no_prompt(tmp_path: Path) -> None:
 
 
 def test_the_prompt_alone_is_a_prompt_in_parameters_only() -> None:
-    found = generation_of_fields({"parameters": "a cat"})
-    assert found is not None
-    assert found.prompt == "a cat"
+    result = generation_of_fields({"parameters": "a cat"})
+    assert result is not None
+    assert result.prompt == "a cat"
     assert generation_of_fields({"Description": "a cat", "UserComment": "a cat"}) is None
 
 
 def test_text_that_a_node_of_comfyui_wrote_comes_before_its_graph() -> None:
-    found = generation_of_fields({"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI)})
-    assert found is not None
-    assert found.settings["seed"] == 1234567890
+    result = generation_of_fields({"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI)})
+    assert result is not None
+    assert result.settings["seed"] == 1234567890
     without = generation_of_fields({"parameters": "Steps: 5, Seed: 1, Size: 8x8", "prompt": json.dumps(made.COMFYUI)})
     assert without is not None
     assert without.prompt == "a glass bottle, 夜の銀河"
@@ -106,16 +106,16 @@ def test_the_editors_graph_is_read_if_the_other_is_not_there_or_tells_nothing() 
                            "inputs": [{"name": "positive", "link": 1}]}],
                 "links": [[1, 1, 0, 2, 0, "CONDITIONING"]]}  # fmt: skip
     for fields in ({}, {"prompt": "{}"}, {"prompt": json.dumps({"1": {"class_type": "X", "inputs": {}}})}):
-        found = generation_of_fields({**fields, "workflow": json.dumps(workflow)})
-        assert found is not None
-        assert (found.prompt, found.settings["seed"]) == ("a crane", 5)
+        result = generation_of_fields({**fields, "workflow": json.dumps(workflow)})
+        assert result is not None
+        assert (result.prompt, result.settings["seed"]) == ("a crane", 5)
 
 
 def test_the_raw_texts_are_kept() -> None:
     fields = {"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI), "workflow": "{}", "Software": "x"}
-    found = generation_of_fields(fields)
-    assert found is not None
-    assert found.raw == {name: fields[name] for name in ("parameters", "prompt", "workflow")}
+    result = generation_of_fields(fields)
+    assert result is not None
+    assert result.raw == {name: fields[name] for name in ("parameters", "prompt", "workflow")}
 
 
 def test_a_text_is_a_prompt_with_or_without_settings() -> None:

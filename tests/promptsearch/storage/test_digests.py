@@ -16,13 +16,13 @@ def written(path: Path, digests: list[bytes]) -> Path:
 
 
 def test_pictures_are_found_by_their_whole_digest(tmp_path: Path) -> None:
-    one, same_start, other = b"a" * 16, b"a" * 8 + b"b" * 8, b"c" * 16
-    opened = PictureDigests(written(tmp_path / "d.npy", [one, other, bytes(16), same_start, one]), 5)
-    assert opened.rows({one}) == [0, 4]
-    assert opened.rows({one, other}) == [0, 1, 4]
+    known, same_start, other = b"a" * 16, b"a" * 8 + b"b" * 8, b"c" * 16
+    opened = PictureDigests(written(tmp_path / "d.npy", [known, other, bytes(16), same_start, known]), 5)
+    assert opened.rows({known}) == [0, 4]
+    assert opened.rows({known, other}) == [0, 1, 4]
     assert opened.rows({b"a" * 8 + b"d" * 8}) == []
     assert opened.rows(set()) == []
-    assert [opened.of(row) for row in range(6)] == [one, other, None, same_start, one, None]
+    assert [opened.of(row) for row in range(6)] == [known, other, None, same_start, known, None]
 
 
 def test_more_rows_than_are_compared_at_once(tmp_path: Path) -> None:

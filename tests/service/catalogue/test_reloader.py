@@ -1,4 +1,4 @@
-"""What changes on disk under a running service: new versions, bad ones, takedowns, new and deleted collections."""
+"""Changes on disk under a running service: new and damaged versions, takedowns, new and deleted collections."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def served(service: Service, name: str = "tiny") -> str:
 
 
 def without_thumbnails(results: list[Any]) -> list[Any]:
-    """The same but for the addresses that name the version."""
+    """Return an answer without the addresses that name the version."""
     return [{**result, "image": {**result["image"], "thumbnail": None}} for result in results]
 
 
@@ -136,7 +136,7 @@ def test_a_bad_version_is_refused_and_the_old_one_stays(
     assert served(running) == old
     assert check_answer(running.get("/search/images", q="fox"), "images")["results"] == good["results"]
     assert counter(running, "prompt_search_reload_failures_total", collection="tiny") == 1
-    # Another look at the disk, which finds a collection more, says nothing twice.
+    # Another look at the disk, which finds a further collection, logs nothing twice.
     replace_text(Path(shutil.copytree(folder / "tiny", folder.parent / "other")) / "current", old + "\n")
     (folder.parent / "other").rename(folder / "other")
     wait_for(lambda: len(running.get("/collections").json()["collections"]) == 2, "look again")
@@ -175,9 +175,9 @@ def test_a_takedown_follows_its_picture_into_the_next_version(running: Service, 
     wait_for(lambda: served(running) == version.name, "serve the new version")
     for path in ("", "/similar", "/thumbnail", "/file"):
         check_problem(running.get(f"/images/{first}{path}"), 404, "unknown-id")
-    found = check_answer(running.get("/search/images", q="fox", limit=3), "images")["results"]
-    assert found[0]["id"] == second
-    assert first not in [result["id"] for result in found]
+    results = check_answer(running.get("/search/images", q="fox", limit=3), "images")["results"]
+    assert results[0]["id"] == second
+    assert first not in [result["id"] for result in results]
     # In the version before, which a cursor still reaches, it is the other one.
     following = check_answer(running.get("/search/images", cursor=page["next"], limit=3), "images")
     assert following["version"] != version.name
