@@ -161,7 +161,10 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 class KnownPictures:
-    """A read-only set of the digests in a cache, or in a file of `Cache.write_known`: pictures to skip."""
+    """A read-only set of the digests in a cache, or in a file of `Cache.write_known`: pictures to skip.
+
+    `close` it, or leave that to the end of the process.
+    """
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)

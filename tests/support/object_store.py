@@ -62,7 +62,9 @@ def object_store() -> Iterator[ObjectStore]:
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # its objects belong to the process, not to this server
+    httpx.post(
+        f"{endpoint}/moto-api/reset", timeout=60
+    ).raise_for_status()  # its objects belong to the process, not to this server
     options = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     bucket = boto3.resource("s3", endpoint_url=endpoint, **options).create_bucket(Bucket=BUCKET)
     store = ObjectStore(f"s3://{BUCKET}", {**_KEYS, "AWS_ENDPOINT_URL": endpoint}, bucket, server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,10 +21,11 @@ def test_known_pictures_are_read_without_the_cache(vit_bundle: Bundle, tmp_path:
         assert cache.has_picture(first)
         assert not cache.has_picture(other)
         cache.write_known(tmp_path / "known.sqlite")
-    assert first not in KnownPictures(tmp_path / "none.sqlite")
-    known = KnownPictures(tmp_path / "known.sqlite")
-    assert first in known
-    assert other not in known
+    with closing(KnownPictures(tmp_path / "none.sqlite")) as none:
+        assert first not in none
+    with closing(KnownPictures(tmp_path / "known.sqlite")) as known:
+        assert first in known
+        assert other not in known
 
 
 def test_models_do_not_share_vectors(vit_bundle: Bundle, tmp_path: Path) -> None:

@@ -127,7 +127,9 @@ def narrow(indices: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
 def test_a_flood_of_new_connections_is_answered_or_refused_with_all_that_a_refusal_has(narrow: Service) -> None:
     async def flood() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=CLIENTS)
-        async with httpx.AsyncClient(base_url=narrow.url, timeout=START, limits=limits) as client:
+        async with httpx.AsyncClient(
+            base_url=narrow.url, timeout=httpx.Timeout(START, pool=None), limits=limits
+        ) as client:
             requests = (client.get("/search/images", params={"q": f"text {number}"}) for number in range(3 * CLIENTS))
             return await asyncio.gather(*requests)
 
