@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +18,7 @@ from promptsearch.remote.store import is_url
 from .access.rate_limiter import parse_rate
 
 MEBIBYTE = 2**20
+_OTHER_VARIABLES = ("URL", "API_KEY", "CONTAINERS")  # the clients', and that of the containers' tests
 
 
 class Settings(BaseSettings):
@@ -123,3 +126,19 @@ class Settings(BaseSettings):
         if not value:
             raise ValueError("name at least one folder")
         return [str(place).rstrip("/") if is_url(place) else Path(place) for place in value]
+
+
+def unknown_variables(environment: Mapping[str, str]) -> list[str]:
+    """Return a line for each variable that looks like a setting but is none, with the setting that may be meant."""
+    prefix = str(Settings.model_config["env_prefix"])
+    settings = [name.upper() for name in Settings.model_fields]
+    lines = []
+    for variable in sorted(environment):
+        # Settings are read from names in any case.
+        name = variable.upper().removeprefix(prefix)
+        if variable.upper() == name or name in (*settings, *_OTHER_VARIABLES):
+            continue
+        close = get_close_matches(name, settings, 1)
+        hint = f", {prefix}{close[0]} is" if close else ""
+        lines.append(f"{variable} is no setting{hint}: it has no effect")
+    return lines

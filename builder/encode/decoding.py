@@ -29,6 +29,7 @@ from promptsearch.storage.digests import digest_of
 from promptsearch.storage.thumbnails import SIDE, make_thumbnail
 
 from ..sources import Item, Picture, Rejected
+from ..sources.inputs.picture import RememberedPicture
 from .cache import KnownPictures
 from .processes_memory import ProcessesMemory
 
@@ -56,38 +57,62 @@ class Decoded:
 Outcome = Decoded | str  # the reason, if it could not be decoded
 
 
+@dataclass(frozen=True)
+class _Task:
+    """Some items in order, the outcomes that are known, and the pictures that a process decodes for the others."""
+
+    chunk: list[Item | Rejected]
+    known: list[Decoded | None]
+    pictures: list[Picture]
+    future: Future[list[Outcome]] | None
+
+
 class Decoders:
     """A pool of `processes` that read and decode pictures. The `with` block closes it."""
 
     def __init__(self, spec: ImageSpec, cache: Path, processes: int) -> None:
         self._spec, self._cache, self._processes = spec, cache, processes
+        self._known = KnownPictures(cache)
         self._pool = self._new_pool(processes)
 
     def decode(self, items: Iterable[Item | Rejected]) -> Iterator[tuple[Item | Rejected, Outcome | None]]:
         """Yield each item in order with the outcome of its picture; None if it has no picture, or has a vector."""
-        waiting: deque[tuple[list[Item | Rejected], Future[list[Outcome]] | None]] = deque()
+        waiting: deque[_Task] = deque()
         for chunk in chunks(items, most_pictures=CHUNK, most_items=32 * CHUNK):
-            pictures = [picture for item in chunk if (picture := to_decode(item))]
-            waiting.append((chunk, self._submit(pictures) if pictures else None))
+            waiting.append(self._begin(chunk))
             if len(waiting) > AHEAD * self._processes:
-                yield from self._finish(*waiting.popleft())
+                yield from self._finish(waiting.popleft())
         while waiting:
-            yield from self._finish(*waiting.popleft())
+            yield from self._finish(waiting.popleft())
 
-    def _finish(
-        self, chunk: list[Item | Rejected], future: Future[list[Outcome]] | None
-    ) -> Iterator[tuple[Item | Rejected, Outcome | None]]:
-        outcomes = iter(self._outcomes(chunk, future) if future else ())
-        for item in chunk:
-            yield item, next(outcomes) if to_decode(item) else None
+    def _begin(self, chunk: list[Item | Rejected]) -> _Task:
+        """Submit the pictures that must be read: those whose vectors are known by a remembered digest need not be."""
+        known = [self._remembered(item) for item in chunk]
+        pictures = [
+            picture
+            for item, outcome in zip(chunk, known, strict=True)
+            if outcome is None and (picture := to_decode(item))
+        ]
+        return _Task(chunk, known, pictures, self._submit(pictures) if pictures else None)
 
-    def _outcomes(self, chunk: list[Item | Rejected], future: Future[list[Outcome]]) -> list[Outcome]:
+    def _remembered(self, item: Item | Rejected) -> Decoded | None:
+        picture = to_decode(item)
+        if isinstance(picture, RememberedPicture) and picture.digest in self._known:
+            return Decoded(picture.digest)
+        return None
+
+    def _finish(self, task: _Task) -> Iterator[tuple[Item | Rejected, Outcome | None]]:
+        outcomes = iter(self._outcomes(task.pictures, task.future) if task.future else ())
+        for item, known in zip(task.chunk, task.known, strict=True):
+            yield item, known if known or not to_decode(item) else next(outcomes)
+
+    def _outcomes(self, pictures: Sequence[Picture], future: Future[list[Outcome]]) -> list[Outcome]:
         try:
             return future.result(2 * CHUNK * SECONDS)
         except (BrokenProcessPool, TimeoutError):
             _kill(self._pool)
             # Any picture in flight may be the cause, so each is decoded in a separate pool.
-            return self._one_by_one([picture for item in chunk if (picture := to_decode(item))])
+            return self._one_by_one(pictures)
 
     def _one_by_one(self, pictures: Sequence[Picture]) -> list[Outcome]:
         outcomes: list[Outcome] = []
@@ -123,6 +148,7 @@ class Decoders:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        self._known.close()
 
 
 def to_decode(item: Item | Rejected) -> Picture | None:

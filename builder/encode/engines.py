@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -43,6 +44,27 @@ class Engine(Protocol):
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit vectors, float32 [n, embedding_dim], of cropped pictures, uint8 [n, size, size, 3]."""
         ...
+
+
+class LazyEncoders:
+    """ONNX Runtime, which opens the model when there is something to encode."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self.preprocessing = Preprocessing(bundle.image)
+        self.image_batch = IMAGE_BATCH
+
+    def encode_and_check(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return unit vectors, float32 [len(texts), embedding_dim], and which were truncated, bool [len(texts)]."""
+        return self._encoders.encode_and_check(texts)
+
+    def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return unit vectors, float32 [n, embedding_dim], of cropped pictures, uint8 [n, size, size, 3]."""
+        return self._encoders.encode_crops(crops)
+
+    @cached_property
+    def _encoders(self) -> Encoders:
+        return Encoders(self._bundle)
 
 
 class TorchEngine:

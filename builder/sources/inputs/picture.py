@@ -47,6 +47,13 @@ class FilePicture:
 
 
 @dataclass(frozen=True)
+class RememberedPicture(FilePicture):
+    """A file that has not changed since its content's digest was computed, so it need not be read for that."""
+
+    digest: bytes
+
+
+@dataclass(frozen=True)
 class ZipPicture:
     """A member of a zip archive. Each process opens the archive once."""
 
