@@ -1,4 +1,4 @@
-"""The reference is CLIP's recipe in Pillow; tests/builder/export/test_parity.py has clip's own transform."""
+"""The reference is CLIP's recipe in Pillow; tests/builder/export/pytorch/test_parity.py has clip's own transform."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reference is what `clip.tokenize` returned; tests/builder/export/test_parity.py calls it, for any text."""
+"""The reference is what `clip.tokenize` returned; tests/builder/export/pytorch/test_parity.py calls it anew."""
 
 from __future__ import annotations
 
