@@ -53,11 +53,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
-    """Fail a test that takes far too much CPU time, unless it has a timeout of its own. Waiting costs nothing."""
+    """Fail a test that takes far too much CPU time, unless it is `long` or has its own timeout. Waiting is free."""
     before = cpu_seconds()
     yield
     took = cpu_seconds() - before
-    if took > BUDGET and item.get_closest_marker("timeout") is None:
+    if took > BUDGET and not any(item.get_closest_marker(name) for name in ("long", "timeout")):
         pytest.fail(f"it took {took:.0f} s of CPU, and {BUDGET} are allowed: make it faster, or mark it `long`", False)
 
 

@@ -30,13 +30,16 @@ class Service:
 
 
 @contextmanager
-def serving(folder: Path, flags: Sequence[str]) -> Iterator[Service]:
-    """Run a service on a free port, with flags and without settings from the environment; its logs go into `folder`."""
+def serving(folder: Path, flags: Sequence[str], checkout: Path | None = None) -> Iterator[Service]:
+    """Run a service on a free port, with flags and without settings from the environment; its logs go into `folder`.
+
+    `checkout` is the folder whose code it runs, the current one by default.
+    """
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PROMPT_SEARCH_")}
     command = [sys.executable, "-m", "service", "--port", "0", *flags]
     output, log = folder / "stdout", folder / "stderr"
     with output.open("wb") as out, log.open("wb") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment)
+        process = subprocess.Popen(command, stdout=out, stderr=err, env=environment, cwd=checkout)
     try:
         yield Service(_url(process, output, log), process)
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,3 +23,17 @@ def test_known_pictures_are_told_without_the_cache(vit_bundle: Bundle, tmp_path:
     known = KnownPictures(tmp_path / "known.sqlite")
     assert one in known
     assert other not in known
+
+
+def test_models_do_not_share_vectors(vit_bundle: Bundle, tmp_path: Path) -> None:
+    digest, picture = digest_of(b"one"), CachedPicture(np.zeros(32, np.float16), (8, 8), b"")
+    with Cache(tmp_path / "c", vit_bundle) as cache:
+        cache.add_pictures([(digest, picture)])
+        cache.add_texts([(digest, picture.vector)])
+    stranger = replace(vit_bundle, source=replace(vit_bundle.source, sha256="0" * 64))
+    with Cache(tmp_path / "c", stranger) as other:
+        assert other.picture(digest) is None
+        assert other.texts([digest]) == {}
+    with Cache(tmp_path / "c", vit_bundle) as again:
+        assert again.picture(digest) is not None
+        assert list(again.texts([digest])) == [digest]
