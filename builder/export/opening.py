@@ -61,7 +61,8 @@ def open_file(
                 raise ExportError(f"--{flag} needs an architecture of open_clip: name it with --open-clip")
         return open_weights(path, name, Kind())
     architecture = open_clip.replace("/", "-")
-    if sizes_of(architecture) is not None and tokenizer is None:
+    is_known = pretrained is None or pretrained in of_architecture(architecture) or not _has_open_clip()
+    if sizes_of(architecture) is not None and tokenizer is None and is_known:
         return open_weights(path, name, kind_of(architecture, pretrained))
     return _through_open_clip(path, name, open_clip, pretrained, tokenizer)
 
@@ -129,6 +130,15 @@ def _torch_towers(source: Source, arrays: Arrays) -> Callable[[], Towers] | None
         return None
     architecture = source.open_clip
     return lambda: OpenClipCheckpoint(source, architecture, tensors(arrays)).towers()
+
+
+def _has_open_clip() -> bool:
+    """Return whether open_clip can be imported: it knows more published weights."""
+    try:
+        from .pytorch.open_clip import OpenClipCheckpoint  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def _resnet(path: Path, name: str, arrays: Arrays) -> Exportable:

@@ -1,8 +1,8 @@
 """CLIP in NumPy, as its paper has it: the reference of exports where PyTorch is not installed.
 
 Radford et al. 2021, "Learning Transferable Visual Models From Natural Language Supervision": a vision transformer
-(Dosovitskiy et al. 2020) and a causal transformer (Radford et al. 2019), both projected to one space. Plain and slow:
-everything is computed, in float32, and for all 77 tokens. The tests compare it with `clip` and open_clip.
+(Dosovitskiy et al. 2020) and a causal transformer (Radford et al. 2019), both projected to one space. Plain, in
+float32, and compared with `clip` and open_clip by the tests.
 """
 
 from __future__ import annotations
@@ -44,7 +44,8 @@ class NumpyTowers:
 
     def encode_text(self, tokens: NDArray[np.int64]) -> Array:
         """int64 [n, context_length] -> float32 [n, embedding_dim], not normalised."""
-        w, length = self._weights, tokens.shape[1]
+        w, length = self._weights, int(tokens.argmax(axis=1).max()) + 1
+        tokens = tokens[:, :length]  # the mask hides from each token what follows it, so what pads is never seen
         x = w["token_embedding.weight"][tokens] + w["positional_embedding"][:length]
         mask = np.triu(np.full((length, length), -np.inf, dtype=np.float32), 1)  # no token sees a later one
         for layer in range(self._sizes.text_layers):

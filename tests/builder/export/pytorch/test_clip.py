@@ -34,6 +34,7 @@ from builder.export.opening import open_file
 from builder.export.published.models import table
 from builder.export.pytorch import graph as torch_graph
 from builder.export.pytorch.checkpoint import Checkpoint, StateDict
+from builder.export.pytorch.open_clip import OpenClipCheckpoint
 from builder.export.pytorch.openai_clip import TextTower
 from builder.export.weights.reader import read_weights
 from promptsearch.encoding.bundle import ImageSpec, Source, TextSpec
@@ -247,6 +248,13 @@ def test_old_files_of_torch_say_what_to_do(tmp_path: Path) -> None:
     torch.save(TENSORS, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     with pytest.raises(ExportError, match=r"before 1\.6: save it again"):
         read_weights(tmp_path / "old.pt")
+
+
+def test_weights_that_only_open_clip_knows_are_exported_through_it(vit_state: StateDict, tmp_path: Path) -> None:
+    path = save(vit_state, tmp_path / "tiny.pt")
+    checkpoint = open_file(path, open_clip=f"ViT-B-32{QUICK_GELU}", pretrained="openai")
+    assert isinstance(checkpoint, OpenClipCheckpoint)
+    assert checkpoint.pretrained == "openai"
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

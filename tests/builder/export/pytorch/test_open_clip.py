@@ -295,7 +295,10 @@ def test_weights_of_another_architecture_say_what_does_not_fit(vit: Path, xlm_ro
     ("architecture", "reason"),
     [
         ("coca_ViT-B-32", "it is a CoCa"),
-        ("mt5-base-ViT-B-32", "its text tower is google/mt5-base; supported ones of transformers are xlm-roberta and roberta"),
+        (
+            "mt5-base-ViT-B-32",
+            "its text tower is google/mt5-base; supported ones of transformers are xlm-roberta and roberta",
+        ),
         ("ViT-L-14-CLIPA", "its tokenizer has options that are not supported"),
     ],
 )

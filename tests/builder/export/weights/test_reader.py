@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pickle
 import struct
@@ -61,6 +60,14 @@ def refused(path: Path) -> str:
     assert "\n" not in message
     assert len(message) < 500
     return message
+
+
+def outcome(path: Path) -> object:
+    """What is read, or the message of the refusal; any other error is one of the test."""
+    try:
+        return read_weights(path)
+    except ExportError as error:
+        return str(error)
 
 
 def test_safetensors_are_read(tmp_path: Path) -> None:
@@ -308,7 +315,7 @@ def test_modules_that_hold_each_other_are_refused(tmp_path: Path) -> None:
 def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     data = write_state_dict(ARRAYS, tmp_path / "a.pt").read_bytes()
     (tmp_path / "half.pt").write_bytes(data[: len(data) // 2])
-    refused(tmp_path / "half.pt")
+    assert "cannot be read as a checkpoint" in refused(tmp_path / "half.pt")
 
 
 @pytest.mark.parametrize(
@@ -348,12 +355,10 @@ def test_damaged_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFact
     for place in data.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
         content[place] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
-    with contextlib.suppress(ExportError):
-        read_weights(path)
+    assert isinstance(outcome(path), dict | str)
 
 
 @given(content=st.binary(max_size=60))
 def test_any_bytes_as_a_pickle_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     path = write_archive(tmp_path_factory.mktemp("any") / "a.pt", b"\x80\x02" + content, {})
-    with contextlib.suppress(ExportError):
-        read_weights(path)
+    assert isinstance(outcome(path), dict | str)
