@@ -1,1 +1,1 @@
-"""What measures us: scripts that write the pages in `bench/results/` and `docs/`."""
+"""Benchmarks: scripts that write the pages in `bench/results/` and `docs/`."""

@@ -3,9 +3,9 @@
 `python -m bench.builder_speed` measures, each on a page of its own in `bench/results/`:
 
 - `speed`: pictures a second of `python -m builder embed` (read, decode, thumbnail, encode, store) against the same ONNX
-  encoder on tensors that are ready, with a full-size ViT-B/32 of random weights and files as image generators write
-  them. Encoder and builder take turns, so that other work on the machine meets both, and the CPU time of both is taken,
-  which such work changes less. Where the CPU time beside the encoder goes is measured part by part.
+  encoder on prepared tensors, with a full-size ViT-B/32 of random weights and files as image generators write them.
+  Encoder and builder take turns, so that other load of the machine affects both, and their CPU times are compared as
+  well, which it affects less. The CPU time beside the encoder is measured part by part.
 - `memory`: the peak memory of `python -m builder embed open-prompts` over a CSV of ROWS generations, prompts encoded by
   the demo's model: that of the largest process, and of all together.
 """
@@ -37,7 +37,7 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from bench.support.checkpoints import VIT_B_32, random_state, save
-from builder.encode.cache import Cache, CachedPicture, digest_of
+from builder.encode.cache import Cache, CachedPicture
 from builder.encode.decoding import Decoded
 from builder.export.export import export
 from builder.export.pytorch.checkpoint import Checkpoint
@@ -49,6 +49,7 @@ from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.metadata import read_generation
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.manifest import Manifest
 from promptsearch.storage.thumbnails import make_thumbnail
 from promptsearch.system.cpus import available_cores
@@ -66,7 +67,7 @@ GENERATIONS = 5  # of a prompt, as in open-prompts: 10 million of 1.94 million p
 
 
 def write_pictures(folder: Path, suffix: str = "png") -> list[Path]:
-    """Files about as large as a diffusion model's (PNG: 430 KB): emoji on a noisy gradient, with their settings."""
+    """Write files about as large as a diffusion model's (PNG: 430 KB): emoji on a noisy gradient, with settings."""
     rng = np.random.default_rng(0)
     files = sorted((DEMO / "images" / "noto").glob("*.webp"))[:PICTURES]
     ramp = np.linspace(0, 255, SIDE)
@@ -82,7 +83,7 @@ def write_pictures(folder: Path, suffix: str = "png") -> list[Path]:
 
 
 def _settings(suffix: str, parameters: str) -> dict[str, Any]:
-    """Arguments of Pillow's `save` that write them as AUTOMATIC1111 does."""
+    """Return the arguments of Pillow's `save` that write the parameters as AUTOMATIC1111 does."""
     if suffix == "png":
         info = PngInfo()
         info.add_text("parameters", parameters)
@@ -95,7 +96,7 @@ def _settings(suffix: str, parameters: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of some pictures."""
+    """The cost of some pictures."""
 
     pictures: int
     wall: float  # seconds
@@ -103,12 +104,12 @@ class Cost:
 
     @property
     def rate(self) -> float:
-        """Return how many a second."""
+        """Return pictures a second."""
         return self.pictures / self.wall
 
     @property
     def cpu_each(self) -> float:
-        """Milliseconds."""
+        """Return milliseconds of CPU a picture."""
         return 1000 * self.cpu / self.pictures
 
 
@@ -176,14 +177,14 @@ def encode(encoders: Encoders, ready: np.ndarray[Any, np.dtype[np.float32]]) -> 
 
 
 def build(work: Path, bundle: Bundle, pictures: Path, count: int) -> Cost:
-    """Wall time is that of the pictures, CPU time also that of loading the model."""
+    """Build a collection; return its cost: wall time of the pictures, CPU time also of loading the model."""
     usage, manifest = embed(work, "folder", pictures, bundle)
     assert manifest.build["encoded"]["images"] == count
     return Cost(count, manifest.build["seconds"]["images"], usage.cpu)
 
 
 def embed(work: Path, source: str, path: Path, bundle: Bundle, arguments: Sequence[str] = ()) -> tuple[Usage, Manifest]:
-    """`python -m builder embed` of a new collection."""
+    """Run `python -m builder embed` for a new collection; return its usage and manifest."""
     shutil.rmtree(work / "indices", ignore_errors=True)
     usage = watch(["embed", source, str(path), "--model", str(bundle.folder), "--collection", "c",
                    "--indices", str(work / "indices"), *arguments])  # fmt: skip
@@ -191,7 +192,7 @@ def embed(work: Path, source: str, path: Path, bundle: Bundle, arguments: Sequen
 
 
 def parts(files: list[Path], preprocessing: Preprocessing) -> dict[str, float]:
-    """CPU milliseconds that each step beside the encoder takes of a picture."""
+    """Measure the CPU milliseconds a picture of each step beside the encoder."""
     contents = [path.read_bytes() for path in files]
     pictures = [open_picture(content) for content in contents]
     crops = np.stack([np.asarray(preprocessing.crop(picture)) for picture in pictures])
@@ -206,7 +207,7 @@ def parts(files: list[Path], preprocessing: Preprocessing) -> dict[str, float]:
 
 
 def between(folder: Path, files: list[Path], bundle: Bundle) -> dict[str, float]:
-    """CPU milliseconds of a picture for what lies between decoding it, in a process of its own, and the next one."""
+    """Measure the CPU milliseconds a picture of handing it over and storing it."""
     preprocessing = Preprocessing(bundle.image)
     items = {path.name: Item(path.name, path.name, None, FilePicture(folder, path.name)) for path in files}
     decoded = {}
@@ -216,18 +217,18 @@ def between(folder: Path, files: list[Path], bundle: Bundle) -> dict[str, float]
         crop = np.asarray(preprocessing.crop(picture))
         decoded[path.name] = Decoded(digest_of(content), crop, picture.size, make_thumbnail(picture))
     vector = np.zeros(bundle.embedding_dim, dtype=np.float16)
-    encoded = [(one.digest, CachedPicture(vector, picture.size, one.thumbnail or b"")) for one in decoded.values()]
+    encoded = [(item.digest, CachedPicture(vector, picture.size, item.thumbnail or b"")) for item in decoded.values()]
     receiver, sender = multiprocessing.Pipe(duplex=False)
 
-    def hand_over(one: Decoded) -> None:
-        sending = pool.submit(sender.send, one)
+    def hand_over(item: Decoded) -> None:
+        sending = pool.submit(sender.send, item)
         receiver.recv()
         sending.result()
 
     def store(batch: list[tuple[bytes, CachedPicture]]) -> None:
         cache.add_pictures(batch)
-        for name, one in decoded.items():
-            kept = cache.picture(one.digest)
+        for name, item in decoded.items():
+            kept = cache.picture(item.digest)
             assert kept is not None
             staging.add(items[name], kept.vector, kept.size, kept.thumbnail)
 
@@ -243,11 +244,12 @@ def between(folder: Path, files: list[Path], bundle: Bundle) -> dict[str, float]
         }
 
 
-def _cpu(step: Callable[[Any], object], given: Iterable[Any]) -> float:
+def _cpu(step: Callable[[Any], object], inputs: Iterable[Any]) -> float:
+    """Return the median CPU milliseconds of `step` over its inputs."""
     taken = []
-    for one in given:
+    for value in inputs:
         started = time.process_time()
-        step(one)
+        step(value)
         taken.append(1000 * (time.process_time() - started))
     return statistics.median(taken)
 
@@ -256,7 +258,7 @@ def write_csv(path: Path, rows: int, generations: int) -> None:
     """Write a CSV in open-prompts' columns; each prompt has `generations` rows in a row."""
     with (DEMO / "manifest.csv").open(encoding="utf-8", newline="") as file:
         words = sorted({word for row in csv.DictReader(file) for word in row["prompt"].split()})
-    rng = random.Random(0)  # noqa: S311 - made-up prompts
+    rng = random.Random(0)  # noqa: S311 - synthetic prompts
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("prompt", "raw_data"))
@@ -270,7 +272,7 @@ def write_csv(path: Path, rows: int, generations: int) -> None:
 
 @dataclass
 class Usage:
-    """What a builder's processes took: bytes of the largest and of all together at their peaks, seconds of CPU."""
+    """The usage of a builder's processes: peak bytes of the largest and of all together, seconds of CPU."""
 
     largest: int = 0
     together: int = 0
@@ -278,7 +280,7 @@ class Usage:
 
 
 def watch(arguments: list[str]) -> Usage:
-    """Run `python -m builder` with these."""
+    """Run `python -m builder` with these arguments; return its usage."""
     command = [sys.executable, "-m", "builder", *arguments]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     usage, cpu = Usage(), dict[int, float]()
@@ -286,11 +288,11 @@ def watch(arguments: list[str]) -> Usage:
 
     def look() -> None:
         while not ended.wait(0.1):
-            found = {each: _resident(each) for each in _session(process.pid)}
-            usage.largest = max([usage.largest, *found.values()])
-            usage.together = max(usage.together, sum(found.values()))
-            for each in found:
-                cpu[each] = max(cpu.get(each, 0.0), _cpu_seconds(each))
+            resident = {pid: _resident(pid) for pid in _session(process.pid)}
+            usage.largest = max([usage.largest, *resident.values()])
+            usage.together = max(usage.together, sum(resident.values()))
+            for pid in resident:
+                cpu[pid] = max(cpu.get(pid, 0.0), _cpu_seconds(pid))
 
     watcher = threading.Thread(target=look)
     watcher.start()
@@ -310,15 +312,15 @@ def memory(work: Path) -> tuple[Usage, Manifest]:
 
 def _session(leader: int) -> list[int]:
     """Return the processes of a session."""
-    found = []
+    processes = []
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = path.read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(fields[3]) == leader:
-            found.append(int(path.parent.name))
-    return found
+            processes.append(int(path.parent.name))
+    return processes
 
 
 def _resident(process: int) -> int:
@@ -336,52 +338,58 @@ def _cpu_seconds(process: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def speed_page(found: dict[str, Speed], load: float) -> str:
+def speed_page(speeds: dict[str, Speed], load: float) -> str:
     """Return the page about speed."""
 
     def row(title: str, of: Callable[[Speed], object]) -> str:
-        return f"| {title} | " + " | ".join(str(of(one)) for one in found.values()) + " |"
+        return f"| {title} | " + " | ".join(str(of(result)) for result in speeds.values()) + " |"
 
-    def ceiling(one: Speed, *steps: str) -> str:
-        return f"{one.alone_cpu / (one.alone_cpu + sum(one.parts[step] for step in steps)):.2f}"
+    def ceiling(result: Speed, *steps: str) -> str:
+        return f"{result.alone_cpu / (result.alone_cpu + sum(result.parts[step] for step in steps)):.2f}"
 
-    steps = list(next(iter(found.values())).parts)
+    steps = list(next(iter(speeds.values())).parts)
     return "\n".join(
         (
             "# The builder's speed",
             "",
-            f"Made by `python -m bench.builder_speed speed` on {available_cores()} cores, in one run. When it began, "
-            f"other work kept the machine at a load of {load:.1f}: where that is not near 0, the CPU "
-            "time is the better measure.",
+            f"Written by `python -m bench.builder_speed speed` on {available_cores()} cores, in one run. When it "
+            f"began, other work kept the machine at a load of {load:.1f}: if that is not near 0, the CPU time is the "
+            "better measure.",
             "",
             f"{PICTURES} files of {SIDE} x {SIDE} pixels, ViT-B/32 (random weights). Medians of {ROUNDS} builds, each "
             "between two measurements of the encoder.",
             "",
-            f"| | {' | '.join(found)} |",
-            "|---|" + "---|" * len(found),
-            row("pictures a second: the encoder alone, on tensors that are ready", lambda one: f"{one.alone_rate:.1f}"),
-            row("… `embed`: read, decode, thumbnail, encode, store", lambda one: f"{one.built_rate:.1f}"),
-            row("ratio (goal: 0.9)", lambda one: f"**{one.built_rate / one.alone_rate:.2f}**"),
-            row("seconds to start, counted apart (a build of one picture)", lambda one: f"{one.start.wall:.1f}"),
-            row(f"ratio with the start, of {PICTURES} pictures", lambda one: f"{one.whole_rate / one.alone_rate:.2f}"),
-            row("CPU a picture, all processes: the encoder alone, ms", lambda one: f"{one.alone_cpu:.1f}"),
-            row("… `embed`, ms", lambda one: f"{one.built_cpu:.1f}"),
-            row("ratio of the CPU", lambda one: f"**{one.alone_cpu / one.built_cpu:.2f}**"),
+            f"| | {' | '.join(speeds)} |",
+            "|---|" + "---|" * len(speeds),
+            row(
+                "pictures a second: the encoder alone, on tensors that are ready",
+                lambda result: f"{result.alone_rate:.1f}",
+            ),
+            row("… `embed`: read, decode, thumbnail, encode, store", lambda result: f"{result.built_rate:.1f}"),
+            row("ratio (goal: 0.9)", lambda result: f"**{result.built_rate / result.alone_rate:.2f}**"),
+            row("seconds to start, counted apart (a build of one picture)", lambda result: f"{result.start.wall:.1f}"),
+            row(
+                f"ratio with the start, of {PICTURES} pictures",
+                lambda result: f"{result.whole_rate / result.alone_rate:.2f}",
+            ),
+            row("CPU a picture, all processes: the encoder alone, ms", lambda result: f"{result.alone_cpu:.1f}"),
+            row("… `embed`, ms", lambda result: f"{result.built_cpu:.1f}"),
+            row("ratio of the CPU", lambda result: f"**{result.alone_cpu / result.built_cpu:.2f}**"),
             "",
-            "What a picture costs beside the encoder, each step alone:",
+            "The cost of a picture beside the encoder, each step alone:",
             "",
-            f"| CPU, ms | {' | '.join(found)} |",
-            "|---|" + "---|" * len(found),
-            *(row(step, lambda one, step=step: f"{one.parts[step]:.2f}") for step in steps),  # type: ignore[misc]
-            row("together", lambda one: f"{sum(one.parts.values()):.2f}"),
+            f"| CPU, ms | {' | '.join(speeds)} |",
+            "|---|" + "---|" * len(speeds),
+            *(row(step, lambda result, step=step: f"{result.parts[step]:.2f}") for step in steps),  # type: ignore[misc]
+            row("together", lambda result: f"{sum(result.parts.values()):.2f}"),
             "",
-            "An encoder on the CPU keeps every core busy, so whatever else is done takes its time away. No builder "
+            "An encoder on the CPU keeps every core busy, so all other work slows it down. No builder "
             "that does these steps on the same cores is faster than",
             "",
-            f"| ceiling of the ratio | {' | '.join(found)} |",
-            "|---|" + "---|" * len(found),
-            row("with all of them", lambda one: ceiling(one, *steps)),
-            row("with decoding and resizing alone", lambda one: ceiling(one, *steps[:2])),
+            f"| ceiling of the ratio | {' | '.join(speeds)} |",
+            "|---|" + "---|" * len(speeds),
+            row("with all of them", lambda result: ceiling(result, *steps)),
+            row("with decoding and resizing alone", lambda result: ceiling(result, *steps[:2])),
             "",
         )
     )
@@ -394,7 +402,7 @@ def memory_page(usage: Usage, manifest: Manifest) -> str:
         (
             "# The builder's memory",
             "",
-            f"Made by `python -m bench.builder_speed memory` on {available_cores()} cores, in one run.",
+            f"Written by `python -m bench.builder_speed memory` on {available_cores()} cores, in one run.",
             "",
             f"| a CSV of {counts['images']:,} generations of {counts['prompts']:,} prompts, the demo's model | |",
             "|---|---|",
@@ -410,7 +418,7 @@ def memory_page(usage: Usage, manifest: Manifest) -> str:
 def main() -> None:
     """Measure what the arguments name, and write the pages."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="*", default=["speed", "memory"], help="speed, memory; both unless said")
+    parser.add_argument("what", nargs="*", default=["speed", "memory"], help="speed, memory (default: both)")
     what = parser.parse_args().what
     logging.basicConfig(level=logging.WARNING)
     if "speed" in what:

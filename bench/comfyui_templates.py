@@ -4,8 +4,8 @@
     python -m bench.comfyui_templates FOLDER
 
 The listing knows nothing of graphs: it has every text of words in a widget of a node that runs. A graph without such a
-text encodes none. What has a text and gives no prompt is named, and so is a prompt that is not put together from the
-texts of its graph, for people to look at.
+text encodes none. A graph with a text but without a prompt is printed, and so is a prompt that does not consist of the
+texts of its graph, for people to check.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def texts_of(workflow: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def main() -> None:
     """Read the workflows of a folder; print how many are understood."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="that the package was unpacked to")
-    graphs = found = with_text = given = 0
+    parser.add_argument("folder", type=Path, help="the folder that the package was unpacked to")
+    graphs = with_prompt = with_text = with_both = 0
     for path in sorted(parser.parse_args().folder.rglob("templates/*.json")):
         workflow = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(workflow, dict) or "nodes" not in workflow:
@@ -47,14 +47,14 @@ def main() -> None:
         graphs += 1
         texts = list(texts_of(workflow))
         prompt = (read_graph(workflow) or {}).get("prompt")
-        found += bool(prompt)
+        with_prompt += bool(prompt)
         with_text += bool(texts)
-        given += bool(texts and prompt)
+        with_both += bool(texts and prompt)
         if texts and not prompt:
             print(f"no prompt: {path.name}: {[(kind, text[:40]) for kind, text in texts[:3]]}")
         elif prompt and texts and not any(text.strip() in prompt or prompt in text for _, text in texts):
             print(f"of no text: {path.name}: {prompt[:80]!r}")
-    print(f"{graphs} graphs, {found} with a prompt; {with_text} hold a text, {given} of them give a prompt")
+    print(f"{graphs} graphs, {with_prompt} with a prompt; {with_text} hold a text, {with_both} of them give a prompt")
 
 
 if __name__ == "__main__":

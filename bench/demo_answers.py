@@ -1,4 +1,4 @@
-"""A page with the first five answers of the demo to thirty queries, made by `python -m bench.demo_answers`."""
+"""The first five answers of the demo to thirty queries, as a page: `python -m bench.demo_answers`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FIRST = 5
 
 
 def rows(collection: Collection, encoders: Encoders) -> Iterable[str]:
-    """One table row a query: its first images (emoji, prompt, style) and its first prompts."""
+    """Yield a table row for each query: its first images (emoji, prompt, style) and its first prompts."""
     for text in TEXTS:
         yield _row(text, encoders.encode_texts([text])[0], collection)
     for upload in UPLOADS:
@@ -35,18 +35,18 @@ def rows(collection: Collection, encoders: Encoders) -> Iterable[str]:
         yield _row(f"picture `{upload}`", vector, collection)
 
 
-def _row(asked: str, vector: NDArray[np.float32], collection: Collection) -> str:
+def _row(query: str, vector: NDArray[np.float32], collection: Collection) -> str:
     images, prompts = collection.search("images", vector, FIRST), collection.search("prompts", vector, FIRST)
-    found = collection.items.images(images.rows)
-    named = collection.prompts_of(list(found.values()))
+    items = collection.items.images(images.rows)
+    named = collection.prompts_of(list(items.values()))
     texts = collection.items.prompts(prompts.rows)
     shown = []
     for row in images.rows:
-        prompt = found[row].prompt
+        prompt = items[row].prompt
         name = named[prompt].text if prompt is not None else ""
-        shown.append(f"{found[row].extra['emoji']} {name} ({found[row].extra['style']})")
-    said = [texts[row].text for row in prompts.rows]
-    return f"| {asked} | {'<br>'.join(shown)} | {'<br>'.join(said)} |"
+        shown.append(f"{items[row].extra['emoji']} {name} ({items[row].extra['style']})")
+    answers = [texts[row].text for row in prompts.rows]
+    return f"| {query} | {'<br>'.join(shown)} | {'<br>'.join(answers)} |"
 
 
 def main() -> None:
@@ -61,7 +61,7 @@ def main() -> None:
         "",
         f"The first {FIRST} images and prompts of the collection that `make demo` builds, for {len(TEXTS)} texts and "
         f"{len(UPLOADS)} uploaded pictures.",
-        f"Made by `python -m bench.demo_answers` with checkpoint "
+        f"Written by `python -m bench.demo_answers` with checkpoint "
         f"{encoders.bundle.source.sha256[:12]}; nothing was left out.",
         "",
         "| query | images | prompts |",

@@ -1,7 +1,7 @@
 """How well the demo model finds emoji: `python -m bench.demo_quality --model models/emoji --out FILE`.
 
 The queries in `demo_queries.json` were written before the model was trained. Vectors come from the bundle's ONNX
-encoders and pictures go through the ordinary preprocessing, so this measures what is shipped.
+encoders and pictures go through the ordinary preprocessing, as in the released demo.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ class Set:
 
 @dataclass(frozen=True)
 class Measure:
-    """The shares of queries with a right answer among the first 1, 5 and 10, and what was asked for."""
+    """The shares of queries with a right answer among the first 1, 5 and 10, and their goals."""
 
     name: str
     shares: Sequence[float]
-    asked: dict[int, float]  # depth -> the share that was the goal
+    goals: dict[int, float]  # by depth
 
     def row(self) -> str:
         """Return the row of the table."""
         cells = [
-            f"{share:.3f}" + (f" (goal {self.asked[depth]:.2f})" if depth in self.asked else "")
+            f"{share:.3f}" + (f" (goal {self.goals[depth]:.2f})" if depth in self.goals else "")
             for depth, share in zip(DEPTHS, self.shares, strict=True)
         ]
         return f"| {self.name} | {' | '.join(cells)} |"
 
 
 def pictures(encoders: Encoders) -> Set:
-    """Every picture of the demo, encoded."""
+    """Return every picture of the demo, encoded."""
     with (PICTURES / "manifest.csv").open(encoding="utf-8", newline="") as file:
         paths = [Path(row["image"]) for row in csv.DictReader(file)]
     vectors = [
@@ -74,14 +74,14 @@ def pictures(encoders: Encoders) -> Set:
 
 
 def labels(encoders: Encoders) -> Set:
-    """Every emoji's prompt, encoded once."""
+    """Return every emoji's prompt, encoded once."""
     with (PICTURES / "manifest.csv").open(encoding="utf-8", newline="") as file:
         prompts = {Path(row["image"]).stem: row["prompt"] for row in csv.DictReader(file)}
     classes = np.array(list(prompts))
     return Set(encoders.encode_texts(list(prompts.values())), classes, np.full(len(classes), "text"))
 
 
-def found_at(queries: Vectors, right: Iterable[set[str]], among: Set) -> list[float]:
+def shares_of(queries: Vectors, right: Iterable[set[str]], among: Set) -> list[float]:
     """Return the share of queries with a right class among the first `DEPTHS` of an exact scan."""
     best = np.argsort(-(queries @ among.vectors.T), axis=1, kind="stable")[:, : max(DEPTHS)]
     hits = [[name in wanted for name in among.classes[row]] for row, wanted in zip(best, right, strict=True)]
@@ -93,24 +93,28 @@ def measure(encoders: Encoders) -> list[Measure]:
     shown, named = pictures(encoders), labels(encoders)
     own, others = shown.where(shown.styles == HELD_OUT), shown.where(shown.styles != HELD_OUT)
     shared = own.where(np.isin(own.classes, others.classes))
-    asked = json.loads(QUERIES.read_text(encoding="utf-8"))["queries"]
-    phrases = encoders.encode_texts([entry["query"] for entry in asked])
-    answers = [set(entry["answers"]) for entry in asked]
+    entries = json.loads(QUERIES.read_text(encoding="utf-8"))["queries"]
+    phrases = encoders.encode_texts([entry["query"] for entry in entries])
+    answers = [set(entry["answers"]) for entry in entries]
 
     def same(queries: Set) -> list[set[str]]:
         return [{name} for name in queries.classes.tolist()]
 
     return [
-        Measure(f"label → {HELD_OUT} picture", found_at(named.vectors, same(named), own), {1: 0.35, 5: 0.62, 10: 0.74}),
-        Measure(f"{HELD_OUT} picture → label", found_at(own.vectors, same(own), named), {5: 0.70}),
+        Measure(
+            f"label → {HELD_OUT} picture", shares_of(named.vectors, same(named), own), {1: 0.35, 5: 0.62, 10: 0.74}
+        ),
+        Measure(f"{HELD_OUT} picture → label", shares_of(own.vectors, same(own), named), {5: 0.70}),
         Measure(
             f"{HELD_OUT} picture → picture of another style",
-            found_at(shared.vectors, same(shared), others),
+            shares_of(shared.vectors, same(shared), others),
             {1: 0.65},
         ),
-        Measure(f"{len(asked)} paraphrases → {HELD_OUT} picture", found_at(phrases, answers, own), {5: 0.62, 10: 0.78}),
-        Measure("label → any picture of the demo", found_at(named.vectors, same(named), shown), {5: 0.92}),
-        Measure(f"{len(asked)} paraphrases → any picture of the demo", found_at(phrases, answers, shown), {5: 0.80}),
+        Measure(
+            f"{len(entries)} paraphrases → {HELD_OUT} picture", shares_of(phrases, answers, own), {5: 0.62, 10: 0.78}
+        ),
+        Measure("label → any picture of the demo", shares_of(named.vectors, same(named), shown), {5: 0.92}),
+        Measure(f"{len(entries)} paraphrases → any picture of the demo", shares_of(phrases, answers, shown), {5: 0.80}),
     ]
 
 
@@ -121,7 +125,7 @@ def page(bundle: Bundle, measures: Sequence[Measure]) -> str:
     lines = [
         "# Quality of the demo model",
         "",
-        f"Made by `python -m bench.demo_quality` with checkpoint {bundle.source.sha256[:12]}.",
+        f"Written by `python -m bench.demo_quality` with checkpoint {bundle.source.sha256[:12]}.",
         f"The model {seen} the style {HELD_OUT} in training.",
         "Each figure is the share of queries that have a right answer among the first 1, 5 and 10 of an exact scan.",
         "",
@@ -137,7 +141,7 @@ def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=Path("models/emoji"))
-    parser.add_argument("--out", type=Path, help="a file; else it is printed")
+    parser.add_argument("--out", type=Path, help="file to write (default: only print)")
     arguments = parser.parse_args()
     bundle = Bundle.open(arguments.model)
     text = page(bundle, measure(Encoders(bundle)))

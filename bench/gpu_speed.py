@@ -1,8 +1,8 @@
-"""What a GPU does for the builder, and what keeps it waiting.
+"""The builder on a GPU, and how long the GPU waits.
 
 `python -m bench.gpu_speed`, on a machine with an NVIDIA GPU, writes `bench/results/gpu-speed.md`: pictures and prompts
-a second of a build with `--engine torch` against the model alone on tensors that lie ready in the GPU's memory, and
-against what the machine's cores can decode when nothing is encoded. Full-size models of random weights, files as image
+a second of a build with `--engine torch`, compared with the model alone on tensors in the GPU's memory and with
+decoding alone on the machine's cores. Full-size models of random weights, files as image
 generators write them, and how far the GPU's half precision is from ONNX Runtime in fp32.
 """
 
@@ -48,8 +48,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Found:
-    """Of one model. Rates are in pictures or prompts a second."""
+class Figures:
+    """The figures of one model. Rates are in pictures or prompts a second."""
 
     cosines: dict[str, float]  # the least, of pictures and of prompts
     alone: dict[str, float]  # of pictures and of prompts
@@ -59,7 +59,7 @@ class Found:
 
 
 def write_copies(folder: Path, suffix: str) -> int:
-    """PICTURES files as often as COPIES says, told apart by a number behind their end; returns how many those are."""
+    """Write PICTURES files COPIES times, each copy with another number behind its end; return their count."""
     written = 0
     for path in write_pictures(folder, suffix):
         content = path.read_bytes()
@@ -69,7 +69,7 @@ def write_copies(folder: Path, suffix: str) -> int:
     return written
 
 
-def measure(work: Path, name: str, counts: dict[str, int]) -> Found:
+def measure(work: Path, name: str, counts: dict[str, int]) -> Figures:
     """Measure a model on each engine and build with it."""
     bundle = write_bundle(name, work / name.replace("/", "-"))
     alone, cosines = alone_rates(bundle), compare(bundle, work)
@@ -86,11 +86,11 @@ def measure(work: Path, name: str, counts: dict[str, int]) -> Found:
         logger.info("%s, %s: decoded %.0f, built %.0f", name, suffix, decoded[suffix], built[suffix])
     manifest = build(work, bundle, "open-prompts", work / "prompts.csv")
     built["prompts"] = manifest["encoded"]["prompts"] / manifest["seconds"]["prompts"]
-    return Found(cosines, alone, decoded, built, busy)
+    return Figures(cosines, alone, decoded, built, busy)
 
 
 def write_bundle(name: str, folder: Path) -> Bundle:
-    """Without the fidelity that an export measures on the CPU, which takes a large model minutes."""
+    """Write a bundle without measuring its fidelity, which takes minutes for a large model on the CPU."""
     folder.mkdir()
     checkpoint = Checkpoint.file(save(random_state(MODELS[name]), folder / "clip.pt"))
     bundle = write_fp32(checkpoint.original(), folder / "model", licence="none")
@@ -110,7 +110,7 @@ def alone_rates(bundle: Bundle) -> dict[str, float]:
 
 
 def alone_rate(encode: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> float:
-    """With half-precision autocast, as in the engine. Some batches are under way at once, as nothing else waits."""
+    """Return vectors a second with half-precision autocast, as in the engine, several batches under way at once."""
     with torch.inference_mode(), torch.autocast(DEVICE, dtype=torch.float16):
         for _ in range(3):
             encode(batch)
@@ -144,29 +144,29 @@ def decoding_rate(folder: Path, bundle: Bundle) -> float:
 
 
 def build(work: Path, bundle: Bundle, source: str, path: Path) -> Mapping[str, Any]:
-    """Build a source with PyTorch; return what the manifest records of it."""
+    """Build a source with PyTorch; return the manifest's record of the build."""
     _, manifest = embed(work, source, path, bundle, ["--engine", "torch"])
     return manifest.build
 
 
-def page(found: dict[str, Found], parts_of: dict[str, dict[str, float]]) -> str:
+def page(figures: dict[str, Figures], parts_of: dict[str, dict[str, float]]) -> str:
     """Return the page."""
-    steps = [step for step in parts_of[FORMATS[0]] if step != "normalise"]  # which is the GPU's part here
+    steps = [step for step in parts_of[FORMATS[0]] if step != "normalise"]  # the GPU does this
     lines = [
         "# The builder on a GPU",
         "",
-        f"Made by `python -m bench.gpu_speed` on one {torch.cuda.get_device_name()} and {available_cores()} cores, "
+        f"Written by `python -m bench.gpu_speed` on one {torch.cuda.get_device_name()} and {available_cores()} cores, "
         f"with PyTorch {torch.__version__}, in one run. Models of random weights.",
         "",
-        f"| | {' | '.join(found)} |",
-        "|---|" + "---|" * len(found),
+        f"| | {' | '.join(figures)} |",
+        "|---|" + "---|" * len(figures),
     ]
-    rows = zip(*map(results, found.values()), strict=True)
+    rows = zip(*map(results, figures.values()), strict=True)
     lines += [f"| {row[0][0]} | " + " | ".join(value for _, value in row) + " |" for row in rows]
     lines += [
         "",
         f"Pictures are {PICTURES * COPIES:,} files of {SIDE} x {SIDE} pixels, prompts {PROMPTS:,} of 3 to 30 words. "
-        "A build reads, decodes, makes thumbnails, encodes and stores. What a core takes for one picture, each step "
+        "A build reads, decodes, makes thumbnails, encodes and stores. The time of a core for one picture, each step "
         "alone:",
         "",
         f"| CPU, ms | {' | '.join(suffix.upper() for suffix in FORMATS)} |",
@@ -177,27 +177,27 @@ def page(found: dict[str, Found], parts_of: dict[str, dict[str, float]]) -> str:
     return "\n".join(lines)
 
 
-def results(one: Found) -> Iterator[tuple[str, str]]:
-    """Titles and values of a model's column."""
-    alone = one.alone["pictures"]
-    yield "least cosine with ONNX Runtime in fp32, pictures (goal: 0.999)", f"{one.cosines['pictures']:.5f}"
-    yield "… prompts (goal: 0.999)", f"{one.cosines['prompts']:.5f}"
+def results(figures: Figures) -> Iterator[tuple[str, str]]:
+    """Yield the titles and values of a model's column."""
+    alone = figures.alone["pictures"]
+    yield "least cosine with ONNX Runtime in fp32, pictures (goal: 0.999)", f"{figures.cosines['pictures']:.5f}"
+    yield "… prompts (goal: 0.999)", f"{figures.cosines['prompts']:.5f}"
     yield f"pictures a second: the model alone, {GPU_IMAGE_BATCH} at once", f"{alone:,.0f}"
     for suffix in FORMATS:
-        kind, built, decoded = suffix.upper(), one.built[suffix], one.decoded[suffix]
+        kind, built, decoded = suffix.upper(), figures.built[suffix], figures.decoded[suffix]
         yield f"{kind}: all cores decode, nothing is encoded", f"{decoded:,.0f}"
         yield f"{kind}: a build", f"{built:,.0f}"
         yield f"{kind}: … against the model alone (goal: 0.8)", f"**{built / alone:.2f}**"
         yield f"{kind}: … against the slower of model and decoding", f"**{built / min(alone, decoded):.2f}**"
-        yield f"{kind}: … share of its time in which the engine is at work", f"{one.busy[suffix]:.2f}"
-    yield f"prompts a second: the model alone, {GPU_TEXT_BATCH} at once", f"{one.alone['prompts']:,.0f}"
-    yield "… a build", f"{one.built['prompts']:,.0f}"
+        yield f"{kind}: … share of its time in which the engine is at work", f"{figures.busy[suffix]:.2f}"
+    yield f"prompts a second: the model alone, {GPU_TEXT_BATCH} at once", f"{figures.alone['prompts']:,.0f}"
+    yield "… a build", f"{figures.built['prompts']:,.0f}"
 
 
 def main() -> None:
     """Measure, and write the page."""
     if not torch.cuda.is_available():
-        raise SystemExit("this measures a GPU, and PyTorch sees none here")
+        raise SystemExit("expected an NVIDIA GPU, but PyTorch finds none")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -210,8 +210,8 @@ def main() -> None:
         (work / "one").mkdir()
         shutil.copy(files[0], work / "one")
         write_csv(work / "prompts.csv", PROMPTS, 1)
-        found = {name: measure(work, name, counts) for name in MODELS}
-    text = page(found, parts_of)
+        figures = {name: measure(work, name, counts) for name in MODELS}
+    text = page(figures, parts_of)
     (RESULTS / "gpu-speed.md").write_text(text, encoding="utf-8")
     print(text)
 

@@ -1,6 +1,6 @@
 """Recall, size and query time of our indices and of autofaiss's own defaults at the same memory.
 
-`python -m bench.index_quality 100k 1M` builds both from the same vectors, each in a process of its own, asks them in
+`python -m bench.index_quality 100k 1M` builds both from the same vectors, each in a separate process, searches them in
 turns and writes `bench/results/index-quality.md` and `.svg`.
 
 The vectors are synthetic, with the statistics of CLIP ViT-B/32's: unit length, 512 dimensions, and
@@ -9,15 +9,15 @@ The vectors are synthetic, with the statistics of CLIP ViT-B/32's: unit length, 
   have a cosine of 0.5 on average, and the two directions' own cosine is 0.34, so a picture and a text have 0.17;
 - content of a decaying spectrum (the standard deviation of the i-th principal direction falls as i to the -0.4) in
   clusters of two levels: 200 topics, and 50 pictures a cluster on average, with sizes from few to many;
-- a text shares with its picture as much of its content as brings the two to a cosine of about 0.3, and the rest of it
-  is of its own. So texts are out of the pictures' distribution, and their nearest pictures are all far away.
+- a text shares so much of its content with its picture that their cosine is about 0.3, and no more. So texts are out of
+  the pictures' distribution, and their nearest pictures are all far away.
 
-Both are asked the same 500 texts and 500 pictures, none of which was built from or tuned with, one by one on one
+Both search for the same 500 texts and 500 pictures, which neither was built from nor tuned with, one by one on one
 thread. Ours answers from mapped files, scores included; autofaiss's index lies in memory. Recall is recall@10 against
 an exact scan. autofaiss gets as many bytes for its index as ours took, the same memory to build, and otherwise its
 defaults.
 
-Ours is also asked with filters that leave a random 0.1 %, 1 %, 10 % and 50 % of the rows, in turns with no filter.
+Ours is also searched with filters that leave a random 0.1 %, 1 %, 10 % and 50 % of the rows, in turns with no filter.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ DIM = 512
 TOPICS, PER_CLUSTER = 200, 50
 TEXTS = 20_000  # prompts that belong to the pictures; what recall for texts is tuned with
 QUERIES = 500  # of each kind
-FILTERED = 200  # of them that are asked with filters, too
+FILTERED = 200  # of them that are also searched with filters
 COUNTS = {"10k": 10_000, "30k": 30_000, "100k": 100_000, "300k": 300_000, "1M": 1_000_000}
 MEMORY = "2G"  # for building each
 RECALL = 0.98
 SHARES = (1.0, 0.5, 0.1, 0.01, 0.001)  # of the rows, that a filter leaves
 RESULTS = Path("bench/results")
-KEPT = Path("work/bench/index-quality")  # vectors and indices of the last run; to be deleted where they are to be new
+KEPT = Path("work/bench/index-quality")  # vectors and indices of the last run; delete them to measure new ones
 SIDES = ("ours", "autofaiss")
 WARM = 50  # queries of each kind that are not counted
 
@@ -71,7 +71,7 @@ Vectors = NDArray[np.float32]
 
 
 class Synthetic:
-    """Pictures and texts as the module's docstring says."""
+    """Pictures and texts as the module's docstring describes them."""
 
     def __init__(self, count: int) -> None:
         self._random = random = np.random.default_rng(0)
@@ -112,30 +112,30 @@ class Synthetic:
 
 def prepare(folder: Path, count: int) -> None:
     """Write the files of both sides: vectors to index, texts to tune with, queries and the answers of an exact scan."""
-    made = Synthetic(count)
+    synthetic = Synthetic(count)
     with VectorFile(folder / FILES.vectors("images"), DIM) as file:
         for start in range(0, count, 50_000):
-            file.append(made.pictures(min(50_000, count - start)))
+            file.append(synthetic.pictures(min(50_000, count - start)))
     with VectorFile(folder / FILES.vectors("prompts"), DIM) as file:
-        file.append(made.texts(TEXTS))
+        file.append(synthetic.texts(TEXTS))
     stored = np.load(folder / FILES.vectors("images"), mmap_mode="r")
-    for name, queries in (("texts", made.texts(QUERIES)), ("images", made.pictures(QUERIES))):
+    for name, queries in (("texts", synthetic.texts(QUERIES)), ("images", synthetic.pictures(QUERIES))):
         np.savez(folder / f"{name}.npz", queries=queries, rows=_exact(stored, np.arange(count), queries))
 
 
 def make(side: str, folder: Path, memory: int, size: int) -> dict[str, Any]:
-    """Build one side's index; runs in a process of its own, for its peak memory."""
+    """Build one side's index; return its cost. Runs in a separate process, for its peak memory."""
     before, started = peak(), time.process_time()
     if side == "ours":
         info = index_vectors(folder, "images", DIM, memory, RECALL)
         key, setting, path = info.key, f"nprobe={info.nprobe}, {info.candidates} candidates", FILES.index("images")
         (folder / "info.json").write_text(json.dumps(asdict(info)))
     else:
-        found, said = _autofaiss(folder, memory, size)
-        key, setting, path = said["index_key"], said["index_param"], "autofaiss.faiss"
+        theirs, report = _autofaiss(folder, memory, size)
+        key, setting, path = report["index_key"], report["index_param"], "autofaiss.faiss"
     seconds, most = time.process_time() - started, peak() - before
     if side != "ours":
-        faiss.write_index(found, str(folder / path))
+        faiss.write_index(theirs, str(folder / path))
     size = (folder / path).stat().st_size
     return {"key": key, "setting": setting, "bytes": size, "seconds": seconds, "peak": most}
 
@@ -147,12 +147,12 @@ def queries_of(folder: Path, kind: str) -> tuple[Vectors, NDArray[np.int64]]:
 
 
 def ours(folder: Path) -> VectorIndex:
-    """Our index in `folder`, opened."""
+    """Open our index in `folder`."""
     return VectorIndex.open(folder, "images", IndexInfo(**json.loads((folder / "info.json").read_text())), DIM)
 
 
 def ask(folder: Path) -> dict[str, dict[str, Any]]:
-    """Ask both indices in turns, and ours with filters; runs in a process of its own."""
+    """Search both indices in turns, and ours with filters; runs in a separate process."""
     faiss.omp_set_num_threads(1)
     index = ours(folder)
     theirs = faiss.read_index(str(folder / "autofaiss.faiss"))  # in memory, with what it was tuned to
@@ -163,13 +163,13 @@ def ask(folder: Path) -> dict[str, dict[str, Any]]:
         rows: NDArray[np.int64] = theirs.search(query[np.newaxis], 10)[1][0]
         return rows
 
-    found: dict[str, dict[str, Any]] = {side: {} for side in SIDES}
+    results: dict[str, dict[str, Any]] = {side: {} for side in SIDES}
     for name in ("texts", "images"):
         queries, truth = queries_of(folder, name)
-        asked = in_turns([partial(search, side) for side in SIDES], queries)
-        for side, (rows, times) in zip(SIDES, asked, strict=True):
-            found[side][name] = {**recall_of(rows, truth), **times_of(times)}
-    return {**found, "filtered": _ask_filtered(folder, index)}
+        answers = in_turns([partial(search, side) for side in SIDES], queries)
+        for side, (rows, times) in zip(SIDES, answers, strict=True):
+            results[side][name] = {**recall_of(rows, truth), **times_of(times)}
+    return {**results, "filtered": _ask_filtered(folder, index)}
 
 
 def in_turns(
@@ -179,18 +179,18 @@ def in_turns(
     for query in queries[:WARM]:  # what is mapped is read
         for search in searches:
             search(query)
-    found: list[tuple[list[NDArray[np.int64]], list[float]]] = [([], []) for _ in searches]
+    answers: list[tuple[list[NDArray[np.int64]], list[float]]] = [([], []) for _ in searches]
     for query in queries:
-        for search, (rows, times) in zip(searches, found, strict=True):
+        for search, (rows, times) in zip(searches, answers, strict=True):
             started = time.perf_counter()
             rows.append(search(query))
             times.append(1000 * (time.perf_counter() - started))
-    return found
+    return answers
 
 
 def recall_of(rows: Sequence[NDArray[np.int64]], truth: NDArray[np.int64]) -> dict[str, float]:
     """Return the recall@10."""
-    hits = sum(len(np.intersect1d(found, right)) for found, right in zip(rows, truth, strict=True))
+    hits = sum(len(np.intersect1d(answer, right)) for answer, right in zip(rows, truth, strict=True))
     return {"recall": hits / truth.size}
 
 
@@ -202,23 +202,23 @@ def times_of(times: Sequence[float]) -> dict[str, float]:
 def _autofaiss(folder: Path, memory: int, size: int) -> tuple[Any, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as linked, contextlib.redirect_stderr(io.StringIO()):
         (Path(linked) / "vectors.npy").symlink_to((folder / FILES.vectors("images")).absolute())
-        found, said = build_index(
+        index, report = build_index(
             embeddings=linked,
             save_on_disk=False,
             max_index_memory_usage=f"{size}B",
             current_memory_available=f"{memory}B",
             verbose=logging.ERROR,
         )
-    assert found is not None, "autofaiss built nothing"
-    return found, said
+    assert index is not None, "autofaiss built nothing"
+    return index, report
 
 
 def _ask_filtered(folder: Path, index: VectorIndex) -> dict[str, dict[float, dict[str, float]]]:
-    """By kind of query and share of the rows: recall@10 and milliseconds; each query with every share in turn."""
+    """Return recall@10 and milliseconds by kind of query and share of rows; each query has every share in turn."""
     random = np.random.default_rng(3)
     selections = {share: RowSet(random.random(len(index)) < share) for share in SHARES if share < 1}
     stored = np.load(folder / FILES.vectors("images"), mmap_mode="r")
-    found: dict[str, dict[float, dict[str, float]]] = {}
+    results: dict[str, dict[float, dict[str, float]]] = {}
     for kind in ("texts", "images"):
         queries, truth = queries_of(folder, kind)
         queries, right = queries[:FILTERED], {1.0: truth[:FILTERED]}
@@ -226,8 +226,8 @@ def _ask_filtered(folder: Path, index: VectorIndex) -> dict[str, dict[float, dic
             right[share] = _exact(stored, selection.rows, queries)
         searches = [partial(_filtered, index, selections.get(share)) for share in SHARES]
         for share, (rows, times) in zip(SHARES, in_turns(searches, queries), strict=True):
-            found.setdefault(kind, {})[share] = {**recall_of(rows, right[share]), **times_of(times)}
-    return found
+            results.setdefault(kind, {})[share] = {**recall_of(rows, right[share]), **times_of(times)}
+    return results
 
 
 def _filtered(index: VectorIndex, selection: RowSet | None, query: Vectors) -> NDArray[np.int64]:
@@ -242,8 +242,8 @@ def _exact(stored: Any, rows: NDArray[np.int64], queries: Vectors) -> NDArray[np
         scores, places = faiss.knn(queries, stored[block].astype(np.float32), 10, metric=faiss.METRIC_INNER_PRODUCT)
         heap.add_result(scores, block[places])
     heap.finalize()
-    found: NDArray[np.int64] = heap.I
-    return found
+    nearest: NDArray[np.int64] = heap.I
+    return nearest
 
 
 def peak() -> int:
@@ -272,12 +272,12 @@ class Row:
         return f"| {' | '.join(cells)} |"
 
     def filtered(self) -> Iterator[str]:
-        """Return the lines of the table of filters."""
+        """Yield the lines of the table of filters."""
         for share in SHARES:
             cells = [self.count, f"{share:.1%}"]
-            for found in self.result["filtered"].values():
-                times = found[share]["median"] / found[1.0]["median"]
-                cells.append(f"{found[share]['recall']:.3f} in {found[share]['median']:.2f} ms ({times:.2f}×)")
+            for measured in self.result["filtered"].values():
+                times = measured[share]["median"] / measured[1.0]["median"]
+                cells.append(f"{measured[share]['recall']:.3f} in {measured[share]['median']:.2f} ms ({times:.2f}×)")
             yield f"| {' | '.join(cells)} |"
 
 
@@ -286,10 +286,8 @@ def page(rows: Sequence[Row], pairs: dict[str, float]) -> str:
     lines = [
         "# Quality of the indices",
         "",
-        "Made by `python -m bench.index_quality "
-        + " ".join(dict.fromkeys(row.count for row in rows))
-        + "`, whose text "
-        "says how the vectors are made and what is compared.",
+        "Written by `python -m bench.index_quality " + " ".join(dict.fromkeys(row.count for row in rows)) + "`, "
+        "whose docstring describes the vectors and the comparison.",
         f"Ours is the index of `--max-memory {MEMORY}`, "
         f"tuned to `--recall {RECALL}`; autofaiss's are its defaults with as many bytes for the index.",
         "Cosines of the vectors: " + ", ".join(f"{name} {value:.2f}" for name, value in pairs.items()) + ".",
@@ -313,7 +311,7 @@ def page(rows: Sequence[Row], pairs: dict[str, float]) -> str:
 
 
 def plot(rows: Sequence[Row]) -> str:
-    """Recall@10 upwards, median milliseconds to the right on a logarithmic scale; texts hollow, pictures filled."""
+    """Return the plot as SVG: recall@10 over median milliseconds (logarithmic); texts hollow, pictures filled."""
     points = [(row, kind, row.result[kind]) for row in rows for kind in ("texts", "images")]
     low = min(float(point["recall"]) for _, _, point in points) - 0.02
     times = np.log10([point["median"] for _, _, point in points])
@@ -351,23 +349,23 @@ def plot(rows: Sequence[Row]) -> str:
 
 
 def kept(folder: Path, count: str, sides: Sequence[str] = SIDES) -> dict[str, dict[str, Any]]:
-    """Build both sides' indices if they are missing; return what was recorded of them."""
-    said = folder / "made.json"
-    made: dict[str, dict[str, Any]] = {}
-    if said.is_file():
-        made = json.loads(said.read_text())
+    """Build both sides' indices if they are missing; return their recorded costs."""
+    record = folder / "made.json"
+    built: dict[str, dict[str, Any]] = {}
+    if record.is_file():
+        built = json.loads(record.read_text())
     else:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         prepare(folder, COUNTS[count])
     for side in sides:
-        if side not in made:
-            size = made["ours"]["bytes"] if side != "ours" else 0
+        if side not in built:
+            size = built["ours"]["bytes"] if side != "ours" else 0
             with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                made[side] = pool.submit(make, side, folder, parse_size(MEMORY), size).result()
-            said.write_text(json.dumps(made))
-            print(f"{count} {side}: built in {made[side]['seconds']:.0f} s of CPU time", flush=True)
-    return made
+                built[side] = pool.submit(make, side, folder, parse_size(MEMORY), size).result()
+            record.write_text(json.dumps(built))
+            print(f"{count} {side}: built in {built[side]['seconds']:.0f} s of CPU time", flush=True)
+    return built
 
 
 def cosines(folder: Path) -> dict[str, float]:
@@ -395,12 +393,12 @@ def main() -> None:
     pairs: dict[str, float] = {}
     for count in arguments.counts:
         folder = KEPT / count
-        made = kept(folder, count)
+        built = kept(folder, count)
         pairs = cosines(folder)
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
             answers = pool.submit(ask, folder).result()
         for side in SIDES:
-            result = {**made[side], **answers[side], "filtered": answers["filtered"]}
+            result = {**built[side], **answers[side], "filtered": answers["filtered"]}
             rows.append(Row(count, side, result))
             print(rows[-1].line(), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)

@@ -19,10 +19,10 @@ from bench.support.ours import ours
 FOLDER = Path("docs/screenshots")
 QUALITY = 82  # of WebP
 PHONE = 600  # pixels: narrower windows are those of phones, without scrollbars
-SETTLED_MS = 800  # for pictures to load, and what moves to come to rest
+SETTLED_MS = 800  # for pictures to load and movements to end
 
 
-def _as_it_is(_: Page) -> None:
+def _unchanged(_: Page) -> None:
     pass
 
 
@@ -45,7 +45,7 @@ class Shot:
     height: int = 800
     scheme: Literal["light", "dark"] = "light"
     scale: float = 1.0
-    prepare: Callable[[Page], None] = _as_it_is
+    prepare: Callable[[Page], None] = _unchanged
 
 
 SHOTS = (

@@ -1,15 +1,15 @@
-"""The page in a real Chromium: from the last key to results, thousands of them scrolled, and what moves meanwhile.
+"""The page in a real Chromium: from the last key to results, scrolling through thousands of them, layout shifts.
 
 `make setup-all && python -m bench.page_speed` serves the demo's collection, visits it and writes
 `bench/results/page-speed.md`.
 
-- **From the last key to the results.** A query is typed letter by letter; its last key's event is the start, the frame
-  after the one in which its first results were drawn is the end. What the API took for itself is `took_ms` of its
-  answer; a request takes until the page has read the last byte of its answer.
-- **Scrolling.** The wheel turns until all 5,160 pictures of a query have been passed. A long task is what the browser
-  calls so: 50 ms and more in which the page answers nothing; what such a task takes of the processor is told by the
-  browser's trace, and does not grow with what else the machine does.
-- **Layout shift.** The browser's sum over a visit, typing and scrolling, of what moved without being asked to.
+- **From the last key to the results.** A query is typed letter by letter. The time runs from the event of its last key
+  to the frame after that in which its first results were drawn. The API's own time is `took_ms` of its answer; a
+  request ends when the page has read the last byte of its answer.
+- **Scrolling.** The wheel turns until all 5,160 pictures of a query have been passed. A long task is one of 50 ms or
+  more, in which the page answers nothing. Its processor time comes from the browser's trace, and does not grow with
+  other load of the machine.
+- **Layout shift.** The browser's sum of unexpected movements over a visit, typing and scrolling.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ LONGEST_WAIT = 150  # ms more than the API takes
 WATCH = """
   window.seen = { longTasks: [], shift: 0 };
   new PerformanceObserver((list) => {
-    for (const one of list.getEntries()) seen.longTasks.push(one.duration);
+    for (const task of list.getEntries()) seen.longTasks.push(task.duration);
   }).observe({ type: 'longtask', buffered: true });
   new PerformanceObserver((list) => {
-    for (const one of list.getEntries()) if (!one.hadRecentInput) seen.shift += one.value;
+    for (const shift of list.getEntries()) if (!shift.hadRecentInput) seen.shift += shift.value;
   }).observe({ type: 'layout-shift', buffered: true });
 """
-# Resolves with what a typed query took, once the frame with its results has been shown.
+# Resolves with the times of a typed query once the frame with its results has been shown.
 TIMED = """(q) => new Promise((done) => {
   const results = document.querySelector('#results');
   const own = window.fetch;
@@ -121,14 +121,14 @@ def scroll(browser: Browser, page: Page, url: str, figures: Figures) -> None:
         page.mouse.wheel(0, TURN)
         page.wait_for_timeout(30)
     figures.busy.append(_busiest(json.loads(browser.stop_tracing())["traceEvents"]))
-    found: dict[str, Any] = page.evaluate("seen")
-    figures.tasks.append(found["longTasks"])
-    figures.shifts.append(found["shift"])
-    figures.frames += found["frames"]
+    seen: dict[str, Any] = page.evaluate("seen")
+    figures.tasks.append(seen["longTasks"])
+    figures.shifts.append(seen["shift"])
+    figures.frames += seen["frames"]
 
 
 def measure(browser: Browser, url: str, passes: int) -> Figures:
-    """Measure so many passes."""
+    """Return the figures of so many passes."""
     figures = Figures()
     for _ in range(passes):
         page = browser.new_page(viewport={"width": 1280, "height": 850})
@@ -142,15 +142,15 @@ def measure(browser: Browser, url: str, passes: int) -> Figures:
 
 def report(figures: Figures, chromium: str, load: float) -> str:
     """Return the page."""
-    over = [one["total"] - one["took"] for one in figures.waits]
-    beyond = [one["total"] - one["request"] for one in figures.waits]
-    total, request, took = ([one[name] for one in figures.waits] for name in ("total", "request", "took"))
+    over = [wait["total"] - wait["took"] for wait in figures.waits]
+    beyond = [wait["total"] - wait["request"] for wait in figures.waits]
+    total, request, took = ([wait[name] for wait in figures.waits] for name in ("total", "request", "took"))
     longest = [max(tasks, default=0.0) for tasks in figures.tasks]
     counts = [len(tasks) for tasks in figures.tasks]
     lines = [
         "# The page in a browser",
         "",
-        "Made by `python -m bench.page_speed`, whose text says what is measured. "
+        "Written by `python -m bench.page_speed`, whose docstring describes the measurements. "
         f"{len(figures.tasks)} visits in {chromium}, headless,",
         f"without a GPU, on {os.cpu_count()} cores that the service and the browser share with all else the machine "
         f"does: its load was {load:.1f} at the start.",
@@ -168,8 +168,7 @@ def report(figures: Figures, chromium: str, load: float) -> str:
         "| 5,160 results scrolled to the end | median of the visits | worst | wanted |",
         "|---|---|---|---|",
         f"| longest task | {median(longest):.0f} ms | {max(longest):.0f} ms | at most {LONGEST_TASK} ms |",
-        f"| … in time of the processor, whatever else it did meanwhile | {median(figures.busy):.0f} ms "
-        f"| {max(figures.busy):.0f} ms | |",
+        f"| … in processor time, without other load | {median(figures.busy):.0f} ms | {max(figures.busy):.0f} ms | |",
         f"| tasks of 50 ms and more | {median(counts):.0f} | {max(counts)} | |",
         f"| between two frames | {median(figures.frames):.1f} ms | {max(figures.frames):.0f} ms | |",
         "",
@@ -180,7 +179,7 @@ def report(figures: Figures, chromium: str, load: float) -> str:
 
 
 def _busiest(events: Sequence[Mapping[str, Any]]) -> float:
-    """Milliseconds of processor that the longest task took on the main thread of a page."""
+    """Return the processor milliseconds of the longest task on the main thread of a page."""
     mains = {
         _thread(event)
         for event in events

@@ -1,16 +1,16 @@
-"""How a collection's cost grows with its size, and what that makes of 10 million, 100 million and a billion pictures.
+"""How a collection's cost grows with its size, extrapolated to 10 million, 100 million and a billion pictures.
 
 `python -m bench.scaling 10k 30k 100k 300k 1M` builds indices of synthetic vectors with CLIP's statistics
-(`bench.index_quality` says how they are made: texts lie outside of the pictures' distribution), asks them for 500 texts
-and 500 pictures on one thread, fits a power law to what was measured from 100k vectors on (below, indices are of other
-kinds), and writes `docs/scaling.md` and `bench/results/scaling.svg`. How wrong such a law is, is measured by leaving
-out the largest size and predicting it.
+(`bench.index_quality` describes them: texts lie outside of the pictures' distribution), searches them for 500 texts
+and 500 pictures on one thread, fits a power law to the measurements from 100k vectors on (below, indices are of other
+kinds), and writes `docs/scaling.md` and `bench/results/scaling.svg`. The error of such a law is measured by
+leaving out the largest size and predicting it.
 
 At the largest size, clip-retrieval's own way is measured in the same run: the vectors in partitions, as its inference
 writes them, given to its `index` step (autofaiss with clip-retrieval's defaults) in `.venv-peer`; and our builder's
-`index` step on the same vectors. Both are asked the same queries in turns.
+`index` step on the same vectors. Both get the same queries in turns.
 
-What is beyond the largest size is extrapolated, and the page says so.
+Figures beyond the largest size are extrapolated, and marked so on the page.
 """
 
 from __future__ import annotations
@@ -45,28 +45,28 @@ quantize(sys.argv[1], sys.argv[2], "image", "4G", "16G", None)
 
 
 def ask(folder: Path) -> dict[str, dict[str, float]]:
-    """Recall and milliseconds of our index by kind of query; runs in a process of its own."""
+    """Return recall and milliseconds of our index by kind of query; runs in a separate process."""
     faiss.omp_set_num_threads(1)
     index = ours(folder)
-    found = {}
+    results = {}
     for kind in ("texts", "images"):
         queries, truth = queries_of(folder, kind)
         [(rows, times)] = in_turns([lambda query: index.search(query, 10)[0]], queries)
-        found[kind] = {**recall_of(rows, truth), **times_of(times)}
-    return found
+        results[kind] = {**recall_of(rows, truth), **times_of(times)}
+    return results
 
 
 def measured(process: subprocess.Popen[bytes]) -> dict[str, float]:
-    """CPU seconds and peak resident bytes of a process and of what it started, once it ended well."""
+    """Wait for a process; return the CPU seconds and peak resident bytes of it and its children."""
     _, status, usage = os.wait4(process.pid, 0)
     assert status == 0, f"{process.args!r} failed"
     return {"seconds": usage.ru_utime + usage.ru_stime, "peak": usage.ru_maxrss * 1024}
 
 
 def build_peer(folder: Path) -> dict[str, float]:
-    """clip-retrieval's index of the same vectors in `folder`/peer."""
-    said = folder / "peer" / "made.json"
-    if not said.is_file():
+    """Build clip-retrieval's index of the same vectors in `folder`/peer; return its cost."""
+    record = folder / "peer" / "made.json"
+    if not record.is_file():
         shutil.rmtree(folder / "peer", ignore_errors=True)
         (folder / "peer" / "img_emb").mkdir(parents=True)
         stored = np.load(folder / FILES.vectors("images"), mmap_mode="r")
@@ -74,15 +74,15 @@ def build_peer(folder: Path) -> dict[str, float]:
             part = folder / "peer" / "img_emb" / f"img_emb_{start // PARTITION:05}.npy"
             np.save(part, stored[start : start + PARTITION])
         command = [str(PEER_PYTHON), "-c", INDEXING, str(folder / "peer" / "img_emb"), str(folder / "peer")]
-        said.write_text(json.dumps(measured(subprocess.Popen(command))))
-    made: dict[str, float] = json.loads(said.read_text())
-    return made
+        record.write_text(json.dumps(measured(subprocess.Popen(command))))
+    cost: dict[str, float] = json.loads(record.read_text())
+    return cost
 
 
 def build_ours(folder: Path) -> dict[str, float]:
-    """Ours, in a process of its own as well, from its start to its end."""
-    said = folder / "own-process.json"
-    if not said.is_file():
+    """Build our index in a separate process as well; return its cost from start to end."""
+    record = folder / "own-process.json"
+    if not record.is_file():
         code = (
             "import sys; from pathlib import Path; from builder.indexing.index import index_vectors\n"
             f"index_vectors(Path(sys.argv[1]), 'images', {DIM}, 4 << 30, 0.98)"
@@ -92,14 +92,14 @@ def build_ours(folder: Path) -> dict[str, float]:
         copied.mkdir()
         for kind in ("images", "prompts"):
             (copied / FILES.vectors(kind)).symlink_to((folder / FILES.vectors(kind)).absolute())
-        said.write_text(json.dumps(measured(subprocess.Popen([sys.executable, "-c", code, str(copied)]))))
+        record.write_text(json.dumps(measured(subprocess.Popen([sys.executable, "-c", code, str(copied)]))))
         shutil.rmtree(copied)
-    made: dict[str, float] = json.loads(said.read_text())
-    return made
+    cost: dict[str, float] = json.loads(record.read_text())
+    return cost
 
 
 def ask_both(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
-    """Both indices in turns, by side and kind of query; clip-retrieval's as its service opens it, mapped."""
+    """Search both indices in turns, by side and kind of query; clip-retrieval's is mapped, as in its service."""
     faiss.omp_set_num_threads(1)
     index = ours(folder)
     theirs = faiss.read_index(str(folder / "peer" / "image.index"), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
@@ -108,17 +108,17 @@ def ask_both(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
         rows: NDArray[np.int64] = theirs.search(query[np.newaxis], 10)[1][0]
         return rows
 
-    found: dict[str, dict[str, dict[str, float]]] = {"ours": {}, "peer": {}}
+    results: dict[str, dict[str, dict[str, float]]] = {"ours": {}, "peer": {}}
     for kind in ("texts", "images"):
         queries, truth = queries_of(folder, kind)
-        asked = in_turns([lambda query: index.search(query, 10)[0], peer], queries)
-        for side, (rows, times) in zip(found, asked, strict=True):
-            found[side][kind] = {**recall_of(rows, truth), **times_of(times)}
-    return found
+        answers = in_turns([lambda query: index.search(query, 10)[0], peer], queries)
+        for side, (rows, times) in zip(results, answers, strict=True):
+            results[side][kind] = {**recall_of(rows, truth), **times_of(times)}
+    return results
 
 
 def apart(what: Any, folder: Path) -> Any:
-    """Run one measurement in a process of its own; return its result."""
+    """Run one measurement in a separate process; return its result."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         return pool.submit(what, folder).result()
 
@@ -133,17 +133,17 @@ def main() -> None:
     growth = []
     for count in arguments.counts:
         folder = KEPT / count
-        made = kept(folder, count, ("ours",))["ours"]
-        growth.append(Growth(COUNTS[count], made, apart(ask, folder)))
+        built = kept(folder, count, ("ours",))["ours"]
+        growth.append(Growth(COUNTS[count], built, apart(ask, folder)))
         print(growth[-1].line(), flush=True)
     folder = KEPT / arguments.counts[-1]
-    built = {"ours": build_ours(folder), "peer": build_peer(folder)}
+    costs = {"ours": build_ours(folder), "peer": build_peer(folder)}
     sizes = {
         "ours": (folder / FILES.index("images")).stat().st_size,
         "peer": (folder / "peer" / "image.index").stat().st_size,
     }
-    asked = apart(ask_both, folder)
-    peers = [Peer(side, sizes[side], built[side], asked[side]) for side in ("ours", "peer")]
+    answers = apart(ask_both, folder)
+    peers = [Peer(side, sizes[side], costs[side], answers[side]) for side in ("ours", "peer")]
     arguments.page.write_text(page(growth, peers, " ".join(arguments.counts)), encoding="utf-8")
     arguments.plot.write_text(plot(growth), encoding="utf-8")
     print(f"wrote {arguments.page} and {arguments.plot}")

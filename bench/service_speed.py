@@ -4,10 +4,9 @@
 
 Both services load the same ViT-B/32 of seeded random weights and search the same 100,000 synthetic vectors
 through the same FAISS index, set alike; both answer with 20 results from 127.0.0.1; the same process
-(`bench.support.load_generator`) asks both for the same texts of 2 to 6 words, none of them twice, and the same
-512 x 512 PNG files. That both make the same query vectors of them is found out from their answers. Who is
-measured changes every few seconds, and what is compared is the median of the rounds' ratios, so that what else the
-machine does cancels.
+(`bench.support.load_generator`) sends both the same texts of 2 to 6 words, none of them twice, and the same
+512 x 512 PNG files. Their answers show that both encode them to the same query vectors. The measured service changes
+every few seconds, and the median of the rounds' ratios is compared, so that other load of the machine cancels.
 """
 
 from __future__ import annotations
@@ -38,15 +37,15 @@ RESULTS = Path("bench/results")
 CLIENTS = (1, 2, 4, 8, 16, 32, 64)
 PEER_CLIENTS = (1, 8, 32, 64)
 COMPARED = "100k"  # the collection that both serve
-ENOUGH = 600  # requests a second that there are texts for, where clients ask for some seconds
-OVERLOAD = 10  # times what it can take
+ENOUGH = 600  # texts for each second that clients send requests
+OVERLOAD = 10  # times the capacity
 MIXED, EVERY = 50_000, 5_000  # requests whose memory is watched, and how often it is read
-# Nothing is answered from the cache, and nobody is refused, however slow the machine: the peer does neither.
+# Nothing is answered from the cache and no request is refused, however slow the machine: the peer does neither.
 COMPUTING = ("--cache-bytes", "0", "--deadline", "3600")
 
 
 class Measuring:
-    """One run. `effort` is 1 for one that counts; less shortens everything."""
+    """One run. `effort` is 1 for a run that counts; less shortens everything."""
 
     def __init__(self, material: Material, work: Path, effort: float) -> None:
         self.figures = Figures()
@@ -59,7 +58,7 @@ class Measuring:
         self._generator: LoadGenerator
 
     def run(self, only: Sequence[str]) -> None:
-        """Run the sections with these names, all without one."""
+        """Run the sections with these names; all sections if there are none."""
         with LoadGenerator() as self._generator:
             for name, measure in self.sections().items():
                 if not only or name in only:
@@ -102,16 +101,16 @@ class Measuring:
             yield peer
 
     def _one_by_one(self, port: int, requests: Sequence[bytes]) -> NDArray[np.float64]:
-        """Milliseconds of each."""
+        """Return the milliseconds of each request."""
         return _all_answered(self._generator.run(Load(port, requests))).latencies
 
     def _closed(self, port: int, ask: Callable[[str], bytes], clients: int, seconds: float) -> Outcome:
-        """So many clients at once, each with a text of its own every time."""
+        """Let so many clients search at once, each time for another text."""
         texts = self._queries.take(int(ENOUGH * seconds))
         return _all_answered(self._generator.run(Load(port, [ask(text) for text in texts], clients, seconds=seconds)))
 
     def compared(self) -> None:
-        """Everything that is measured against the peer and the bare work."""
+        """Measure everything that is compared with the peer and the bare work."""
         version = self._material.version(COMPARED)
         with ExitStack() as stack:
             ours = stack.enter_context(self._ours(COMPARED, *COMPUTING))
@@ -137,7 +136,7 @@ class Measuring:
         }
 
     def _memory(self, ours: Ours, int8: Ours, peer: Peer) -> None:
-        """Resident bytes once each has encoded texts and pictures, one at a time."""
+        """Measure resident bytes after each service has encoded texts and pictures, one at a time."""
         texts, pictures = self._queries.take(20), self._uploads[:20]
         for name, server, process in (
             ("ours", ours, ours.pid),
@@ -160,7 +159,7 @@ class Measuring:
                 "int8": self._one_by_one(int8.port, list(map(int8.text, texts))),
                 "peer": self._one_by_one(peer.port, list(map(peer.text, texts[:30]))),
             }
-            self.figures.texts.add({name: float(np.median(found)) for name, found in times.items()})
+            self.figures.texts.add({name: float(np.median(milliseconds)) for name, milliseconds in times.items()})
             observed.append(times["ours"])
         self.figures.stages = _spent(before, ours.stages(), np.concatenate(observed))
 
@@ -171,10 +170,10 @@ class Measuring:
                 name: self._one_by_one(server.port, list(map(server.upload, pictures)))
                 for name, server in (("ours", ours), ("int8", int8), ("peer", peer))
             }
-            self.figures.pictures.add({name: float(np.median(found)) for name, found in times.items()})
+            self.figures.pictures.add({name: float(np.median(milliseconds)) for name, milliseconds in times.items()})
 
     def _throughput(self, ours: Ours, int8: Ours, peer: Peer, bare: Bare) -> None:
-        """32 clients; the bare work runs beside a load generator that is as busy as it was with the service."""
+        """Measure 32 clients; the bare work runs beside a load generator as busy as with the service."""
         body = self._generator.run(Load(ours.port, [ours.text("a body")], keep=True)).bodies[0]
         with null_server(body) as nothing:
             for _ in range(self._count(4)):
@@ -198,12 +197,12 @@ class Measuring:
             ("peer", peer, PEER_CLIENTS, 2.0, 12.0),
         ):
             for clients in numbers:
-                found = self._closed(server.port, server.text, clients, warm + self._seconds(seconds))
-                late = found.latencies[found.started >= warm]
-                self.figures.clients.setdefault(name, {})[clients] = (found.rate(warm), float(np.median(late)))
+                outcome = self._closed(server.port, server.text, clients, warm + self._seconds(seconds))
+                late = outcome.latencies[outcome.started >= warm]
+                self.figures.clients.setdefault(name, {})[clients] = (outcome.rate(warm), float(np.median(late)))
 
     def sizes(self) -> None:
-        """How the cost grows with the number of vectors."""
+        """Measure how the cost grows with the number of vectors."""
         with ExitStack() as stack:
             running = {name: stack.enter_context(self._ours(name, *COMPUTING)) for name in ("10k", "100k", "1M")}
             for _ in range(self._count(3)):
@@ -215,50 +214,50 @@ class Measuring:
                     self.figures.sizes.setdefault(name, []).append((median, rate))
 
     def start(self) -> None:
-        """From the end of the imports to ready, with a million vectors."""
+        """Measure the start from the end of the imports to ready, with a million vectors."""
         self.figures.starts = [seconds_to_start(self._where("1M")) for _ in range(self._count(5))]
 
     def cached(self) -> None:
         """Measure answers from the cache."""
         with self._ours(COMPARED) as ours:
-            again = [ours.text("asked again and again")] * (1 + self._count(500))
+            again = [ours.text("the same again and again")] * (1 + self._count(500))
             self.figures.cached = float(np.median(self._one_by_one(ours.port, again)[1:]))
 
     def overload(self) -> None:
-        """Ten times what 32 clients get, from people who do not wait for each other's answers."""
+        """Send ten times what 32 clients get, without waiting for answers."""
         with self._ours(COMPARED, *COMPUTING) as ours:
-            can = self._closed(ours.port, ours.text, 32, 1.0 + self._seconds(6)).rate(1.0)
+            capacity = self._closed(ours.port, ours.text, 32, 1.0 + self._seconds(6)).rate(1.0)
         with self._ours(COMPARED, "--cache-bytes", "0") as ours:
             seconds = self._seconds(60)
-            requests = [ours.text(text) for text in self._queries.take(int(OVERLOAD * can * seconds * 1.1))]
-            found = self._generator.run(Load(ours.port, requests, rate=OVERLOAD * can, seconds=seconds))
-            taken = found.latencies[found.status == 200]
+            requests = [ours.text(text) for text in self._queries.take(int(OVERLOAD * capacity * seconds * 1.1))]
+            outcome = self._generator.run(Load(ours.port, requests, rate=OVERLOAD * capacity, seconds=seconds))
+            answered = outcome.latencies[outcome.status == 200]
             self.figures.overload = {
-                "can": can,
-                "asked": len(found.status) / seconds,
+                "capacity": capacity,
+                "sent": len(outcome.status) / seconds,
                 "seconds": seconds,
                 "deadline": 1000 * Settings.model_fields["deadline"].default,
-                "taken": len(taken) / seconds,
-                "median": float(np.median(taken)),
-                "longest": float(taken.max()),
-                "refused in": float(np.median(found.latencies[found.status == 503])),
-                **{f"status {status}": int((found.status == status).sum()) for status in np.unique(found.status)},
-                "lost": int((found.status == BROKEN).sum()),
+                "answered": len(answered) / seconds,
+                "median": float(np.median(answered)),
+                "longest": float(answered.max()),
+                "refused in": float(np.median(outcome.latencies[outcome.status == 503])),
+                **{f"status {status}": int((outcome.status == status).sum()) for status in np.unique(outcome.status)},
+                "lost": int((outcome.status == BROKEN).sum()),
             }
             assert ours.service.get("/readyz").status_code == 200
 
     def steady(self) -> None:
-        """Memory while everything is asked for: by texts, known and new, by pictures and by ids; and nonsense."""
+        """Watch the memory under mixed requests: texts, known and new, pictures, ids and invalid requests."""
         with self._ours(COMPARED, "--deadline", "3600") as ours:
             answer = ours.service.get("/search/images", q="anything", limit=200).json()
             ids = [result["id"] for result in answer["results"]]
             known = self._queries.take(500)
             every = max(100, round(EVERY * self._effort))
-            for asked in range(0, round(MIXED * self._effort), every):
-                requests = [self._mixed(ours, number, ids, known) for number in range(asked, asked + every)]
-                found = self._generator.run(Load(ours.port, requests, clients=32))
-                assert BROKEN < found.status.min() <= found.status.max() < 500, np.unique(found.status)
-                self.figures.steady[asked + every] = memory(ours.pid)
+            for sent in range(0, round(MIXED * self._effort), every):
+                requests = [self._mixed(ours, number, ids, known) for number in range(sent, sent + every)]
+                outcome = self._generator.run(Load(ours.port, requests, clients=32))
+                assert BROKEN < outcome.status.min() <= outcome.status.max() < 500, np.unique(outcome.status)
+                self.figures.steady[sent + every] = memory(ours.pid)
 
     def _mixed(self, ours: Ours, number: int, ids: Sequence[str], known: Sequence[str]) -> bytes:
         place = number // 200
@@ -297,7 +296,7 @@ def _between(pairs: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]]) -
 
 
 def _spent(before: Mapping[str, float], after: Mapping[str, float], observed: NDArray[np.float64]) -> dict[str, float]:
-    """Mean milliseconds of a request in each stage, and what is left of what its client waited."""
+    """Return the mean milliseconds of a request in each stage, and the rest of the time that its client waited."""
     spent = {stage: 1000 * (after[stage] - before[stage]) / len(observed) for stage in after}
     spent = {stage: milliseconds for stage, milliseconds in spent.items() if milliseconds}
     return {**spent, "all else": float(observed.mean()) - sum(spent.values())}
@@ -307,9 +306,9 @@ def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=RESULTS)
-    parser.add_argument("--keep", type=Path, default=Path("work/bench"), help="folder for what is made once")
-    parser.add_argument("--effort", type=float, default=1.0, help="less than 1: a shorter run, to try something")
-    parser.add_argument("--only", action="append", default=[], help="one section, to try something; repeatable")
+    parser.add_argument("--keep", type=Path, default=Path("work/bench"), help="folder for inputs that are created once")
+    parser.add_argument("--effort", type=float, default=1.0, help="less than 1: a shorter run, for a trial")
+    parser.add_argument("--only", action="append", default=[], help="run one section, for a trial; repeatable")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING)
     logging.getLogger(__name__).setLevel(logging.INFO)

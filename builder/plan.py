@@ -1,4 +1,4 @@
-"""The plan of a build: everything that its steps are told, decided once."""
+"""The plan of a build: all decisions for its steps, made once."""
 
 from __future__ import annotations
 

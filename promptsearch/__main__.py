@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if parsed.json:
             print(json.dumps(answer, ensure_ascii=False))
         else:
-            # Other programs read one line a result, whatever its length.
+            # Other programs read one result per line, however long.
             Console(highlight=False, width=None if sys.stdout.isatty() else _UNBROKEN).print(rendered)
         sys.stdout.flush()
     except PromptSearchError as error:

@@ -8,18 +8,19 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any, cast
 
 from rich.console import RenderableType
 
 import promptsearch
 from promptsearch.client.arguments import Arguments, read_picture
 from promptsearch.client.page import AnyPage
-from promptsearch.client.results import DEFAULT_LIMIT
 from promptsearch.client.terminal import render_fields, render_page
 from promptsearch.errors import ParameterError, UnknownCollection
 from promptsearch.filtering.filters import OPERATORS, Filter, condition
-from promptsearch.search.options import MODES, Mode
+from promptsearch.search.options import OPTION_NAMES
+from promptsearch.search.parameters import Parameter
+from promptsearch.search.query import PARAMETERS
 from promptsearch.search.terms import Term
 from promptsearch.storage.manifest import FILES
 
@@ -28,8 +29,10 @@ Answer = tuple[Any, RenderableType]  # in JSON's types, and for a terminal
 URL = "PROMPT_SEARCH_URL"
 API_KEY = "PROMPT_SEARCH_API_KEY"
 
-# The arguments of searches whose options have the same name and value.
-_SAME = ("negative", "mode", "sort", "min_score", "group_by", "deduplicate", "diversity", "limit", "cursor")
+# The parameters of a search that are options of the same name; `filter` has a syntax of its own, `via` one command.
+_PARAMETERS = ("negative", *(name for name in OPTION_NAMES if name not in ("filter", "via")), "limit", "cursor")
+_HINTS = {"sort": "; descending: --sort=-FIELD"}
+_METAVARS = {"negative": "TEXT", "sort": "FIELD", "min_score": "COSINE", "diversity": "0..1", "limit": "N"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +54,7 @@ def _add_search(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--image", action="append", default=[], metavar="FILE", help="picture to search for; repeatable"
     )
-    command.add_argument("--via", choices=("images",), help="rank prompts by their best image")
+    _add_parameter(command, PARAMETERS["via"])
     _add_options(command)
     command.set_defaults(run=run_search)
 
@@ -75,8 +78,8 @@ def _add_fields(command: argparse.ArgumentParser) -> None:
 
 
 def _add_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--negative", metavar="TEXT", help="what results should not mean")
-    command.add_argument("--mode", choices=get_args(Mode), help=f"how to rank (default: {MODES[0]})")
+    for name in _PARAMETERS:
+        _add_parameter(command, PARAMETERS[name])
     command.add_argument(
         "--filter",
         action="append",
@@ -84,14 +87,22 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         metavar="FIELD[.OP]=VALUE",
         help=f"condition on a field, such as steps.gte=20; OP is one of {', '.join(OPERATORS)}; or JSON; repeatable",
     )
-    command.add_argument("--sort", metavar="FIELD", help="sort by a field; --sort=-FIELD: descending")
-    command.add_argument("--min-score", type=float, metavar="COSINE", help="lowest score of a result")
-    command.add_argument("--group-by", choices=("prompt",), help="show only the best image of each prompt")
-    command.add_argument("--deduplicate", action="store_true", default=None, help="leave out near-duplicates")
-    command.add_argument("--diversity", type=float, metavar="0..1", help="prefer results unlike those before them")
-    command.add_argument("--limit", type=int, metavar="N", help=f"number of results (default: {DEFAULT_LIMIT})")
-    command.add_argument("--cursor", help="`next` of a JSON answer, instead of a query")
     _add_collection(command)
+
+
+def _add_parameter(command: argparse.ArgumentParser, parameter: Parameter) -> None:
+    """Add an option for a parameter of a search; not set, it is None and the search uses the parameter's default."""
+    flag = "--" + parameter.name.replace("_", "-")
+    description = parameter.meaning.description.rstrip(".")
+    text = description[0].lower() + description[1:] + _HINTS.get(parameter.name, "")
+    if bool in parameter.types:
+        command.add_argument(flag, action="store_true", default=None, help=text)
+        return
+    if parameter.default:
+        text += f" (default: {parameter.default})"
+    number = next((kind for kind in (int, float) if kind in parameter.types), str)
+    metavar = _METAVARS.get(parameter.name)
+    command.add_argument(flag, type=number, choices=parameter.choices or None, metavar=metavar, help=text)
 
 
 def _add_collection(command: argparse.ArgumentParser) -> None:
@@ -148,7 +159,7 @@ def _answer(page: AnyPage) -> Answer:
 
 
 def _arguments(parsed: argparse.Namespace) -> Arguments:
-    values = {name: getattr(parsed, name) for name in _SAME} | {"filter": _filter(parsed.filter)}
+    values = {name: getattr(parsed, name) for name in _PARAMETERS} | {"filter": _filter(parsed.filter)}
     return cast("Arguments", {name: value for name, value in values.items() if value is not None})
 
 

@@ -1,7 +1,7 @@
 """Every error that prompt-search raises on purpose.
 
 PromptSearchError
-├── QueryError              the request is wrong; the message says what would be right
+├── QueryError              the request is wrong; the message names what is expected
 │   ├── EmptyQuery          no text, picture, filter or cursor
 │   ├── ParameterError      a parameter is out of range or malformed
 │   ├── Unsupported         the engine that holds the collection cannot do this

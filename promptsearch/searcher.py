@@ -17,22 +17,14 @@ from numpy.typing import NDArray
 
 from promptsearch.client.arguments import Arguments, BatchQuery, read_picture, split_batch_query, validated
 from promptsearch.client.page import AnyPage, Page, Result
-from promptsearch.client.results import (
-    DEFAULT_LIMIT,
-    Embeddings,
-    Field,
-    ImageItem,
-    ImageResult,
-    PromptItem,
-    PromptResult,
-)
+from promptsearch.client.results import Embeddings, Field, ImageItem, ImageResult, PromptItem, PromptResult
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.bundles import bundle_for, bundles_in
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.warnings import truncation_warning
 from promptsearch.engines.stages import Stage, Stopwatch, untimed
-from promptsearch.errors import CursorError, EmptyQuery, ModelMismatch, NoFile, ParameterError, PromptSearchError
+from promptsearch.errors import CursorError, EmptyQuery, ModelMismatch, NoFile, PromptSearchError
 from promptsearch.remote.cache import CACHE
 from promptsearch.remote.collections import fetch_collection
 from promptsearch.remote.models import ModelMirror
@@ -40,8 +32,8 @@ from promptsearch.remote.store import is_url
 from promptsearch.search.collection import Collection
 from promptsearch.search.cursor import Cursor
 from promptsearch.search.options import Options
-from promptsearch.search.query import Query, blank_to_none, build_terms, has_condition
-from promptsearch.search.ranking import MAX_PLACES
+from promptsearch.search.parameters import DEFAULT_LIMIT
+from promptsearch.search.query import PARAMETERS, Query, blank_to_none, build_terms, has_condition
 from promptsearch.search.serialize import Serializer
 from promptsearch.search.terms import Term
 from promptsearch.storage.items import Image
@@ -194,13 +186,19 @@ class Searcher:
         return thumbnail
 
     def original(self, id: str) -> bytes:
-        """Return the image's original file. Raises UnknownItem, and NoFile without `files` or if it was removed."""
+        """Return the image's original file.
+
+        Raises UnknownItem, and NoFile without `files`, if the file was removed, or if it now holds a picture that is
+        hidden.
+        """
         path, _ = self._paths(self.collection.items.image(id))
         if path is None:
             raise NoFile(f"the file of image {id} is not known: open the collection with files=DIR, its originals")
         try:
             if not Path(path).resolve().is_relative_to(cast("Path", self._files)):
                 raise NoFile(f"the file of image {id} is outside of {self._files}")
+            if self.collection.shows_hidden_picture(Path(path)):
+                raise NoFile(f"the file of image {id} holds another picture since: build the collection again")
             return Path(path).read_bytes()
         except (OSError, ValueError) as error:  # ValueError: not a valid path
             raise NoFile(f"the file of image {id} cannot be read: {error}") from error
@@ -286,7 +284,7 @@ class Searcher:
             notes=notes,
             explain={str(name): spent for name, spent in stopwatch.milliseconds.items()} if query.explain else None,
             limit=query.limit,
-            include="vector" if query.with_vectors else None,
+            include=query.include,
             read_thumbnails=self._read_thumbnails,
         )
 
@@ -347,17 +345,15 @@ class Searcher:
 def _query(q: str | None, arguments: Arguments) -> Query:
     arguments = validated(arguments)
     limit, image = arguments.get("limit", DEFAULT_LIMIT), arguments.get("image")
-    if not 1 <= limit <= MAX_PLACES:
-        raise ParameterError(f"limit must be from 1 to {MAX_PLACES:,}, got {limit:,}")
+    PARAMETERS["limit"].check(limit)
     pictures = [] if image is None else [read_picture(image)]
     return Query(
         terms=build_terms(q, pictures, arguments.get("terms", ()), arguments.get("negative")),
         options=Options.from_values(arguments),
         words=blank_to_none(q),
         cursor=arguments.get("cursor"),
-        collection=None,
         limit=limit,
-        with_vectors=arguments.get("include") == "vector",
+        include=arguments.get("include"),
         explain=arguments.get("explain", False),
     )
 

@@ -61,10 +61,18 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
         pytest.fail(f"it took {took:.0f} s of CPU, and {BUDGET} are allowed: make it faster, or mark it `long`", False)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escape lone surrogates in logs of hostile texts: a process of pytest-xdist cannot send them."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
 def cpu_seconds() -> float:
     """Return what this process and the ended ones that it started have computed."""
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 @pytest.fixture(scope="session")

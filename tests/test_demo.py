@@ -1,4 +1,4 @@
-"""`make demo`, as a stranger types it: builds, serves, answers sensibly, ends on Ctrl-C, starts again in seconds."""
+"""`make demo`: it builds, serves, answers sensibly, ends on Ctrl-C, and starts again in seconds."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ def collection(workspace: Path, url: str) -> Collection:
     return Collection.open(workspace / "indices" / "emoji")
 
 
-def found(url: str, kind: Kind, query: str) -> list[str]:
+def search(url: str, kind: Kind, query: str) -> list[str]:
     answer = httpx.get(f"{url}/search/{kind}", params={"q": query, "limit": 5}).raise_for_status().json()
-    return [one["text"] if kind == "prompts" else one["prompt"]["text"] for one in answer["results"]]
+    return [result["text"] if kind == "prompts" else result["prompt"]["text"] for result in answer["results"]]
 
 
-def test_it_says_where_it_serves_and_what_to_try(demo: Running, url: str) -> None:
+def test_it_prints_its_address_and_an_example(demo: Running, url: str) -> None:
     assert f"curl '{url}/search/images?q=happy+dog'" in demo.output
     assert "embedded 1914 prompts, 5160 images (5160 with a vector)" in demo.output
 
@@ -65,12 +65,12 @@ def test_it_says_where_it_serves_and_what_to_try(demo: Running, url: str) -> Non
     ],
 )
 def test_words_find_what_they_mean(url: str, kind: Kind, query: str, right: set[str]) -> None:
-    assert found(url, kind, query)[0] in right
+    assert search(url, kind, query)[0] in right
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_angry_cat_finds_cats(url: str, kind: Kind) -> None:
-    assert sum("cat" in text for text in found(url, kind, "angry cat")) >= 3
+    assert sum("cat" in text for text in search(url, kind, "angry cat")) >= 3
 
 
 @pytest.mark.parametrize("style", ["noto", "twemoji", "fluent-emoji"])

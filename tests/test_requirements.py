@@ -1,4 +1,4 @@
-"""The locked sets: what they are made from, where they come from, and which Pythons they install on."""
+"""The locked requirements: their inputs, their sources, and the Pythons they install on."""
 
 from __future__ import annotations
 

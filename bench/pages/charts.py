@@ -16,7 +16,7 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines by name. An axis is logarithmic where that is said; else it begins at 0."""
+    """Lines by name. Axes begin at 0 unless they are logarithmic."""
 
     title: str
     x: str
@@ -84,7 +84,7 @@ class _Axis:
         return self.start + (self.end - self.start) * share
 
     def ticks(self) -> list[float]:
-        """Round values between the ends."""
+        """Return round values between the ends."""
         if self.log:
             powers = range(math.floor(math.log10(self.low)), math.ceil(math.log10(self.high)) + 1)
             ticks = [step * 10.0**power for power in powers for step in (1, 2, 5)]
@@ -106,7 +106,7 @@ def _line(name: str, places: Points, colour: str) -> list[str]:
 
 
 def _short(value: float) -> str:
-    """1,000 as `1k`, a million as `1M`."""
+    """Format 1,000 as `1k`, a million as `1M`."""
     for size, unit in ((1e6, "M"), (1e3, "k")):
         if value >= size:
             return f"{value / size:g}{unit}"

@@ -1,4 +1,4 @@
-"""What `bench.scaling` found out, the laws that fit it, and what they make of sizes that were not measured."""
+"""The results of `bench.scaling`, the laws that fit them, and their extrapolation to sizes that were not measured."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ BUDGETS = {"10M": "16G", "100M": "64G", "1B": "256G"}  # --max-memory of the bui
 ITEM = 310  # bytes in items.sqlite, fields and words: measured on the million pictures of bench.service_speed
 THUMBNAIL = 9_000  # bytes of WebP of a picture full of detail, about; the drawings of bench.builder_speed have 1,700
 CPU_SECONDS = 0.075  # to read, decode, thumbnail, encode and store: bench/results/builder-speed.md
-# Pictures a second (PNG, ViT-B/32) of a GPU with so many cores beside it, which it waits for as they decode: measured
-# on an H100, bench/results/gpu-speed.md. A cheaper GPU waits for them, too.
+# Pictures a second (PNG, ViT-B/32) of a GPU with so many cores, whose decoding it waits for: measured on an H100,
+# bench/results/gpu-speed.md. A cheaper GPU waits for them as well.
 GPU_RATE, GPU_CORES = 777, 16
 GRAPH = 2 * 32 * 4 + 100  # bytes a vector of Milvus's HNSW with M=32, beside the vector: links, and fields in memory
 NODE = 64e9  # bytes of memory of one of Milvus's query nodes, of which four fifths are filled
@@ -36,18 +36,23 @@ CORES = 8  # of a machine that serves
 
 @dataclass(frozen=True)
 class Growth:
-    """What was measured with so many vectors: `made` as `index_quality.make` says it, `asked` by kind of query."""
+    """The measurements of one size: `built` as `index_quality.make` returns it, `answers` by kind of query."""
 
     count: int
-    made: dict[str, Any]
-    asked: dict[str, dict[str, float]]
+    built: dict[str, Any]
+    answers: dict[str, dict[str, float]]
 
     def line(self) -> str:
         """Return the row of the table."""
-        asked = [f"{one['recall']:.3f} in {one['median']:.2f} ms ({one['p95']:.2f})" for one in self.asked.values()]
-        made = self.made
-        cells = [f"{self.count:,}", f"`{made['key']}`", format_size(2 * DIM * self.count), format_size(made["bytes"])]
-        cells += [*asked, f"{made['seconds']:.0f} s", format_size(made["peak"])]
+        built, size = self.built, format_size(2 * DIM * self.count)
+        cells = [
+            f"{self.count:,}",
+            f"`{built['key']}`",
+            size,
+            format_size(built["bytes"]),
+            *_answer_cells(self.answers),
+        ]
+        cells += [f"{built['seconds']:.0f} s", format_size(built["peak"])]
         return f"| {' | '.join(cells)} |"
 
 
@@ -57,20 +62,23 @@ class Peer:
 
     side: str
     size: int
-    built: dict[str, float]
-    asked: dict[str, dict[str, float]]
+    cost: dict[str, float]
+    answers: dict[str, dict[str, float]]
 
     def line(self) -> str:
         """Return the row of the table."""
         name = {"ours": "ours", "peer": "clip-retrieval"}[self.side]
-        asked = [f"{one['recall']:.3f} in {one['median']:.2f} ms ({one['p95']:.2f})" for one in self.asked.values()]
-        built = [f"{self.built['seconds']:.0f} s", format_size(int(self.built["peak"]))]
-        return f"| {' | '.join([name, format_size(self.size), *asked, *built])} |"
+        cost = [f"{self.cost['seconds']:.0f} s", format_size(int(self.cost["peak"]))]
+        return f"| {' | '.join([name, format_size(self.size), *_answer_cells(self.answers), *cost])} |"
+
+
+def _answer_cells(answers: dict[str, dict[str, float]]) -> list[str]:
+    return [f"{kind['recall']:.3f} in {kind['median']:.2f} ms ({kind['p95']:.2f})" for kind in answers.values()]
 
 
 @dataclass(frozen=True)
 class Law:
-    """y of n vectors, and how far it is off, at most, where it was fitted, and at the last size without that."""
+    """y of n vectors, its greatest error at the fitted sizes, and its error at the last size if fitted without it."""
 
     of: Callable[[float], float]
     text: str
@@ -94,7 +102,7 @@ def linear(counts: Sequence[int], values: Sequence[float]) -> Law:
 
 
 def power(counts: Sequence[int], values: Sequence[float]) -> Law:
-    """a·n^b, by least squares of the logarithms."""
+    """Fit the law `a * n^b` by least squares of the logarithms."""
 
     def fit(some: slice) -> tuple[float, float]:
         b, a = np.polyfit(np.log(counts[some]), np.log(values[some]), 1)
@@ -119,18 +127,18 @@ def _errors(
 
 def laws(growth: Sequence[Growth]) -> dict[str, Law]:
     """Return the laws of size and time, fitted to the measurements."""
-    fitted = [one for one in growth if one.count >= FITTED_FROM]
-    counts = [one.count for one in fitted]
+    fitted = [size for size in growth if size.count >= FITTED_FROM]
+    counts = [size.count for size in fitted]
     return {
-        "index, bytes": linear(counts, [one.made["bytes"] for one in fitted]),
-        "building, CPU seconds": linear(counts, [one.made["seconds"] for one in fitted]),
-        "a text, ms": power(counts, [one.asked["texts"]["median"] for one in fitted]),
-        "a picture, ms": power(counts, [one.asked["images"]["median"] for one in fitted]),
+        "index, bytes": linear(counts, [size.built["bytes"] for size in fitted]),
+        "building, CPU seconds": linear(counts, [size.built["seconds"] for size in fitted]),
+        "a text, ms": power(counts, [size.answers["texts"]["median"] for size in fitted]),
+        "a picture, ms": power(counts, [size.answers["images"]["median"] for size in fitted]),
     }
 
 
 def planned(fits: dict[str, Law]) -> Iterator[str]:
-    """Return the lines of the plan for sizes beyond the measured ones."""
+    """Yield the lines of the plan for sizes beyond the measured range."""
     for name, count in PLANNED.items():
         plan = choose(count, DIM, parse_size(BUDGETS[name]))
         index, search = fits["index, bytes"].of(count), fits["a text, ms"].of(count)
@@ -153,7 +161,7 @@ def planned(fits: dict[str, Law]) -> Iterator[str]:
 
 
 def in_milvus() -> Iterator[str]:
-    """Return the lines about the same in Milvus, whose query nodes hold vectors and graph in memory."""
+    """Yield the lines of the plan in Milvus, whose query nodes hold vectors and graph in memory."""
     for name, count in PLANNED.items():
         held = count * (2 * DIM + GRAPH)
         nodes = max(1, int(np.ceil(held / (0.8 * NODE))))
@@ -163,9 +171,8 @@ def in_milvus() -> Iterator[str]:
 
 _PAGE = """# Scaling
 
-Made by `python -m bench.scaling {asked}` on {cores} cores, in one run; its text says how
-the vectors are made (synthetic, with CLIP's statistics; texts out of the pictures' distribution), and how all of it is
-measured.
+Written by `python -m bench.scaling {sizes}` on {cores} cores, in one run. Its docstring
+describes the vectors (synthetic, with CLIP's statistics; texts out of the pictures' distribution) and the measurements.
 
 ## Measured
 
@@ -179,8 +186,8 @@ Queries one by one, on one thread, scores included. Times of building are the pr
 
 ## The laws that fit it
 
-From {least:,} vectors on; below, indices are of other kinds. The last column is what the law of the smaller sizes
-says of {largest:,} vectors: how wrong it is one step further.
+From {least:,} vectors on; below, indices are of other kinds. The last column is the error of the law of the smaller
+sizes at {largest:,} vectors, one step beyond them.
 
 | of n vectors | law | off by at most | predicts the largest size |
 |---|---|---|---|
@@ -190,7 +197,7 @@ says of {largest:,} vectors: how wrong it is one step further.
 
 Its inference writes partitions, its `index` step gives them to autofaiss with clip-retrieval's defaults (4 GB for the
 index, 16 GB to build it); ours is the builder's `index` step with `--max-memory 4G`, whose time includes the tuning to
-a recall of 0.98. Processes of their own, from start to end; asked in turns, theirs as its service opens it.
+a recall of 0.98. Separate processes, from start to end; searched in turns, theirs mapped as in its service.
 
 | | index | texts: recall@10 in median (95th percentile) | pictures | CPU time | peak memory |
 |---|---|---|---|---|---|
@@ -203,16 +210,16 @@ memory to serve.
 
 **Extrapolated**, with the laws above and these figures a picture: {vector:,} bytes of vector, {item} of items,
 {thumbnail:,} of thumbnail; {cpu:.0f} ms of a core to decode and encode it with ViT-B/32, or a GPU for {gpu:,} a
-second, which is what the {gpu_cores} cores beside it decode ([measured](../bench/results/gpu-speed.md): the GPU waits).
+second, as fast as the {gpu_cores} cores beside it decode ([measured](../bench/results/gpu-speed.md): the GPU waits).
 Dollars: a core {core} an hour, a GB of memory {memory} an hour, a GB of disk {disk} a month, a GPU {gpu_hour} an hour;
-a machine of {machine} cores serves. These are constants of `bench/pages/scaling_page.py`: put your own in.
+a machine of {machine} cores serves. These are constants of `bench/pages/scaling_page.py`: replace them by yours.
 
 | pictures | index | encoding | building the index | serving takes | a text's search | money |
 |---|---|---|---|---|---|---|
 {plan}
 
-The recall is not extrapolated: the builder tunes every index to it, and says what it reached. Encoding is cut into any
-number of machines (`--runner spark`), and more searches a second are more replicas over the same files.
+The recall is not extrapolated: the builder tunes every index to it, and records what it reached. Encoding is divided
+among any number of machines (`--runner spark`), and more searches a second are more replicas over the same files.
 
 The same in Milvus, with its graph (HNSW, M=32) over vectors in half precision, all in memory:
 
@@ -224,25 +231,25 @@ The same in Milvus, with its graph (HNSW, M=32) over vectors in half precision, 
 
 - **Files, one machine**: up to about 100 million. The index stays a few gigabytes, and of the vectors a few hundred are
   read for a query, from an SSD. Replicas share the files, or have copies of them.
-- **Files, one large machine**: up to a billion, where a search may take a tenth of a second and a build a day or more.
-- **Milvus**: beyond that, or where one disk, or one machine's time to build, is too little. It costs the memory above.
+- **Files, one large machine**: up to a billion, if a search may take a tenth of a second and a build a day or more.
+- **Milvus**: beyond that, or if one disk, or one machine's time to build, is too little. It takes the memory above.
 """
 
 
-def page(growth: Sequence[Growth], peers: Sequence[Peer], asked: str) -> str:
+def page(growth: Sequence[Growth], peers: Sequence[Peer], sizes: str) -> str:
     """Return the page."""
     fits = laws(growth)
     ours, theirs = peers
     return _PAGE.format(
-        asked=asked,
+        sizes=sizes,
         cores=available_cores(),
-        growth="\n".join(one.line() for one in growth),
+        growth="\n".join(size.line() for size in growth),
         least=FITTED_FROM,
         largest=growth[-1].count,
         laws="\n".join(f"| {name} | {law.text} | {law.off:.0%} | {law.predicted:+.0%} |" for name, law in fits.items()),
-        peers="\n".join(one.line() for one in peers),
-        seconds=ours.built["seconds"] / theirs.built["seconds"],
-        peak=ours.built["peak"] / theirs.built["peak"],
+        peers="\n".join(side.line() for side in peers),
+        seconds=ours.cost["seconds"] / theirs.cost["seconds"],
+        peak=ours.cost["peak"] / theirs.cost["peak"],
         size=ours.size / theirs.size,
         vector=2 * DIM,
         item=ITEM,
@@ -264,7 +271,7 @@ def plot(growth: Sequence[Growth]) -> str:
     """Return the charts as an SVG document."""
 
     def points(of: Callable[[Growth], float]) -> list[tuple[float, float]]:
-        return [(one.count, of(one)) for one in growth]
+        return [(size.count, of(size)) for size in growth]
 
     return svg(
         [
@@ -272,7 +279,7 @@ def plot(growth: Sequence[Growth]) -> str:
                 "A search",
                 "vectors",
                 "milliseconds, median",
-                {kind: points(lambda one, kind=kind: one.asked[kind]["median"]) for kind in ("texts", "images")},  # type: ignore[misc]
+                {kind: points(lambda size, kind=kind: size.answers[kind]["median"]) for kind in ("texts", "images")},  # type: ignore[misc]
                 log_x=True,
                 log_y=True,
             ),
@@ -280,7 +287,7 @@ def plot(growth: Sequence[Growth]) -> str:
                 "Recall@10",
                 "vectors",
                 "share",
-                {kind: points(lambda one, kind=kind: one.asked[kind]["recall"]) for kind in ("texts", "images")},  # type: ignore[misc]
+                {kind: points(lambda size, kind=kind: size.answers[kind]["recall"]) for kind in ("texts", "images")},  # type: ignore[misc]
                 log_x=True,
             ),
             Chart(
@@ -288,8 +295,8 @@ def plot(growth: Sequence[Growth]) -> str:
                 "vectors",
                 "megabytes",
                 {
-                    "index": points(lambda one: one.made["bytes"] / 1e6),
-                    "vectors": points(lambda one: 2 * DIM * one.count / 1e6),
+                    "index": points(lambda size: size.built["bytes"] / 1e6),
+                    "vectors": points(lambda size: 2 * DIM * size.count / 1e6),
                 },
                 log_x=True,
                 log_y=True,
@@ -298,7 +305,7 @@ def plot(growth: Sequence[Growth]) -> str:
                 "Building",
                 "vectors",
                 "seconds of CPU",
-                {"index": points(lambda one: one.made["seconds"])},
+                {"index": points(lambda size: size.built["seconds"])},
                 log_x=True,
                 log_y=True,
             ),

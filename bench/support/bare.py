@@ -32,7 +32,7 @@ class Bare:
         self.one_by_one(["warm"])
 
     def one_by_one(self, texts: Sequence[str]) -> NDArray[np.float64]:
-        """Milliseconds of each text's search."""
+        """Return the milliseconds of each text's search."""
         return self._process.submit(_one_by_one, texts).result()
 
     def batched(self, texts: Sequence[str], together: int, seconds: float) -> Future[float]:
@@ -49,7 +49,7 @@ class Bare:
 
 
 class _Opened:
-    """What the process has; everything a search needs is at hand."""
+    """Everything that a search needs, in the process's memory."""
 
     def __init__(self, folder: Path, version: Path) -> None:
         bundle = Bundle.open(folder)
@@ -66,13 +66,13 @@ class _Opened:
         self._parameters = None if info.nprobe is None else faiss.SearchParametersIVF(nprobe=info.nprobe)
         if isinstance(self._index, faiss.IndexPreTransform):
             self._parameters = faiss.SearchParametersPreTransform(index_params=self._parameters)
-        self._count = max(TIERS[0][0], info.candidates or 0)  # as the service, whose answers these are
+        self._count = max(TIERS[0][0], info.candidates or 0)  # as in the service
         self._vectors = np.load(version / FILES.vectors("images"), mmap_mode="r")
 
     def search(self, tokens: NDArray[np.int64]) -> None:
         vectors = unit(self._session.run(None, {"tokens": tokens})[0])
-        found = self._index.search(vectors, self._count, params=self._parameters)[1]
-        for rows, vector in zip(found, vectors, strict=True):
+        nearest = self._index.search(vectors, self._count, params=self._parameters)[1]
+        for rows, vector in zip(nearest, vectors, strict=True):
             np.argsort(-(self._vectors[np.sort(rows)].astype(np.float32) @ vector))
 
 

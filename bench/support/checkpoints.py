@@ -19,7 +19,7 @@ VIT_L_14 = (768, 224, 24, 1024, 14, 77, 49408, 768, 12, 12)
 def random_state(sizes: tuple[Any, ...]) -> StateDict:
     """Return seeded weights for `clip.model.CLIP(*sizes)`.
 
-    They differ wherever a trained model's would: an untouched norm or a zero bias hides mistakes.
+    Weights of norms and biases vary as in a trained model: ones and zeros would hide mistakes.
     """
     with torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)

@@ -1,7 +1,7 @@
-"""Pictures a second that all cores read, decode, resize and make thumbnails of, when nobody encodes them.
+"""The pictures a second that all cores read, decode, resize and make thumbnails of, without encoding.
 
-`python -m bench.support.decoding FOLDER MODEL` prints the rate; `bench.gpu_speed` asks for it. A program of its own,
-because the processes that decode import again what their parent was started with.
+`python -m bench.support.decoding FOLDER MODEL` prints the rate, for `bench.gpu_speed`. It is a separate program because
+the decoding processes import their parent's main module again.
 """
 
 from __future__ import annotations

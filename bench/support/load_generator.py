@@ -1,6 +1,6 @@
-"""Asks a server over HTTP as hard as told to, at little cost of its own: uvloop, httptools, requests made before.
+"""Send HTTP requests to a server at a chosen load and little cost: uvloop, httptools, prepared requests.
 
-It runs in a process of its own (`LoadGenerator`), so that it shares nothing with what measures but the cores.
+The generator runs in a separate process (`LoadGenerator`), which shares only the cores with the measuring process.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ PATIENCE = 60.0  # seconds after which an answer is given up
 
 @dataclass(frozen=True)
 class Load:
-    """What is asked of `127.0.0.1:port`."""
+    """Requests to `127.0.0.1:port`."""
 
     port: int
     requests: Sequence[bytes]  # whole HTTP/1.1 requests, each sent once and in this order
-    clients: int = 1  # connections, each asking again as soon as it has been answered
+    clients: int = 1  # connections, each sending the next request as soon as it has the answer
     rate: float | None = None  # requests a second instead, however many are under way
-    seconds: float = 3600.0  # after which nothing more is asked
+    seconds: float = 3600.0  # after which no more requests are sent
     keep: bool = False  # whether bodies are wanted
 
 
@@ -49,11 +49,11 @@ class Outcome:
 
     @property
     def latencies(self) -> NDArray[np.float64]:
-        """Milliseconds."""
+        """Return the milliseconds of each request."""
         return 1000 * (self.ended - self.started)
 
     def rate(self, warm: float) -> float:
-        """Answers a second, of those that came between `warm` seconds and the last request."""
+        """Return answers a second, counted between `warm` seconds and the last request."""
         answered = int(((self.ended >= warm) & (self.ended < self.seconds)).sum())
         assert answered, f"nothing was answered between {warm} and {self.seconds:.1f} s: measure for longer"
         return answered / (self.seconds - warm)
@@ -89,7 +89,7 @@ def generate(load: Load) -> Outcome:
 
 
 def _ready() -> None:
-    """For whoever waits until the process is there."""
+    """Do nothing: the result shows that the process runs."""
 
 
 class _Generating:
@@ -123,9 +123,9 @@ class _Generating:
         connection.close()
 
     async def _at_rate(self, rate: float) -> float:
-        """Arrivals are a Poisson process, as of many people who know nothing of each other."""
+        """Send requests at random times (a Poisson process), as many independent clients do."""
         idle: deque[_Connection] = deque()
-        asked: set[asyncio.Task[None]] = set()
+        pending: set[asyncio.Task[None]] = set()
         due = 0.0
         for due, request in zip(_arrivals(rate), self._requests, strict=False):
             if due >= self._load.seconds:
@@ -134,10 +134,10 @@ class _Generating:
                 await asyncio.sleep(due - self._now())
             connection = idle.pop() if idle else _Connection(self._load.port)
             task = asyncio.create_task(self._lend(idle, connection, self._ask(connection, request, due)))
-            asked.add(task)
-            task.add_done_callback(asked.discard)
-        if asked:
-            await asyncio.wait(asked)
+            pending.add(task)
+            task.add_done_callback(pending.discard)
+        if pending:
+            await asyncio.wait(pending)
         for connection in idle:
             connection.close()
         return min(due, self._load.seconds)
@@ -166,7 +166,7 @@ def _arrivals(rate: float) -> Iterator[float]:
 
 
 class _Connection(asyncio.Protocol):
-    """Kept for the next request where the server keeps it, opened again where not."""
+    """A connection, kept for the next request if the server keeps it, else opened again."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -176,7 +176,7 @@ class _Connection(asyncio.Protocol):
         self._body: list[bytes] = []
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Status and body; raises OSError where there is no answer."""
+        """Return status and body; raises OSError if there is no answer."""
         loop = asyncio.get_running_loop()
         if self._transport is None:
             await loop.create_connection(lambda: self, "127.0.0.1", self._port)
@@ -191,7 +191,7 @@ class _Connection(asyncio.Protocol):
             self._transport = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport does not inherit from it
 
     def data_received(self, data: bytes) -> None:
         self._parser.feed_data(data)

@@ -1,4 +1,4 @@
-"""Makes what `bench.material` keeps: weights, their bundle, collections, pictures. It takes PyTorch and minutes."""
+"""Create the files of `bench.support.material`: weights, a bundle, collections, pictures. Needs PyTorch and minutes."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from builder.indexing.index import index
 from builder.sources import Item
 from builder.versions.publish import publish
 from builder.versions.staging import Staging
+from builder.versions.versions import version_name
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.manifest import Manifest, ModelReference
 
@@ -30,27 +31,27 @@ def make_bundle(checkpoint: Path, path: Path) -> None:
 
 
 def make_pictures(folder: Path) -> None:
-    """PNG files of 512 x 512 pixels, as image generators write them."""
+    """Write PNG files of 512 x 512 pixels, as image generators do."""
     folder.mkdir()
     write_pictures(folder)
 
 
 def make_collection(collection: Path, bundle: Bundle, count: int, prompts: Sequence[str]) -> None:
-    """`count` pictures, the same number of each prompt; a picture's seed is its row."""
-    made = Synthetic(count)
+    """Publish a collection of `count` pictures, the same number of each prompt; a picture's seed is its row."""
+    synthetic = Synthetic(count)
     with Staging(collection, bundle.embedding_dim) as staging:
         for start in range(0, count, 10_000):
-            for row, vector in enumerate(made.pictures(10_000), start):
+            for row, vector in enumerate(synthetic.pictures(10_000), start):
                 prompt = prompts[row * len(prompts) // count]
                 settings = {"seed": row, "steps": 50, "cfg_scale": 7.0, "sampler": "k_lms", "model": "made-up"}
                 address = f"https://example.org/{row}.png"
                 staging.add(Item(address, address, prompt, None, 512, 512, settings), vector)
-        staging.prompts.append(made.texts(len(prompts)))
+        staging.prompts.append(synthetic.texts(len(prompts)))
         counts = staging.counts()
     now = datetime.now(UTC)
     Manifest(
         collection=collection.name,
-        version=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+        version=version_name(now),
         created=now.isoformat(timespec="seconds"),
         model=ModelReference(bundle.name, bundle.identity, bundle.embedding_dim),
         source={"kind": "manifest", "root": collection.name},

@@ -1,7 +1,7 @@
-"""What `bench.service_speed` gives to both services: one model, collections of synthetic vectors, pictures, queries.
+"""The inputs of `bench.service_speed`, the same for both services: a model, collections, pictures, queries.
 
-All of it is seeded. What takes minutes to make is made once and kept in a folder, and made again where today's program
-reads it no longer.
+They are seeded. Inputs that take minutes are created once and kept in a folder, and created again if the current code
+cannot read them.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ log = logging.getLogger(__name__)
 
 
 class Material:
-    """The files of one folder, made where they are missing.
+    """The files of one folder, created if they are missing.
 
-    Only then is imported what makes them: the processes that measure have no PyTorch in them.
+    PyTorch is imported only to create them, so it is not in the measuring processes.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -41,7 +41,7 @@ class Material:
 
     @property
     def checkpoint(self) -> Path:
-        """The weights as a state dict."""
+        """Return the path of the weights, a state dict."""
         path = self._folder / "clip.pt"
         if not path.exists():
             from bench.support.making import make_checkpoint
@@ -65,7 +65,7 @@ class Material:
     def collection(self, name: str) -> Path:
         """Return the folder of indices with the published collection of COUNTS[name] pictures alone."""
         indices = self._folder / "indices" / name
-        if not self._is_of_today(indices / name):
+        if not self._is_current(indices / name):
             from bench.support.making import make_collection
 
             log.info("building the collection of %s pictures", name)
@@ -74,7 +74,7 @@ class Material:
             make_collection(indices / name, self.bundle(), count, [f"{text}, many details" for text in texts])
         return indices
 
-    def _is_of_today(self, collection: Path) -> bool:
+    def _is_current(self, collection: Path) -> bool:
         try:
             manifest = Manifest.read(current_version(collection))
         except (UnknownCollection, CollectionError):
@@ -86,7 +86,7 @@ class Material:
         return current_version(self.collection(name) / name)
 
     def pictures(self) -> list[bytes]:
-        """PNG files."""
+        """Return the contents of PNG files."""
         folder = self._folder / "pictures"
         if not folder.exists():
             from bench.support.making import make_pictures
@@ -96,26 +96,26 @@ class Material:
 
 
 class Queries:
-    """Texts of a few words, no two alike; a seed always gives the same ones in the same order."""
+    """Different texts of a few words; a seed always leads to the same texts in the same order."""
 
     def __init__(self, seed: int) -> None:
         with VOCABULARY.open(encoding="utf-8", newline="") as file:
             self._words = sorted({word for row in csv.DictReader(file) for word in row["prompt"].split()})
-        self._random = random.Random(seed)  # noqa: S311 - made-up queries
-        self._given: set[str] = set()
+        self._random = random.Random(seed)  # noqa: S311 - synthetic queries
+        self._taken: set[str] = set()
 
     def take(self, count: int) -> list[str]:
         """Return the next `count` texts."""
         taken: list[str] = []
         while len(taken) < count:
             text = " ".join(self._random.choices(self._words, k=self._random.randint(*WORDS)))
-            if text not in self._given:
-                self._given.add(text)
+            if text not in self._taken:
+                self._taken.add(text)
                 taken.append(text)
         return taken
 
 
 def stored(version: Path) -> NDArray[np.float16]:
-    """Every picture's vector, float16 [n, embedding_dim], mapped."""
+    """Return the vectors of all pictures, float16 [n, embedding_dim], mapped."""
     vectors: NDArray[np.float16] = np.load(version / FILES.vectors("images"), mmap_mode="r")
     return vectors

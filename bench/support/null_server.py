@@ -1,4 +1,4 @@
-"""A server that answers everything at once with the same bytes: what remains is what asking costs."""
+"""A server that answers every request at once with the same bytes, which leaves the cost of the load generator."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import uvloop
 
 @contextmanager
 def null_server(body: bytes) -> Iterator[int]:
-    """Start such a server in a process of its own; yield its port on 127.0.0.1."""
+    """Start the server in a separate process; yield its port on 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         process = get_context("spawn").Process(target=_serve, args=(listening, body), daemon=True)
         process.start()
@@ -37,14 +37,14 @@ def _serve(listening: socket.socket, body: bytes) -> None:
 
 
 class _Protocol(asyncio.Protocol):
-    """For requests without a body, which come whole."""
+    """Answers requests without a body, each of which arrives in one piece."""
 
     def __init__(self, answer: bytes) -> None:
         self._answer = answer
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)  # uvloop's is none by class
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transport does not inherit from it
 
     def data_received(self, _data: bytes) -> None:
         assert self._transport is not None

@@ -1,4 +1,4 @@
-"""Our service, running: what is sent to it, and what can be read from outside about its process."""
+"""Our service while it runs: requests to it, and measurements of its process."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ from bench.support.equations import EQUATIONS, solve
 from bench.support.serving import Service, serving
 
 LIMIT = 20  # results of a search
-MOST = 200  # that can be asked for
+MOST = 200  # results of a request
 
-# The service's own program, which also says when its imports are done.
+# The service's own program, which also prints the time when its imports are done.
 _LAUNCH = "import time, service.__main__ as program; print('imported', time.monotonic(), flush=True); program.main()"
 
 
 @dataclass(frozen=True)
 class Ours:
-    """A running service of ours, and what is sent to it."""
+    """A running service of ours, and requests to it."""
 
     service: Service
 
     @property
     def port(self) -> int:
-        """The port that the service listens on."""
+        """Return the port that the service listens on."""
         return int(self.service.url.rpartition(":")[2])
 
     @property
     def pid(self) -> int:
-        """The process id of the service."""
+        """Return the process id of the service."""
         return self.service.process.pid
 
     @staticmethod
@@ -79,9 +79,9 @@ class Ours:
         )
 
     def stages(self) -> dict[str, float]:
-        """Seconds spent in each stage of a search so far."""
-        said = self.service.get("/metrics").text
-        sums = re.findall(r'^prompt_search_stage_seconds_sum{stage="(.+)"} (\S+)$', said, re.M)
+        """Return the seconds spent in each stage of a search so far."""
+        metrics = self.service.get("/metrics").text
+        sums = re.findall(r'^prompt_search_stage_seconds_sum{stage="(.+)"} (\S+)$', metrics, re.M)
         return {stage: float(seconds) for stage, seconds in sums}
 
 
@@ -98,7 +98,7 @@ def ours(work: Path, flags: Sequence[str]) -> Iterator[Ours]:
 
 
 def memory(process: int) -> dict[str, int]:
-    """Resident bytes: all of them, those that belong to no file, and those of a collection's mapped files."""
+    """Return resident bytes: all, those without a file, and those of a collection's mapped files."""
     sizes = {"resident": 0, "anonymous": 0, "collection": 0}
     file = ""
     for line in Path(f"/proc/{process}/smaps").read_text(encoding="utf-8").splitlines():
@@ -114,7 +114,7 @@ def memory(process: int) -> dict[str, int]:
 
 
 def seconds_to_start(flags: Sequence[str]) -> float:
-    """From the end of the imports until `/readyz` says yes."""
+    """Return the seconds from the end of the imports until `/readyz` answers 200."""
     command = [sys.executable, "-c", _LAUNCH, "--port", "0", *flags]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     assert process.stdout is not None

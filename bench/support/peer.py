@@ -28,7 +28,7 @@ from promptsearch.system.faiss_blas import faiss
 PYTHON = Path(".venv-peer/bin/python")  # `make setup-peer`
 START = 180.0  # seconds to listen in
 
-# It would listen on every network. The flags leave out what it would have to download.
+# It would listen on every network. The flags turn off all features that need downloads.
 _START = """
 import json, sys
 from flask import Flask
@@ -68,19 +68,19 @@ class Peer:
     ) -> NDArray[np.float64]:
         """Return the vector of a text or a picture, float64 [embedding_dim]: see `bench.support.equations`."""
         query = {"text": text or ""} if picture is None else {"image": base64.b64encode(picture).decode()}
-        asked = self._asked(query, math.ceil(EQUATIONS * stored.shape[1]))
-        answer = httpx.post(f"http://127.0.0.1:{self.port}/knn-service", json=asked, timeout=START)
+        body = self._body(query, math.ceil(EQUATIONS * stored.shape[1]))
+        answer = httpx.post(f"http://127.0.0.1:{self.port}/knn-service", json=body, timeout=START)
         results = answer.raise_for_status().json()
         return solve(stored, [result["id"] for result in results], [result["similarity"] for result in results])
 
     def _request(self, query: Mapping[str, str]) -> bytes:
-        body = json.dumps(self._asked(query, self.results)).encode()
+        body = json.dumps(self._body(query, self.results)).encode()
         return (
             f"POST /knn-service HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
             "Content-Type: application/json\r\n\r\n"
         ).encode() + body
 
-    def _asked(self, query: Mapping[str, str], results: int) -> dict[str, Any]:
+    def _body(self, query: Mapping[str, str], results: int) -> dict[str, Any]:
         return {
             **query,
             "modality": "image",
@@ -153,8 +153,8 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
 
 
 def version() -> str:
-    """Its package's version."""
-    [found] = list(PYTHON.parent.parent.glob("lib/python*/site-packages/clip_retrieval-*.dist-info"))
-    match = re.fullmatch(r"clip_retrieval-(.+)\.dist-info", found.name)
+    """Return the version of the peer's package."""
+    [metadata] = list(PYTHON.parent.parent.glob("lib/python*/site-packages/clip_retrieval-*.dist-info"))
+    match = re.fullmatch(r"clip_retrieval-(.+)\.dist-info", metadata.name)
     assert match
     return match[1]

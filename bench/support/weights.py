@@ -1,4 +1,4 @@
-"""How many bytes an encoder's weights are while it computes."""
+"""The bytes of an encoder's weights while it computes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _BYTES = {onnx.TensorProto.INT8: 1, onnx.TensorProto.UINT8: 1}
 
 
 def weights_of(bundle: Bundle, precision: str) -> int:
-    """Of both encoders together; what is stored in half precision is float32 then."""
+    """Return the bytes of both encoders together; weights stored in half precision count as float32."""
     names = (FILES.text, FILES.image) if precision == "fp32" else (FILES.text_int8, FILES.image_int8)
     graphs = [onnx.load(str(bundle.path(name))).graph for name in names]
     return sum(

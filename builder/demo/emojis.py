@@ -32,7 +32,7 @@ class Emoji:
 
     @property
     def is_country_flag(self) -> bool:
-        """Whether the emoji is two regional indicators, such as Japan's flag."""
+        """Return whether the emoji is two regional indicators, such as Japan's flag."""
         return all(0x1F1E6 <= int(part, 16) <= 0x1F1FF for part in self.key.split("-"))
 
 
@@ -47,7 +47,7 @@ def join_key(hexcode: str) -> str:
 
 
 def load_emojis(work: Path) -> list[Emoji]:
-    """Every emoji class in emojibase's (CLDR's) order.
+    """Return every emoji class in emojibase's (CLDR's) order.
 
     Raises:
         SourceError: the package was not fetched.

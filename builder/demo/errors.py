@@ -1,18 +1,18 @@
-"""What can go wrong while the demo is made.
+"""Errors of the demo's creation.
 
 DemoError
-├── SourceError    a package, or a file inside one, is missing or not what was pinned
-└── RunError       a training step lacks what an earlier step should have left
+├── SourceError    a package, or a file inside one, is missing or differs from the pinned one
+└── RunError       a training step lacks the files of an earlier step
 """
 
 
 class DemoError(Exception):
-    """Anything that stops the demo's pictures or its model from being made."""
+    """The demo's pictures or model cannot be created."""
 
 
 class SourceError(DemoError):
-    """A package, or a file inside one, is missing or not what was pinned."""
+    """A package, or a file inside one, is missing or differs from the pinned one."""
 
 
 class RunError(DemoError):
-    """A training step lacks what an earlier step should have left."""
+    """A training step lacks the files of an earlier step."""

@@ -31,11 +31,11 @@ class Package:
 
     @property
     def tarball(self) -> str:
-        """The file name that `npm pack` gives the package."""
+        """Return the name of the package's file from `npm pack`."""
         return f"{self.name.lstrip('@').replace('/', '-')}-{self.version}.tgz"
 
     def folder(self, work: Path) -> Path:
-        """Where `fetch` unpacks the package under `work`."""
+        """Return the folder that `fetch` unpacks the package into, under `work`."""
         return work / "packages" / self.tarball.removesuffix(".tgz") / "package"
 
 
@@ -160,7 +160,7 @@ def fetch(work: Path) -> None:
 
 
 def verify(tarball: Path, integrity: str) -> None:
-    """Compare a file with npm's integrity string; raise `SourceError` where they differ."""
+    """Compare a file with npm's integrity string; raise `SourceError` if they differ."""
     digest = base64.b64encode(hashlib.sha512(tarball.read_bytes()).digest()).decode()
     if f"sha512-{digest}" != integrity:
         raise SourceError(f"{tarball.name} is not the pinned package: expected {integrity}, got sha512-{digest}")

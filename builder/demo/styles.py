@@ -26,7 +26,7 @@ _NAMING_SETS = ("twemoji", "noto", "fluent-emoji-flat")
 
 
 def package_of(style: str) -> Package:
-    """Where the pictures of a style come from."""
+    """Return the package of a style's pictures."""
     return FLUENT_3D if style == FLUENT_3D_STYLE else ICONIFY[style]
 
 
@@ -44,7 +44,7 @@ class Art:
 
 
 def load_style(style: str, emojis: Iterable[Emoji], work: Path) -> list[Art]:
-    """Every picture of one style that shows a known emoji or a skin tone of one, in the emojis' order."""
+    """Return every picture of a style that shows a known emoji or a skin tone of one, in the emojis' order."""
     if style == FLUENT_3D_STYLE:
         return list(_fluent_3d(emojis, work))
     icons = _icons(style, work)
@@ -57,7 +57,7 @@ def load_style(style: str, emojis: Iterable[Emoji], work: Path) -> list[Art]:
 
 
 def _keys(style: str, icons: dict[str, Any], emojis: Iterable[Emoji], work: Path) -> dict[str, tuple[str, ...]]:
-    """Key -> names of the set's pictures: by the set's own hexcodes, else by name."""
+    """Return the names of the set's pictures by key: by the set's own hexcodes, else by name."""
     chars = _chars(style, work) or (_chars("fluent-emoji-flat", work) if style == "fluent-emoji" else {})
     if chars:
         return {key: (name,) for key, name in chars.items() if name in icons["icons"]}
@@ -73,7 +73,7 @@ def _keys(style: str, icons: dict[str, Any], emojis: Iterable[Emoji], work: Path
 
 
 def plain_name(name: str) -> str:
-    """One spelling for names of different sets.
+    """Return one spelling for names of different sets.
 
     >>> plain_name("flag-for-Côte d’Ivoire"), plain_name("Flag: Japan")
     ('flag-côte-divoire', 'flag-japan')
@@ -84,7 +84,7 @@ def plain_name(name: str) -> str:
 
 
 def _names(emojis: list[Emoji], work: Path) -> dict[str, str]:
-    """Plain name -> key. Names that came with a hexcode go before labels, labels before shortcodes."""
+    """Return keys by plain name. Names with a hexcode take precedence over labels, labels over shortcodes."""
     names: dict[str, str] = {}
     spellings = [pair for naming in _NAMING_SETS for pair in _all_names(naming, work)]
     spellings += [(emoji.key, plain_name(emoji.label)) for emoji in emojis]
@@ -106,7 +106,7 @@ def _all_names(style: str, work: Path) -> Iterable[tuple[str, str]]:
 
 
 def _flag_keys(icons: dict[str, Any]) -> dict[str, tuple[str, ...]]:
-    """Country flags are named by ISO 3166 codes, some with their aspect ratio: `jp`, `jp-4x3`."""
+    """Return the keys of country flags, named by ISO 3166 codes, some with their aspect ratio: `jp`, `jp-4x3`."""
     keys: dict[str, tuple[str, ...]] = {}
     for name in icons["icons"]:
         match = re.fullmatch(r"([a-z]{2})(-4x3|-1x1)?", name)
@@ -117,7 +117,7 @@ def _flag_keys(icons: dict[str, Any]) -> dict[str, tuple[str, ...]]:
 
 
 def _document(icons: dict[str, Any], name: str) -> str:
-    """Return the icon's body in a viewBox of its own size (a set's default where the icon names none)."""
+    """Return the icon's body in a viewBox of its own size (the set's default if the icon has none)."""
     icon = icons["icons"][name]
     left, top = icon.get("left", 0), icon.get("top", 0)
     width, height = (icon.get(side, icons.get(side, 16)) for side in ("width", "height"))
@@ -128,7 +128,7 @@ def _document(icons: dict[str, Any], name: str) -> str:
 
 
 def _fluent_3d(emojis: Iterable[Emoji], work: Path) -> Iterable[Art]:
-    """Microsoft's 3D renders; what Microsoft's own set lacks (country flags) has another origin and is left out."""
+    """Return Microsoft's 3D renders, without those missing in its own set (country flags), which others drew."""
     microsoft = _chars("fluent-emoji-flat", work)
     files = {join_key(path.stem): path for path in sorted((FLUENT_3D.folder(work) / "assets").glob("*.webp"))}
     for emoji in emojis:
@@ -146,6 +146,6 @@ def _icons(style: str, work: Path) -> dict[str, Any]:
 
 
 def _chars(style: str, work: Path) -> dict[str, str]:
-    """Join key -> name, from the set's `chars.json` (empty where the set has none)."""
+    """Return names by join key, from the set's `chars.json`; empty if the set has no such file."""
     table = json.loads((ICONIFY[style].folder(work) / "chars.json").read_text(encoding="utf-8"))
     return {join_key(hexcode): name for hexcode, name in table.items()}

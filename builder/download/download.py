@@ -77,7 +77,7 @@ def download(
 ) -> Downloaded:
     """Fetch the picture of every item that has a link and no picture, into shards below `out`.
 
-    Prompts become captions; the item's key, settings and whatever else the source said are columns of each shard.
+    Prompts become captions; the item's key, settings and further metadata of the source are columns of each shard.
     `out/failed.csv` names each link that failed with the reason. `timeout`: seconds without a byte. `python` is that of
     an environment with img2dataset (default: see `find_python`).
 
@@ -109,7 +109,7 @@ def download(
             )
         if missing := shards - len(_done(out)):
             raise BuildError(
-                f"{missing} of {shards} shards are not done; {state / 'log.txt'} says why; run it again to resume"
+                f"{missing} of {shards} shards are not done; see {state / 'log.txt'}; run the command again to resume"
             )
         reasons = _report(out, state)
     return Downloaded(links.links, links.links - reasons.total(), reasons, links.without, links.rejected)
@@ -118,7 +118,7 @@ def download(
 def find_python(named: Path | None = None) -> Path:
     """Return the Python that img2dataset runs in: `named`, else that of `.venv-download` in the checkout or here.
 
-    Raises BuildError, which says how to create the environment, if there is none.
+    Raises BuildError if there is none, with the command that creates it.
     """
     environments = (Path(__file__).parents[2] / ENVIRONMENT, ENVIRONMENT.absolute())
     candidates = [environment / "bin" / "python" for environment in environments] if named is None else [named]
@@ -126,7 +126,7 @@ def find_python(named: Path | None = None) -> Path:
         if candidate.is_file():
             return candidate
     raise BuildError(
-        f"img2dataset runs in an environment of its own, but there is no {candidates[-1]}: run `make setup-download` "
+        f"expected img2dataset's environment, but {candidates[-1]} does not exist: run `make setup-download` "
         f"in a checkout, or `{INSTALL}` here, or pass --python FILE"
     )
 
@@ -203,7 +203,7 @@ def _fetch(python: Path, arguments: dict[str, Any], out: Path, state: Path, link
         )
         assert child.stdin is not None
         try:
-            with contextlib.suppress(BrokenPipeError):  # it ended at once; the log says why
+            with contextlib.suppress(BrokenPipeError):  # it ended at once; the log contains the reason
                 child.stdin.write(json.dumps(arguments).encode() + b"\n")
                 child.stdin.flush()
             with Progress("links", links) as progress:

@@ -1,7 +1,7 @@
 """Run img2dataset in its own environment, with its arguments as a line of JSON on standard input.
 
-The builder holds standard input open as long as it lives. When it ends, for whatever reason, all of img2dataset ends:
-workers that stayed would write into the shards that the next run repeats.
+The builder holds standard input open as long as it lives. When it ends, for any reason, all of img2dataset ends:
+remaining workers would write into the shards that the next run repeats.
 """
 
 from __future__ import annotations

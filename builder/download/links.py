@@ -18,7 +18,7 @@ from ..sources import Item, Rejected, Source
 SHARDS_PER_FILE = 100  # img2dataset reads a whole file at once
 KEY = "source_key"  # the item's key in its source
 
-# img2dataset's own columns (img2dataset/main.py: arguments_validator): what a source has under these names is left out.
+# img2dataset's own columns (img2dataset/main.py: arguments_validator): a source's columns of these names are left out.
 _RESERVED = {
     "key", "caption", "url", "width", "height", "original_width", "original_height", "status", "error_message",
     "exif", "md5", "sha256", "sha512",
@@ -35,7 +35,7 @@ def link_of(item: Item) -> str | None:
             try:
                 if urlsplit(candidate).hostname:
                     return candidate
-            except ValueError:  # such as half an IPv6 address: img2dataset says of it what is wrong
+            except ValueError:  # such as half an IPv6 address: img2dataset reports the reason
                 return candidate
     return None
 
@@ -48,11 +48,11 @@ class Survey:
     without: int = 0  # items without a link, or with a picture
     rejected: int = 0
     types: dict[str, pyarrow.DataType] = field(default_factory=dict)  # of each column beside url and caption
-    digest: str = ""  # SHA-256 of every link and what stands beside it
+    digest: str = ""  # SHA-256 of every link and its metadata
 
 
 def survey(source: Source) -> Survey:
-    """Read the whole source and return what it holds."""
+    """Read the whole source and return its survey."""
     counts = Survey()
     digest = hashlib.sha256()
     for item in source.items():

@@ -6,9 +6,8 @@ one resumes there. The file may be deleted at any time; the next build then enco
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -18,22 +17,22 @@ from numpy.typing import NDArray
 
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BuildError
-from promptsearch.storage import digests
 
-VERSION = 2  # of the schema and of the thumbnails; a file of another version is replaced
+# Of the schema and of the thumbnails. Files of earlier versions are upgraded in place: version 2 lacks the column
+# `truncated`, and version 1 has other thumbnails as well. Files of later versions are replaced.
+VERSION = 3
 _SCHEMA = """
 CREATE TABLE pictures (digest BLOB PRIMARY KEY, vector BLOB NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL,
                        thumbnail BLOB NOT NULL);
-CREATE TABLE texts (digest BLOB PRIMARY KEY, vector BLOB NOT NULL);
+CREATE TABLE texts (digest BLOB PRIMARY KEY, vector BLOB NOT NULL, truncated INTEGER);
 """
+_UPGRADES = {
+    1: "DELETE FROM pictures; ALTER TABLE texts ADD COLUMN truncated INTEGER;",
+    2: "ALTER TABLE texts ADD COLUMN truncated INTEGER;",
+}
 _BATCH = 500  # digests a statement
 
 Vector = NDArray[np.float16]
-
-
-def digest_of(content: bytes) -> bytes:
-    """Return a digest of 16 bytes. Published versions and takedowns store it, so the algorithm never changes."""
-    return hashlib.blake2b(content, digest_size=digests.SIZE).digest()
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,14 @@ class CachedPicture:
     vector: Vector
     size: tuple[int, int]
     thumbnail: bytes
+
+
+@dataclass(frozen=True)
+class CachedText:
+    """A text's unit vector, float16 [embedding_dim]; whether the model truncated the text, None if that is unknown."""
+
+    vector: Vector
+    truncated: bool | None
 
 
 class Cache:
@@ -69,14 +76,15 @@ class Cache:
         """Return whether the vector of a picture is cached."""
         return self._database.execute("SELECT 1 FROM pictures WHERE digest = ?", (digest,)).fetchone() is not None
 
-    def texts(self, digests: Sequence[bytes]) -> dict[bytes, Vector]:
-        """Return the vectors of cached texts by digest, float16 [embedding_dim] each."""
-        known: dict[bytes, Vector] = {}
+    def texts(self, digests: Sequence[bytes]) -> dict[bytes, CachedText]:
+        """Return the cached ones of these texts, by digest."""
+        known: dict[bytes, CachedText] = {}
         for start in range(0, len(digests), _BATCH):
             batch = digests[start : start + _BATCH]
-            sql = f"SELECT digest, vector FROM texts WHERE digest IN ({','.join('?' * len(batch))})"
+            sql = f"SELECT digest, vector, truncated FROM texts WHERE digest IN ({','.join('?' * len(batch))})"
             known |= {
-                digest: np.frombuffer(vector, dtype="<f2") for digest, vector in self._database.execute(sql, batch)
+                digest: CachedText(np.frombuffer(vector, dtype="<f2"), None if truncated is None else bool(truncated))
+                for digest, vector, truncated in self._database.execute(sql, batch)
             }
         return known
 
@@ -86,11 +94,20 @@ class Cache:
         with self._database:
             self._database.executemany("INSERT OR REPLACE INTO pictures VALUES (?, ?, ?, ?, ?)", rows)
 
-    def add_texts(self, vectors: Iterable[tuple[bytes, Vector]]) -> None:
-        """Store the vectors of texts by digest in one transaction: all of them or none."""
-        rows = [(digest, vector.tobytes()) for digest, vector in vectors]
+    def add_texts(self, digests: Iterable[bytes], vectors: Iterable[Vector], truncated: Iterable[bool]) -> None:
+        """Store the vectors of texts by digest, and which were truncated, in one transaction: all of them or none."""
+        rows = [
+            (digest, vector.tobytes(), bool(cut))
+            for digest, vector, cut in zip(digests, vectors, truncated, strict=True)
+        ]
         with self._database:
-            self._database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?)", rows)
+            self._database.executemany("INSERT OR REPLACE INTO texts VALUES (?, ?, ?)", rows)
+
+    def mark_truncated(self, truncated: Mapping[bytes, bool]) -> None:
+        """Store of cached texts, by digest, whether the model truncates them."""
+        with self._database:
+            rows = [(cut, digest) for digest, cut in truncated.items()]
+            self._database.executemany("UPDATE texts SET truncated = ? WHERE digest = ?", rows)
 
     def write_known(self, path: Path) -> None:
         """Write the digests of all pictures, without their content, to a new file that `KnownPictures` reads."""
@@ -106,7 +123,9 @@ class Cache:
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version != VERSION:
+        if version in _UPGRADES:
+            database.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {VERSION}; COMMIT;")
+        elif version != VERSION:
             for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
                 database.execute(f"DROP TABLE {name}")
             database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
@@ -122,10 +141,17 @@ class Cache:
 
 
 class KnownPictures:
-    """A read-only set of the digests in a cache, or in a file of `Cache.write_known`: pictures to skip."""
+    """A read-only set of the digests in a cache, or in a file of `Cache.write_known`: pictures to skip.
+
+    `close` it, or leave that to the end of the process.
+    """
 
     def __init__(self, path: Path) -> None:
         self._database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
 
     def __contains__(self, digest: bytes) -> bool:
         return self._database.execute("SELECT 1 FROM pictures WHERE digest = ?", (digest,)).fetchone() is not None
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()

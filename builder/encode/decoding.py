@@ -1,6 +1,6 @@
 """Decode pictures in separate processes, ahead of the encoder.
 
-A picture that kills its process (a crash of the decoder, out of memory) costs only that process and itself.
+If a picture kills its process (a crash of the decoder, out of memory), only that picture is lost.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ from promptsearch.encoding.bundle import ImageSpec
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.errors import PictureError
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.thumbnails import make_thumbnail
 
 from ..sources import Item, Picture, Rejected
-from .cache import KnownPictures, digest_of
+from .cache import KnownPictures
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Decoders:
         try:
             return future.result()
         except BrokenProcessPool:
-            # Any picture in flight may be the cause, so each is decoded in a pool of its own.
+            # Any picture in flight may be the cause, so each is decoded in a separate pool.
             return self._one_by_one([picture for item in chunk if (picture := to_decode(item))])
 
     def _one_by_one(self, pictures: Sequence[Picture]) -> list[Outcome]:
@@ -144,7 +145,7 @@ _known: KnownPictures
 def _start(spec: ImageSpec, cache: Path) -> None:
     global _preprocessing, _known
     _preprocessing, _known = Preprocessing(spec), KnownPictures(cache)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the builder stops this one
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the builder stops this process
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
@@ -170,6 +171,6 @@ def _decode(picture: Picture) -> Outcome:
         return Decoded(digest, np.asarray(_preprocessing.crop(opened)), opened.size, make_thumbnail(opened))
     except PictureError as error:
         return str(error)
-    except Exception as error:  # any error costs only this picture
+    except Exception as error:  # any error rejects only this picture
         log.exception("decoding a picture failed")
         return f"decoding it failed: {type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ runner.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ import numpy as np
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.prompt_text import PromptText, rules, text_to_embed
 from promptsearch.errors import BuildError
+from promptsearch.storage.digests import digest_of, digest_of_vector
 from promptsearch.storage.manifest import Manifest, ModelReference
 
 from ..progress import Progress
@@ -26,7 +27,7 @@ from ..sources.inputs.storable import storable
 from ..versions.removal import require_most_kept
 from ..versions.staging import Staging
 from ..versions.versions import version_name
-from .cache import Cache, Vector, digest_of
+from .cache import Cache, CachedText, Vector
 from .decoding import Outcome
 from .runners import EncodeStats, Runner
 from .truncation import TruncationCheck
@@ -62,7 +63,7 @@ def embed(
         if not counts["prompts"] and not counts["images"]:
             raise BuildError(
                 f"the source has nothing to build from: {counts['quarantined']} rows were rejected, "
-                f"{staging.folder / 'quarantine.csv'} says why"
+                f"see {staging.folder / 'quarantine.csv'}"
             )
     now = datetime.now(UTC)
     done = time.monotonic()
@@ -111,7 +112,7 @@ def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cac
         if item.prompt is not None:
             staging.add(item, None)
     elif outcome is None:
-        staging.add(item, item.vector)
+        staging.add(item, item.vector, digest=None if item.vector is None else digest_of_vector(item.vector))
     else:
         picture = cache.picture(outcome.digest)
         assert picture is not None, "runners encode a picture before they yield it"
@@ -135,11 +136,11 @@ def _embed_prompts(
     """Append every prompt's vector, and mark the prompts that the model truncates."""
     counts = _PromptCounts()
     with Progress("prompts", staging.counts()["prompts"]) as progress:
-        for texts, vectors in runner.texts(_new_texts(staging, cache, prompt_text, progress)):
-            digests = [digest_of(text.encode()) for text in texts]
-            cache.add_texts(zip(digests, vectors.astype("<f2"), strict=True))
-            counts.encoded += len(texts)
-            progress.add(len(texts))
+        for encoded in runner.texts(_new_texts(staging, cache, prompt_text, progress)):
+            digests = [digest_of(text.encode()) for text in encoded.texts]
+            cache.add_texts(digests, encoded.vectors.astype("<f2"), encoded.truncated)
+            counts.encoded += len(encoded.texts)
+            progress.add(len(encoded.texts))
     # A second pass, because a runner may read all texts before it yields the first vectors.
     row = 0
     for batch in staging.texts(TEXTS_AT_ONCE):
@@ -147,16 +148,29 @@ def _embed_prompts(
         digests = [digest_of(text.encode()) for text in texts]
         known = cache.texts([digest for digest, (_, own) in zip(digests, batch, strict=True) if own is None])
         rows: list[Vector] = [
-            known[digest] if own is None else own for digest, (_, own) in zip(digests, batch, strict=True)
+            known[digest].vector if own is None else own for digest, (_, own) in zip(digests, batch, strict=True)
         ]
         staging.prompts.append(np.stack(rows))
-        for text, (_, own) in zip(texts, batch, strict=True):
-            if own is None and truncation.is_truncated(text):
+        truncated = _truncated(dict(zip(digests, texts, strict=True)), known, cache, truncation)
+        for digest, (_, own) in zip(digests, batch, strict=True):
+            if own is None and truncated[digest]:
                 staging.mark_truncated(row)
                 counts.truncated += 1
             row += 1
     counts.known = row - counts.encoded
     return counts
+
+
+def _truncated(
+    texts: Mapping[bytes, str], known: Mapping[bytes, CachedText], cache: Cache, truncation: TruncationCheck
+) -> dict[bytes, bool]:
+    """Return which of the known texts the model truncates; find out what the cache of an earlier release lacks."""
+    missing = {
+        digest: truncation.is_truncated(texts[digest]) for digest, text in known.items() if text.truncated is None
+    }
+    if missing:
+        cache.mark_truncated(missing)
+    return {digest: bool(text.truncated) for digest, text in known.items()} | missing
 
 
 def _new_texts(staging: Staging, cache: Cache, prompt_text: PromptText, progress: Progress) -> Iterator[list[str]]:

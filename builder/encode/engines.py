@@ -28,16 +28,16 @@ class Engine(Protocol):
 
     @property
     def preprocessing(self) -> Preprocessing:
-        """The preprocessing that crops pictures for `encode_crops`."""
+        """Return the preprocessing that crops pictures for `encode_crops`."""
         ...
 
     @property
     def image_batch(self) -> int:
-        """The number of pictures to encode at once."""
+        """Return the number of pictures to encode at once."""
         ...
 
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit vectors, float32 [len(texts), embedding_dim]."""
+    def encode_and_check(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return unit vectors, float32 [len(texts), embedding_dim], and which were truncated, bool [len(texts)]."""
         ...
 
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -81,16 +81,21 @@ class TorchEngine:
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors, float32 [len(texts), embedding_dim]."""
+        return self.encode_and_check(texts)[0]
+
+    def encode_and_check(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return unit vectors, float32 [len(texts), embedding_dim], and which were truncated, bool [len(texts)]."""
+        truncated: list[bool] = []
         # The GPU computes one batch while the next is tokenised: the results are read at the end.
         encoded = [
-            self._encode(self._model.encode_text, self._tokens(texts[start : start + self._text_batch]))
+            self._encode(self._model.encode_text, self._tokens(texts[start : start + self._text_batch], truncated))
             for start in range(0, len(texts), self._text_batch)
         ]
         vectors = np.empty((len(texts), self._dim), dtype=np.float32)
         for number, batch in enumerate(encoded):
             start = number * self._text_batch
             vectors[start : start + len(batch)] = batch.cpu().numpy()
-        return unit(vectors)
+        return unit(vectors), np.array(truncated, dtype=np.bool_)
 
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit vectors, float32 [n, embedding_dim], of cropped pictures, uint8 [n, size, size, 3]."""
@@ -98,12 +103,13 @@ class TorchEngine:
         planes = self._torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
         return unit(self._encode(self._model.encode_image, planes * self._scale + self._shift).cpu().numpy())
 
-    def _tokens(self, texts: Sequence[str]) -> Tensor:
-        """Return padded tokens, int64 [len(texts), context_length], on the device."""
+    def _tokens(self, texts: Sequence[str], truncated: list[bool]) -> Tensor:
+        """Return padded tokens, int64 [len(texts), context_length], on the device; append which were truncated."""
         tokens = np.full((len(texts), self._context), self._padding, dtype=np.int64)
         for target, text in zip(tokens, texts, strict=True):
-            ids = self._tokenizer.ids(text)
+            ids, is_truncated = self._tokenizer.read(text)
             target[: len(ids)] = ids
+            truncated.append(is_truncated)
         return self._torch.from_numpy(tokens).to(self._device)
 
     def _encode(self, tower: Callable[[Tensor], Tensor], batch: Tensor) -> Tensor:

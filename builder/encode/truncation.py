@@ -1,4 +1,4 @@
-"""Which prompts a model does not read to their end."""
+"""Which prompts a model does not read to their end, for texts whose vectors an earlier release cached."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def save(model: onnx.ModelProto, path: Path) -> None:
 
 
 def is_embedding(name: str) -> bool:
-    """Whether a weight of that name, or what was made of it, has a row for each token of the vocabulary."""
+    """Return whether a weight of that name, or its conversion, has a row for each token of the vocabulary."""
     return name.removesuffix(".fp16").removesuffix(".int8").endswith(EMBEDDINGS)
 
 

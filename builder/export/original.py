@@ -19,7 +19,7 @@ class Towers(Protocol):
 
     @property
     def name(self) -> Literal["pytorch", "numpy"]:
-        """The implementation, as `model.json` records it."""
+        """Return the implementation, as `model.json` records it."""
         ...
 
     def tokenize(self, texts: Sequence[str]) -> NDArray[np.int64]:
@@ -27,11 +27,11 @@ class Towers(Protocol):
         ...
 
     def encode_text(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """int64 [n, context_length] -> float32 [n, embedding_dim], not normalised."""
+        """Encode int64 [n, context_length] to float32 [n, embedding_dim], not normalised."""
         ...
 
     def encode_image(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [n, 3, size, size] -> float32 [n, embedding_dim], not normalised."""
+        """Encode float32 [n, 3, size, size] to float32 [n, embedding_dim], not normalised."""
         ...
 
 

@@ -124,7 +124,7 @@ def _convolutions_in_bytes(model: onnx.ModelProto) -> None:
 
 
 def _in_bytes(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """int8 values and float32 scales [n, 1, …], one for each of the weight's n rows; their product is the weight."""
+    """Return int8 values and float32 scales [n, 1, …], one for each row of the weight, which is their product."""
     largest = np.abs(weight).max(axis=tuple(range(1, weight.ndim)), keepdims=True)
     scales = np.where(largest > 0, largest / 127, 1).astype(np.float32)
     return np.rint(weight / scales).astype(np.int8), scales

@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 def index(
     collection: Path, *, max_memory: int = MAX_MEMORY, recall: float = RECALL_TARGET, add: Adder = add_here
 ) -> Manifest:
-    """Build the indices of what is staged; record them in its manifest and return it.
+    """Build the indices of the staged version; record them in its manifest and return it.
 
-    `max_memory` bounds, in bytes, what building takes beyond the program itself, and so each index, too: see
+    `max_memory` bounds, in bytes, the memory of the build beyond the program itself, and so each index: see
     `index_key.choose`. `recall` is the recall@10 that searches are tuned to; an index that
     cannot reach it is recorded with what it reaches (`IndexInfo.reached`). `add` adds to indices that are not exact.
     Raises BuildError.
@@ -54,7 +54,7 @@ def index(
 def index_vectors(
     folder: Path, kind: Kind, dim: int, max_memory: int, recall: float, add: Adder = add_here
 ) -> IndexInfo:
-    """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, are queries, too."""
+    """Build the index of one kind from its vectors in `folder`; those of the other kind, if any, serve as queries."""
     vectors = folder / FILES.vectors(kind)
     count = len(np.load(vectors, mmap_mode="r"))
     spec = choose(count, dim, max_memory)

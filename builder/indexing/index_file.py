@@ -37,7 +37,7 @@ def add_here(index: faiss.Index, vectors: Path) -> faiss.Index:
 
 
 def build_index(vectors: Path, spec: IndexSpec, path: Path, add: Adder = add_here) -> None:
-    """Build what `spec` says of a `.npy`, float16 [count, dim], and write it to `path`; ids are row numbers.
+    """Build the index that `spec` describes of a `.npy`, float16 [count, dim], and write it to `path`; ids are rows.
 
     `add` adds to an index with inverted lists; to an exact one, which is a copy of the vectors, they are added here.
     """
@@ -53,13 +53,12 @@ def build_index(vectors: Path, spec: IndexSpec, path: Path, add: Adder = add_her
 
 
 def _begin_rotation(index: faiss.Index, sample: Vectors) -> None:
-    """Let a rotation be trained from one that is nearly the best.
+    """Start the training of a rotation from a nearly optimal one.
 
-    FAISS begins with a random one and improves it 50 times, which takes most of the time that an index of codes does.
-    It begins with what it is given, too: the principal directions, dealt out so that the product of the variances is
-    about the same in each part of a code (Ge et al. 2013, Optimized Product Quantization, the parametric solution).
-    From there once is as good as 50 times from anywhere, and for it the quantiser needs to be no better trained than
-    between any two of those times.
+    FAISS begins with a random rotation and improves it in 50 rounds, which take most of the time of an index of codes.
+    It also accepts a start: the principal directions, distributed so that the product of the variances is about the
+    same in each part of a code (Ge et al. 2013, Optimized Product Quantization, the parametric solution). From there
+    one round is as good as 50, and it needs a quantiser no better trained than between two of those rounds.
     """
     index = faiss.downcast_index(index)
     if not isinstance(index, faiss.IndexPreTransform):
@@ -92,8 +91,8 @@ def _dealt(variances: NDArray[np.float64], parts: int) -> list[int]:
 def _train(index: faiss.Index, sample: Vectors) -> None:
     """Train on every core.
 
-    The centroids of the inverted lists are found by matrix products, which the BLAS in the faiss-cpu wheel computes in
-    one thread. So they are asked of copies, each in a thread of its own; the centroids found are the same.
+    The centroids of the inverted lists need matrix products, which the BLAS in the faiss-cpu wheel computes in one
+    thread. So copies of the index compute parts of them, each in its own thread; the centroids are the same.
     """
     ivf = faiss.extract_index_ivf(index)
     copies = [faiss.IndexFlat(ivf.d, ivf.metric_type) for _ in range(min(available_cores(), _MOST_COPIES))]

@@ -15,7 +15,7 @@ EXACT_UP_TO = 50_000  # vectors; an exact scan of so many takes a few millisecon
 COMPRESSED_FROM = 10_000  # vectors; the 256 centroids of each of a quantiser's bytes want 39 examples each
 SMALLER_FROM = 100_000  # vectors; from here on codes are scanned, and the best scored again, faster than vectors are
 _IDS = 8  # bytes that an inverted list spends on each vector's row number
-_PER_LIST = 40  # training vectors for each inverted list; FAISS asks for 39 or more, and more find nothing better
+_PER_LIST = 40  # training vectors for each inverted list; FAISS requires 39 or more; more do not improve recall
 _OPQ_ROWS = 256 * 256  # FAISS, VectorTransform.cpp: OPQMatrix::train takes no more
 _GROWTH = 1.35  # an inverted list doubles its room when it is full and moves; measured over all lists: 1.1 to 1.3
 _WORKING = 96 << 20  # bytes: blocks of vectors on their way in, in both precisions, and what FAISS keeps at hand
@@ -36,7 +36,7 @@ class IndexSpec:
 
     @property
     def exact(self) -> bool:
-        """Whether every vector is scanned."""
+        """Return whether every vector is scanned."""
         return self.lists == 0
 
 
@@ -66,7 +66,7 @@ def choose(count: int, dim: int, budget: int) -> IndexSpec:
 
 
 def lists_for(count: int) -> int:
-    """Inverted lists: a power of two near four times the square root, as FAISS advises, and enough to train each."""
+    """Return the number of inverted lists: a power of two near four times the square root, as FAISS advises."""
     lists = 1
     while lists * 2 <= 4 * 2**0.5 * count**0.5 and lists * 2 * _PER_LIST <= count:
         lists *= 2

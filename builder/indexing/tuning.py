@@ -1,8 +1,8 @@
 """Tune how an index is searched: the cheapest setting that reaches a recall, measured with held-out queries.
 
 Text vectors lie apart from image vectors, so an index of images that answers pictures well may answer texts badly
-(clip-retrieval #76). Both are asked of both indices: vectors of the other kind as they are, and vectors of the index's
-own kind, each without itself as an answer.
+(clip-retrieval #76). Both indices are measured with both: vectors of the other kind, and vectors of the index's own
+kind, each without itself as an answer.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from .index_key import IndexSpec
 
 QUERIES = 512  # of each kind to tune with, and as many others to measure with
 _AT = 10  # recall is of the ten nearest
-_TIES = 54  # more of the nearest that are looked at: whatever scores as high as the tenth is as right
-_MOST = 1_000  # candidates that are scored: more take longer than lists that are visited for better ones
+_TIES = 54  # further neighbours: those that score as high as the tenth are right as well
+_MOST = 1_000  # candidates that are scored: above that, probing further lists takes less time
 _NEAR_BEST = 0.002  # of recall: if the target is out of reach, a setting this near the best is enough
 # Nanoseconds, medians of one thread with AVX-512 and 512 dimensions: a byte of a scanned vector, one of a scanned code,
 # and a dimension of a candidate that is scored again (its row comes from anywhere in the file).
@@ -35,7 +35,7 @@ _SCAN_VECTOR, _SCAN_CODE, _RESCORE = 0.03, 0.4, 3.3
 
 @dataclass(frozen=True)
 class Queries:
-    """Unit vectors, float32 [n, dim], and each one's own row in the index that is asked, or -1; int64 [n]."""
+    """Unit vectors, float32 [n, dim], and each query's own row in the searched index, or -1; int64 [n]."""
 
     vectors: Vectors
     own: NDArray[np.int64]
@@ -141,7 +141,7 @@ def _cheapest(
 
 
 def _best(spec: IndexSpec, tried: Mapping[int, NDArray[np.float64]], target: float) -> tuple[float, int, int] | None:
-    """Cost, lists and candidates of the cheapest that reaches the target."""
+    """Return cost, lists and candidates of the cheapest that reaches the target."""
     reached = []
     for nprobe, certain in tried.items():
         if (certain >= target).any():
@@ -157,13 +157,13 @@ def _certain(recall: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _cost(spec: IndexSpec, nprobe: int, candidates: int) -> float:
-    """Nanoseconds, about, of one query."""
-    one = _SCAN_CODE * spec.code if spec.code else _SCAN_VECTOR * 4 * spec.dim
-    return spec.count * nprobe / spec.lists * one + candidates * spec.dim * _RESCORE
+    """Return about how many nanoseconds a query takes."""
+    scan = _SCAN_CODE * spec.code if spec.code else _SCAN_VECTOR * 4 * spec.dim
+    return spec.count * nprobe / spec.lists * scan + candidates * spec.dim * _RESCORE
 
 
 def _steps(lists: int) -> Iterator[int]:
-    """1, 2, 3, 4, 6, 8, 12, … and all lists."""
+    """Yield 1, 2, 3, 4, 6, 8, 12, … and all lists."""
     step = 1
     while step < lists:
         yield step
@@ -174,7 +174,7 @@ def _steps(lists: int) -> Iterator[int]:
 
 
 def _scan(vectors: Path, queries: Vectors, count: int) -> tuple[NDArray[np.float32], Rows]:
-    """Cosines and rows of the nearest, [n, at most count], best first."""
+    """Return cosines and rows of the nearest, [n, at most count], best first."""
     total = len(np.load(vectors, mmap_mode="r"))
     heap = faiss.ResultHeap(len(queries), min(count, total), keep_max=True)
     for start, block in blocks(vectors):

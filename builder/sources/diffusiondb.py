@@ -21,6 +21,7 @@ import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,12 @@ import pyarrow
 from pyarrow import compute
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import size, split_settings, text
+from promptsearch.metadata.values import json_object, plain, size, split_settings, text
 
 from . import Item, Picture, Rejected
 from .inputs.lookup import Lookup
-from .inputs.picture import DAMAGED, FilePicture, ZipPicture
-from .inputs.reading import read_item
+from .inputs.picture import FilePicture, ZipPicture
+from .inputs.reading import read_item, read_part
 from .inputs.tables import batches, columns_of, rows_in
 from .inputs.tree import SUFFIXES
 
@@ -107,13 +108,11 @@ class DiffusionDBSource:
             return
         with Lookup() if self._metadata else nullcontext() as added:
             if added is not None and self._metadata:
-                try:
-                    _collect(self._metadata, self._parts.keys(), added)
-                except (SourceError, pyarrow.ArrowException) as error:
-                    # The file is damaged further in, which does not affect the pictures.
-                    yield Rejected(self._metadata.name, f"{error}; parts are read with the rows before the damage")
+                collected = _collect(self._metadata, self._parts.keys(), added)
+                yield from read_part(self._metadata.name, collected, "parts are read with the rows before that")
             for number, path in sorted(self._parts.items()):
-                yield from self._part(number, path, added)
+                place = path.relative_to(self.root).as_posix()
+                yield from read_part(place, self._part(number, path, added), "the rest of the part is not read")
 
     def _part(self, number: int, path: Path, added: Lookup | None) -> Iterator[Item | Rejected]:
         name = f"part-{number:06}"
@@ -121,7 +120,7 @@ class DiffusionDBSource:
         is_zip = path.suffix == ".zip"
         try:
             raw, names = (_read_zip if is_zip else _read_folder)(path, f"{name}.json")
-        except DAMAGED as error:
+        except Exception as error:  # zipfile raises many types for damaged archives
             yield Rejected(place, f"the part cannot be read: {error}")
             return
         try:
@@ -142,8 +141,7 @@ class DiffusionDBSource:
             # The decoder reports a picture that is named but missing; its prompt is kept.
             in_folder = FilePicture(self.root, f"{place}/{file}")
             picture = ZipPicture(path, names.get(file, file)) if is_zip else in_folder
-            row = json.loads((added.get(file) if added else None) or "{}")
-            yield from read_item(f"{place}/{file}", partial(_item, number, file, entry, row, picture))
+            yield from read_item(f"{place}/{file}", partial(_pictured, number, file, entry, added, picture))
 
 
 def _parts(folder: Path) -> dict[int, Path]:
@@ -190,13 +188,7 @@ def _object(raw: bytes) -> dict[str, Any]:
         raise ValueError("no such file")
     if len(raw) > _JSON_BYTES:
         raise ValueError(f"larger than {_JSON_BYTES >> 20} MB, too large for one part")
-    try:
-        parsed = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"not valid JSON: {error}") from None
-    if not isinstance(parsed, dict):
-        raise ValueError("not a JSON object")  # noqa: TRY004 - the file is wrong, not the program
-    return parsed
+    return json_object(raw)
 
 
 def _is_picture(file: str) -> bool:
@@ -206,6 +198,12 @@ def _is_picture(file: str) -> bool:
 def _is_name(file: str) -> bool:
     """Return whether this is the name of a file in the part's own folder."""
     return file.isprintable() and "/" not in file and "\\" not in file and file not in ("", ".", "..")
+
+
+def _pictured(number: int, file: str, entry: Mapping[str, Any], added: Lookup | None, picture: Picture) -> Item:
+    """Return the item for a part's JSON entry, with the row of metadata that was collected for its picture."""
+    row = json.loads((added.get(file) if added else None) or "{}")
+    return _item(number, file, entry, row, picture)
 
 
 def _item(number: int, file: str, entry: Mapping[str, Any], row: Mapping[str, Any], picture: Picture | None) -> Item:
@@ -229,29 +227,42 @@ def _item(number: int, file: str, entry: Mapping[str, Any], row: Mapping[str, An
 
 def _prompts(metadata: Path) -> Iterator[Item | Rejected]:
     columns = [name for name in columns_of(metadata) if name in _WHOLE]
-    number = 0
-    for _, batch in batches(metadata, columns):
-        for row in batch.to_pylist():
-            name, part = row["image_name"], row["part_id"]
-            if isinstance(name, str) and isinstance(part, int) and _is_name(name):
-                yield from read_item(f"part-{part:06}/{name}", partial(_item, part, name, {}, _renamed(row), None))
-            else:
-                yield Rejected(
-                    f"{metadata.name} row {number}",
-                    f"image_name {name!r} in part {part!r} is not the name of a picture",
-                )
-            number += 1
+    for batch in batches(metadata, columns):
+        if isinstance(batch, Rejected):
+            yield batch
+            continue
+        for row in batch.rows():
+            where = f"{metadata.name} row {row.number}"
+            yield from row.rejections(where)
+            yield from read_item(where, partial(_unpictured, row.cells))
 
 
-def _collect(metadata: Path, parts: Any, added: Lookup) -> None:
-    """Copy the metadata of these parts' pictures to `added`: JSON by file name."""
+def _unpictured(row: Mapping[str, Any]) -> Item:
+    """Return the item for a row of metadata alone. Raises ValueError if it does not name a picture."""
+    name, part = row.get("image_name"), row.get("part_id")
+    if not (isinstance(name, str) and isinstance(part, int) and _is_name(name)):
+        raise ValueError(f"image_name {name!r} in part {part!r} is not the name of a picture")
+    return _item(part, name, {}, _renamed(row), None)
+
+
+def _collect(metadata: Path, parts: Any, added: Lookup) -> Iterator[Rejected]:
+    """Copy the metadata of these parts' pictures to `added`: JSON by file name. Yield a rejection for each damage."""
     wanted = pyarrow.array(sorted(parts))
     columns = [name for name in columns_of(metadata) if name in (*_ADDED, "image_name", "part_id")]
-    for _, batch in batches(metadata, columns):
-        here = batch.filter(compute.is_in(batch.column("part_id").cast(pyarrow.int64()), value_set=wanted))
-        added.add(
-            (row["image_name"], json.dumps(_renamed(row))) for row in here.to_pylist() if row["image_name"] is not None
-        )
+    for batch in batches(metadata, columns):
+        if isinstance(batch, Rejected):
+            yield batch
+            continue
+        here = batch.table.filter(compute.is_in(batch.table.column("part_id").cast(pyarrow.int64()), value_set=wanted))
+        named = [row for row in replace(batch, table=here).rows() if isinstance(row.cells.get("image_name"), str)]
+        added.add((row.cells["image_name"], json.dumps(_renamed(row.cells))) for row in named)
+        for row in named:
+            yield from row.rejections(f"{metadata.name}: {row.cells['image_name']}")
+
+
+def _sampler(number: Any) -> Any:
+    """Return the name of a sampler by its number; anything else is returned as is."""
+    return _SAMPLERS.get(number) if isinstance(number, int) else number
 
 
 def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -261,13 +272,11 @@ def _renamed(row: Mapping[str, Any]) -> dict[str, Any]:
         "seed": row.get("seed"),
         "steps": row.get("step"),
         "cfg_scale": row.get("cfg"),
-        "sampler": _SAMPLERS.get(row.get("sampler") or 0),
+        "sampler": _sampler(row.get("sampler")),
         "created": None if row.get("timestamp") is None else str(row["timestamp"]),
-        "width": row.get("width"),
-        "height": row.get("height"),
-        "user_name": row.get("user_name"),
+        **{name: row.get(name) for name in ("width", "height", "user_name", "image_nsfw", "prompt_nsfw")},
     }
     for name in ("image_nsfw", "prompt_nsfw"):
-        if row.get(name) is not None:
-            cells[name] = round(float(row[name]), 6)  # float32 has about seven significant digits
-    return {name: value for name, value in cells.items() if value is not None}
+        if isinstance(cells[name], float):
+            cells[name] = round(cells[name], 6)  # float32 has about seven significant digits
+    return {name: plain(value) for name, value in cells.items() if value is not None}

@@ -21,7 +21,7 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata.values import plain, size, split_settings, text
 
 from . import Item, Rejected
-from .inputs.reading import read_item
+from .inputs.reading import read_item, read_part
 from .inputs.tables import batches, columns_of, rows_in
 
 _FOLDERS = {"images": "img_emb", "texts": "text_emb", "metadata": "metadata"}
@@ -92,20 +92,23 @@ class EmbeddingsSource:
     def items(self) -> Iterator[Item | Rejected]:
         """Yield the rows by part; a row whose vector is zero or not finite is rejected."""
         for part in self._parts:
-            yield from self._part(part)
+            name = part.metadata.relative_to(self.root).as_posix()
+            yield from read_part(name, self._part(part, name), "the rest of its rows is not read")
 
-    def _part(self, part: _Part) -> Iterator[Item | Rejected]:
+    def _part(self, part: _Part, name: str) -> Iterator[Item | Rejected]:
         images, texts = (None if path is None else _open(path) for path in (part.images, part.texts))
-        start = 0
-        for _, batch in batches(part.metadata, columns_of(part.metadata)):
-            stop = start + len(batch)
+        for batch in batches(part.metadata, columns_of(part.metadata)):
+            if isinstance(batch, Rejected):
+                yield batch
+                continue
+            stop = batch.start + len(batch.table)
             kinds = [
-                (path, _unit(vectors[start:stop]))
+                (path, _unit(vectors[batch.start : stop]))
                 for path, vectors in ((part.images, images), (part.texts, texts))
                 if path is not None and vectors is not None
             ]
-            for offset, row in enumerate(batch.to_pylist()):
-                where = f"{part.metadata.relative_to(self.root).as_posix()} row {start + offset}"
+            for offset, row in enumerate(batch.rows()):
+                where = f"{name} row {row.number}"
                 broken = [path for path, unit in kinds if not unit[offset].any()]
                 if broken:
                     file = broken[0].relative_to(self.root).as_posix()
@@ -114,8 +117,8 @@ class EmbeddingsSource:
                 vectors_of = {path: unit[offset] for path, unit in kinds}
                 image = vectors_of[part.images] if part.images else None
                 prompt = vectors_of[part.texts] if part.texts else None
-                yield from read_item(where, partial(_item, row, where, image, prompt))
-            start = stop
+                yield from row.rejections(where)
+                yield from read_item(where, partial(_item, row.cells, where, image, prompt))
 
 
 def _numbered(folder: Path, stem: str) -> dict[int, Path]:

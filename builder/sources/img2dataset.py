@@ -26,7 +26,7 @@ from promptsearch.metadata.values import json_object, size, split_settings, text
 
 from . import Item, Picture, Rejected
 from .inputs.picture import FilePicture, SlicePicture
-from .inputs.reading import read_item
+from .inputs.reading import read_item, read_part
 from .inputs.tables import CellPicture, batches, columns_of, rows_in
 from .inputs.tree import SUFFIXES
 
@@ -92,19 +92,17 @@ class Img2DatasetSource:
     def items(self) -> Iterator[Item | Rejected]:
         """Yield the samples by shard: first the rows of its table, then the pictures without a row."""
         for shard in self._shards:
-            yield from self._shard(shard)
+            yield from read_part(shard.name, self._shard(shard), "the rest of the shard is not read")
 
     def _shard(self, shard: _Shard) -> Iterator[Item | Rejected]:
         samples: dict[str, _Sample] = {}
         if shard.folder:
             yield from _list_folder(self.root, shard.folder, samples)
         if shard.tar:
-            yield from _list_tar(shard.tar, samples)
+            yield from read_part(shard.tar.name, _list_tar(shard.tar, samples), "the members before it are read")
         if shard.table:
-            try:
-                yield from self._rows(shard, shard.table, samples)
-            except SourceError as error:
-                yield Rejected(shard.table.name, f"{error}; the files beside its pictures are used instead")
+            rows = self._rows(shard, shard.table, samples)
+            yield from read_part(shard.table.name, rows, "the files beside its pictures are used instead")
         for key, sample in samples.items():  # those without a row
             if sample.picture is not None:
                 row, problems = _beside(sample)
@@ -118,19 +116,19 @@ class Img2DatasetSource:
         other_columns = [name for name in columns if name != column]
         if "key" not in columns and "url" not in columns:
             raise SourceError(f"{table} has neither a key nor a url column, which img2dataset writes")
-        last_group, row_in_group, number = -1, 0, 0
-        for group, batch in batches(table, other_columns):
-            if group != last_group:
-                last_group, row_in_group = group, 0
-            for row in batch.to_pylist():
-                key = text(row.get("key") or f"row {number}")
+        for batch in batches(table, other_columns):
+            if isinstance(batch, Rejected):
+                yield batch
+                continue
+            for row in batch.rows():
+                key = text(row.cells.get("key") or f"row {row.number}")
                 sample = samples.pop(key, _Sample())
-                has_cell = column is not None and row.get("status", "success") == "success"
+                has_cell = column is not None and row.cells.get("status", "success") == "success"
                 if sample.picture is None and column is not None and has_cell:
-                    sample.picture = CellPicture(table, column, group, row_in_group)
-                yield from read_item(f"{shard.name}/{key}", partial(_item, shard, key, row, sample))
-                row_in_group += 1
-                number += 1
+                    sample.picture = CellPicture(table, column, batch.group, row.place)
+                where = f"{shard.name}/{key}"
+                yield from row.rejections(where)
+                yield from read_item(where, partial(_item, shard, key, row.cells, sample))
 
 
 def _list_folder(root: Path, folder: Path, samples: dict[str, _Sample]) -> Iterator[Rejected]:
@@ -156,6 +154,8 @@ def _list_tar(path: Path, samples: dict[str, _Sample]) -> Iterator[Rejected]:
             for member in archive:
                 if not member.isfile():
                     continue
+                if member.size < 0:
+                    raise ValueError(f"{text(member.name)} has a size of {member.size} bytes")
                 if member.offset_data + member.size > end:
                     yield Rejected(path.name, f"the archive ends within {text(member.name)}")
                     return

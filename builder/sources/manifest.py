@@ -17,7 +17,7 @@ from promptsearch.errors import SourceError
 from promptsearch.metadata.values import odd_sizes, size, split_settings
 
 from . import Item, Rejected
-from .inputs.picture import FilePicture
+from .inputs.picture import FilePicture, is_file
 from .inputs.reading import read_item
 from .inputs.rows import Row, count_lines, read_csv
 
@@ -79,7 +79,7 @@ def _find(root: Path, image: str) -> PurePosixPath:
     or Unicode normalization. Raises ValueError for a path that leaves the root.
     """
     place = _below(image)
-    if not image or (root / place).is_file():
+    if not image or is_file(root / place):
         return place
     place = _below(image.replace("\\", "/"))
     path = PurePosixPath()

@@ -7,7 +7,6 @@ read as a stream; the names of the pictures are kept on disk, not in memory.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -15,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from promptsearch.errors import SourceError
-from promptsearch.metadata.values import odd_sizes, size, split_settings, text
+from promptsearch.metadata.values import odd_sizes, parse_json, size, split_settings, text
 
 from . import Item, Rejected
 from .inputs.lookup import Lookup
@@ -105,9 +104,9 @@ class OpenPromptsSource:
 
 def _generation(raw: str) -> dict[str, Any]:
     try:
-        data = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"raw_data is not valid JSON: {error}") from None
+        data = parse_json(raw)
+    except ValueError as error:
+        raise ValueError(f"raw_data is {error}") from None
     generation = data.get("raw_discord_data") if isinstance(data, dict) else None
     if not isinstance(generation, dict):
         raise ValueError("raw_data has no raw_discord_data")  # noqa: TRY004 - the data is wrong, not the program

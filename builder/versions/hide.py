@@ -85,28 +85,6 @@ def hidden_and_gone(collection: Path) -> list[Takedown]:
         )
 
 
-def follow_pictures(collection: Path) -> None:
-    """Add the current picture's digest to takedowns that have only an image's id, as earlier releases wrote them."""
-    with _locked(collection):
-        loose = {takedown.id for takedown in read_hidden(collection) if takedown.picture is None}
-        if not loose:
-            return
-        with _current(collection) as opened:
-            pictures = opened.pictures.digests(loose)
-        if pictures:
-            lines = _text(collection).splitlines(keepends=True)
-            replace_text(collection / FILES.hidden, "".join(_bound(line, pictures) for line in lines))
-
-
-def _bound(line: str, pictures: dict[str, bytes]) -> str:
-    takedown = parse_line(line)
-    if takedown is None or takedown.picture is not None or takedown.id not in pictures:
-        return line
-    _, _, comment = line.partition("#")
-    rest = f"; {comment.strip()}" if comment.strip() else ""
-    return f"{Takedown(takedown.id, pictures[takedown.id])}{rest}\n"
-
-
 def _lifted(opened: Collection, hidden: Set[Takedown], ids: Sequence[str]) -> set[Takedown]:
     """Return the takedowns of these ids and of their pictures. Raises BuildError for an id that is not hidden."""
     named = {takedown for takedown in hidden if takedown.id in ids}

@@ -20,7 +20,7 @@ def locked(collection: Path) -> Iterator[None]:
         collection.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise BuildError(
-            f"{collection.parent} is no folder, and cannot become one: name another for --indices"
+            f"{collection.parent} is not a folder and cannot be created: choose another folder with --indices"
         ) from None
     with contextlib.ExitStack() as stack:
         try:

@@ -10,7 +10,7 @@ from promptsearch.errors import BuildError
 from promptsearch.storage.manifest import FILES, KINDS, Manifest
 from promptsearch.system.files import replace_text, sync_folder
 
-from .hide import follow_pictures
+from .follow import follow_pictures
 from .staging import staged_manifest, staging_folder
 from .versions import prune
 
@@ -32,7 +32,7 @@ def publish(collection: Path, *, keep: int = KEEP) -> Manifest:
 def publish_folder(collection: Path, folder: Path, manifest: Manifest, *, keep: int) -> Manifest:
     """Make the files in `folder`, which is moved, the version that `manifest` names, and that the current one.
 
-    From then on, takedowns that named an image alone follow the picture that it shows in this version.
+    Takedowns that name an image alone follow its picture from then on.
     """
     manifest = manifest.with_checksums(folder)
     sizes = {name: (folder / name).stat().st_size for name in manifest.files}
@@ -45,7 +45,7 @@ def publish_folder(collection: Path, folder: Path, manifest: Manifest, *, keep: 
     versions.mkdir(exist_ok=True)
     folder.rename(versions / manifest.version)
     sync_folder(versions)
+    follow_pictures(collection, versions / manifest.version)
     replace_text(collection / FILES.current, manifest.version + "\n")
-    follow_pictures(collection)
     prune(collection, keep)
     return manifest

@@ -8,15 +8,15 @@ from pathlib import Path
 from promptsearch.errors import BuildError, CollectionError, UnknownCollection
 from promptsearch.storage.manifest import Manifest, current_version
 
-# What is counted, in the words of people.
+# Counts of the manifest, and their names in messages.
 _COUNTED = {"images": "images", "image_vectors": "images with a picture", "prompts": "prompts"}
 
 
 def require_most_kept(collection: Path, counts: Mapping[str, int]) -> None:
     """Raise BuildError if the served version has more than twice as many of anything as these `counts`.
 
-    Counts are compared, not items: renamed files and another source of about the size are no loss. A collection that is
-    not published yet, or whose version cannot be read, has nothing to lose.
+    Counts are compared, not items: renamed files, or another source of about the same size, are not a loss. A
+    collection that is not published yet, or whose version cannot be read, has nothing to lose.
     """
     try:
         served = Manifest.read(current_version(collection)).counts

@@ -77,7 +77,7 @@ def _gone(collection: Path) -> Iterator[str]:
 
 
 def describe_index(kind: Kind, info: IndexInfo) -> str:
-    """Return one index as text: what it is, how it is searched, and its measured recall."""
+    """Return a description of an index: its key, its search parameters and its measured recall."""
     recall = ", ".join(f"{value:.3f} for {name}" for name, value in info.recall_at_10.items())
     searched = "" if info.nprobe is None else f" ({info.nprobe} lists probed, {info.candidates or 0} candidates scored)"
     short = "" if info.reached else f"; THE TARGET OF {info.recall_target} WAS NOT REACHED: allow more --max-memory"

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 
@@ -16,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.errors import BuildError
+from promptsearch.metadata.values import text
 from promptsearch.storage import digests, items, raw_metadata, thumbnails
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import FILES, Manifest
@@ -50,27 +52,33 @@ class Staging:
         self._dim = embedding_dim
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        self.images = VectorFile(self.folder / FILES.vectors("images"), embedding_dim)
-        self.prompts = VectorFile(self.folder / FILES.vectors("prompts"), embedding_dim)
-        self._digests = VectorFile(self.folder / FILES.digests, digests.SIZE, "|u1")
         self._has_digests = False
         self.quarantined = 0
         self.reasons: Counter[str] = Counter()
         self._next_prompt = 0
         self._without_vector = 0
         self._repeats: dict[str, int] = {}  # the number of occurrences of keys that occurred again
-        self._items = _database(self.folder / FILES.items, items.SCHEMA)
-        self._items.execute("CREATE TEMP TABLE source_vectors (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
-        self._thumbnails = _database(self.folder / FILES.thumbnails, thumbnails.SCHEMA)
-        self._raw = _database(self.folder / FILES.raw, raw_metadata.SCHEMA)
         self._has_raw = False
-        self._quarantine_file = (self.folder / FILES.quarantine).open("w", newline="", encoding="utf-8")
-        self._quarantine = csv.writer(self._quarantine_file)
+        with ExitStack() as files:  # which an error closes
+            self._create(files)
+            self._files = files.pop_all()
+
+    def _create(self, files: ExitStack) -> None:
+        self.images = files.enter_context(VectorFile(self.folder / FILES.vectors("images"), self._dim))
+        self.prompts = files.enter_context(VectorFile(self.folder / FILES.vectors("prompts"), self._dim))
+        self._digests = files.enter_context(VectorFile(self.folder / FILES.digests, digests.SIZE, "|u1"))
+        self._items = _database(files, self.folder / FILES.items, items.SCHEMA)
+        self._items.execute("CREATE TEMP TABLE source_vectors (row INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
+        self._thumbnails = _database(files, self.folder / FILES.thumbnails, thumbnails.SCHEMA)
+        self._raw = _database(files, self.folder / FILES.raw, raw_metadata.SCHEMA)
+        path = self.folder / FILES.quarantine
+        self._quarantine = csv.writer(files.enter_context(path.open("w", newline="", encoding="utf-8")))
         self._quarantine.writerow(("where", "reason"))
 
     def reject(self, rejected: Rejected) -> None:
         """Write a rejection to the quarantine file, and count its reason."""
-        self._quarantine.writerow((rejected.where, rejected.reason))
+        # Messages may name files whose names are not UTF-8.
+        self._quarantine.writerow((text(rejected.where), text(rejected.reason)))
         self.quarantined += 1
         # The text before a colon is the kind of error; the rest is about this row.
         suffix = _SUFFIX.search(rejected.where)
@@ -168,30 +176,35 @@ class Staging:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            first = self.images.rows
-            for database, table in ((self._items, "images"), (self._raw, "raw")):
-                database.execute(f"UPDATE {table} SET row = ? - row - 1 WHERE row < 0", (first,))
-            for database in (self._items, self._thumbnails, self._raw):
-                database.commit()
+        if kind is not None:
+            self._files.__exit__(kind, error, trace)
+            return
+        with self._files:
+            self._commit()
+        self._remove_empty()
+
+    def _commit(self) -> None:
+        """Place images without a vector behind all others, and commit the databases."""
+        for database, table in ((self._items, "images"), (self._raw, "raw")):
+            database.execute(f"UPDATE {table} SET row = ? - row - 1 WHERE row < 0", (self.images.rows,))
         for database in (self._items, self._thumbnails, self._raw):
-            database.close()
-        self._quarantine_file.close()
-        for rows in (self.images, self.prompts, self._digests):
-            rows.__exit__(kind, error, trace)
-        if kind is None and not self._has_raw:
+            database.commit()
+
+    def _remove_empty(self) -> None:
+        """Delete the files that hold nothing: versions have none of these."""
+        if not self._has_raw:
             (self.folder / FILES.raw).unlink()
-        if kind is None and not self._has_digests:
+        if not self._has_digests:
             (self.folder / FILES.digests).unlink()
-        if kind is None and not self.images.rows:
+        if not self.images.rows:
             for name in (FILES.vectors("images"), FILES.thumbnails):
                 (self.folder / name).unlink()
-        if kind is None and not self.prompts.rows:
+        if not self.prompts.rows:
             (self.folder / FILES.vectors("prompts")).unlink()
 
 
-def _database(path: Path, schema: str) -> sqlite3.Connection:
+def _database(files: ExitStack, path: Path, schema: str) -> sqlite3.Connection:
     """Open a new database without a journal, because the next build discards a staging folder after a crash."""
-    database = sqlite3.connect(path, isolation_level=None)
+    database = files.enter_context(closing(sqlite3.connect(path, isolation_level=None)))
     database.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {schema}; BEGIN")
     return database

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from types import TracebackType
 
@@ -36,8 +37,11 @@ class VectorFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
+        if kind is not None:
+            with contextlib.suppress(OSError):  # the disk may be full, and what is still buffered is not needed
+                self._file.close()
+            return
+        with self._file:
             self._file.seek(0)
             self._write_header()
             assert self._file.tell() == self._start, "the header grew over the data"
-        self._file.close()

@@ -77,7 +77,7 @@ def _items(folder: Path, manifest: Manifest) -> Iterator[str]:
         for kind in KINDS:
             count, first, last = database.execute(f"SELECT count(*), min(row), max(row) FROM {kind}").fetchone()
             if count != manifest.counts[kind]:
-                yield f"{FILES.items} holds {count} {kind}, the manifest says {manifest.counts[kind]}"
+                yield f"{FILES.items} has {count} {kind}, expected {manifest.counts[kind]} as in the manifest"
             if count and (first, last) != (0, count - 1):
                 yield f"rows of {kind} go from {first} to {last}, there are {count}"
             (wrong,) = database.execute(f"SELECT count(*) FROM {kind} WHERE id NOT GLOB ?", (_ID,)).fetchone()
@@ -111,7 +111,7 @@ def _vectors(manifest: Manifest, kind: Kind, opened: Callable[[], VectorIndex | 
             yield f"there is no index of the {expected} {kind}"
         return
     if info.vectors != expected:
-        yield f"the index of {kind} has {info.vectors} vectors, the manifest counts {expected}"
+        yield f"the index of {kind} has {info.vectors} vectors, expected {expected}"
     try:
         index = opened()
     except CollectionError as error:
@@ -121,15 +121,15 @@ def _vectors(manifest: Manifest, kind: Kind, opened: Callable[[], VectorIndex | 
     sample = index.vectors(rows)
     lengths = np.linalg.norm(sample, axis=1)
     if wrong := int((~(np.abs(lengths - 1) < 0.01)).sum()):  # so written that NaN is wrong
-        yield f"{wrong} of {len(rows)} vectors of {kind} that were looked at are not finite and of unit length"
+        yield f"{wrong} of {len(rows)} vectors of {kind} in a sample are not finite and of unit length"
         return
     chosen = np.random.default_rng().permutation(len(rows))[:SEARCHES]
-    found = 0
+    hits = 0
     for own, vector in zip(rows[chosen], sample[chosen], strict=True):
         nearest, scores = index.search(vector, 10)
-        found += bool(own in nearest or (len(scores) and scores[-1] >= vector @ vector - 1e-6))  # or as good ones
-    if found < _FOUND * len(chosen):
-        yield f"only {found} of {len(chosen)} {kind} that were searched for by their own vectors were found"
+        hits += bool(own in nearest or (len(scores) and scores[-1] >= vector @ vector - 1e-6))  # or as good results
+    if hits < _FOUND * len(chosen):
+        yield f"only {hits} of {len(chosen)} {kind} were found by their own vectors"
 
 
 @contextlib.contextmanager

@@ -22,24 +22,27 @@ if TYPE_CHECKING:
 
 
 class Arguments(TypedDict, total=False):
-    """The optional arguments of every search method."""
+    """The optional arguments of every search method.
+
+    `promptsearch.search.query.PARAMETERS` has their meanings, bounds and defaults, which are those of HTTP.
+    """
 
     image: bytes | str | os.PathLike[str] | Image.Image | None  # the bytes or path of a file, or a Pillow image
-    negative: str | None  # what a result should not mean: a term of weight -0.5
-    terms: Sequence[Term]  # further texts, pictures, ids and vectors, each with its weight
-    filter: Mapping[str, Any] | None  # conditions on fields; see promptsearch/filtering/filters.py
-    mode: Mode  # semantic; keyword: prompts that have all the words of `q`; hybrid: both rankings fused
-    sort: str | None  # a field, or `score`; `-` before it: descending; None: the ranking of the mode
-    min_score: float | None  # cosine
-    group_by: Literal["prompt"] | None  # return only the best image of each prompt
-    deduplicate: bool  # leave out results that look nearly the same as a better one
-    diversity: float  # 0 to 1: prefer results that are unlike those before them
-    via: Literal["images"] | None  # rank prompts by their best image
-    include: Literal["vector"] | None  # add the vector of each result
-    explain: bool  # add the milliseconds that each stage took
-    limit: int  # results on a page
+    negative: str | None
+    terms: Sequence[Term]
+    filter: Mapping[str, Any] | None
+    mode: Mode
+    sort: str | None
+    min_score: float | None
+    group_by: Literal["prompt"] | None
+    deduplicate: bool
+    diversity: float
+    via: Literal["images"] | None
+    include: Literal["vector"] | None
+    explain: bool
+    limit: int
     k: int  # deprecated alias of `limit`
-    cursor: str | None  # `next` of a page, instead of a query
+    cursor: str | None
 
 
 class BatchQuery(Arguments, total=False):

@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from promptsearch.client.notebook import results_to_html
-from promptsearch.client.results import DEFAULT_LIMIT, ImageResult, PromptResult, ReadThumbnails
+from promptsearch.client.results import ImageResult, PromptResult, ReadThumbnails
 from promptsearch.errors import NotInstalled
+from promptsearch.search.parameters import DEFAULT_LIMIT
 
 if TYPE_CHECKING:
     from promptsearch.storage.manifest import Kind

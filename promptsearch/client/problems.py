@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
 
+from promptsearch.client.retries import retry_after
 from promptsearch.errors import PROBLEM, NoVectors, PromptSearchError, RetryLater, ServiceError
 from promptsearch.storage.manifest import KINDS
 
@@ -20,16 +22,16 @@ def error_from_response(response: httpx.Response) -> PromptSearchError:
     except ValueError:  # neither JSON nor UTF-8
         document = None
     if isinstance(document, dict) and "type" in document and "detail" in document:
-        return error_from_problem({**document, "status": response.status_code}, _retry_after(response.headers))
+        return error_from_problem({**document, "status": response.status_code}, _seconds(response))
     answer = f"{response.request.url} answered {response.status_code} {response.reason_phrase}"
     excerpt = response.text[:_EXCERPT].strip()
     return ServiceError(f"{answer}: {excerpt}".rstrip(": "), status=response.status_code)
 
 
-def error_from_problem(document: Mapping[str, Any], retry_after: int = 1) -> PromptSearchError:
-    """Return the error that a problem document was made from; ServiceError if its type is unknown.
+def error_from_problem(document: Mapping[str, Any], seconds: int = 1) -> PromptSearchError:
+    """Return the error that a problem document describes; ServiceError if its type is unknown.
 
-    `retry_after`: seconds, for the errors that have them.
+    `seconds`: to wait, for the errors that have them.
     """
     type, detail = str(document["type"]), str(document["detail"])
     slug = type.removeprefix(PROBLEM)
@@ -41,13 +43,13 @@ def error_from_problem(document: Mapping[str, Any], retry_after: int = 1) -> Pro
     if error_class is None or not type.startswith(PROBLEM):
         return ServiceError(detail, status=document.get("status"), type=type, detail=detail)
     if issubclass(error_class, RetryLater):
-        return error_class(detail, retry_after)
+        return error_class(detail, seconds)
     return error_class(detail)
 
 
-def _retry_after(headers: Mapping[str, str]) -> int:
-    seconds = headers.get("retry-after", "")
-    return int(seconds) if seconds.isdecimal() else 1
+def _seconds(response: httpx.Response) -> int:
+    seconds = retry_after(response)
+    return 1 if seconds is None else math.ceil(seconds)
 
 
 def _subclasses(parent: type[PromptSearchError]) -> Iterator[type[PromptSearchError]]:

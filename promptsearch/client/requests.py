@@ -23,7 +23,6 @@ from promptsearch.client.arguments import (
 from promptsearch.client.page import AnyPage, Page
 from promptsearch.client.problems import error_from_problem
 from promptsearch.client.results import (
-    DEFAULT_LIMIT,
     Embeddings,
     Field,
     ImageItem,
@@ -33,6 +32,7 @@ from promptsearch.client.results import (
     ReadThumbnails,
 )
 from promptsearch.errors import ParameterError, PromptSearchError, UnknownCollection
+from promptsearch.search.parameters import DEFAULT_LIMIT
 from promptsearch.storage.manifest import Kind
 
 Answer = TypeVar("Answer")
@@ -194,5 +194,5 @@ def _names(answer: Mapping[str, Any]) -> list[str]:
 
 
 def _url_value(value: Any) -> str:
-    """Return a value as a URL parameter: text as it is, other types as JSON."""
+    """Return a value as a URL parameter: text unchanged, other types as JSON."""
     return value if isinstance(value, str) else json.dumps(value)

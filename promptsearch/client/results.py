@@ -10,13 +10,12 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-DEFAULT_LIMIT = 20  # results on a page
 ReadThumbnails = Callable[[Sequence[str]], Mapping[str, bytes]]  # ids of images -> WebP of those with a thumbnail
 
 
 @dataclass(frozen=True)
 class Picture:
-    """The picture of an image: its size, and where its files are."""
+    """The picture of an image: its size, and the addresses of its files."""
 
     width: int | None  # pixels
     height: int | None

@@ -42,7 +42,7 @@ class Retries:
 
 
 def retry_after(response: httpx.Response) -> float | None:
-    """Return the seconds that Retry-After asks to wait (RFC 9110, 10.2.3), given as a number or a date; else None."""
+    """Return the seconds of Retry-After (RFC 9110, 10.2.3), which is a number or a date; None if it is neither."""
     value = response.headers.get("retry-after", "").strip()
     try:
         seconds = float(value) if value[:1].isdigit() else parsedate_to_datetime(value).timestamp() - time.time()

@@ -47,7 +47,7 @@ class ImageSpec:
     size: int  # pixels, both sides of the encoder's input
     mean: tuple[float, float, float]  # of RGB in 0..1
     std: tuple[float, float, float]
-    resize: str = "shorter-side"  # or "squash": both sides, whatever the picture's shape
+    resize: str = "shorter-side"  # or "squash": both sides, without keeping the aspect ratio
     resample: str = "bicubic"  # or "bilinear"
     crop: str = "centre"  # after "squash": "none"
     background: tuple[int, int, int] = (255, 255, 255)  # RGB, behind transparent pixels

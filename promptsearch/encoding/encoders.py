@@ -85,13 +85,18 @@ class Encoders:
 
         Texts of similar length are encoded together, because a batch takes the time of its longest text for each text.
         """
+        return self.encode_and_check(texts)[0]
+
+    def encode_and_check(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Encode texts as `encode_texts` does; also return which of them were truncated, bool [len(texts)]."""
         vectors = np.empty((len(texts), self.bundle.embedding_dim), dtype=np.float32)
-        rows = [self.tokenizer.ids(text) for text in texts]
+        read = [self.tokenizer.read(text) for text in texts]
+        rows = [ids for ids, _ in read]
         by_length = sorted(range(len(rows)), key=lambda row: len(rows[row]))
         for start in range(0, len(by_length), TEXT_BATCH):
             batch = by_length[start : start + TEXT_BATCH]
             vectors[batch] = self.encode_tokens(self.tokenizer.pad([rows[row] for row in batch]))
-        return vectors
+        return vectors, np.array([truncated for _, truncated in read], dtype=np.bool_)
 
     def encode_images(self, pictures: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Encode RGB pictures as unit vectors, float32 [len(pictures), embedding_dim]."""

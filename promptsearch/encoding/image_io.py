@@ -60,7 +60,7 @@ def open_picture(
         raise
     except PictureError as error:
         # Pillow refuses good pixels for the size of a text or profile beside them, or damage there.
-        for keep_exif in (True, False):  # which says how it is turned
+        for keep_exif in (True, False):  # it contains the orientation
             bare = without_metadata(content, keep_exif=keep_exif)
             with contextlib.suppress(PictureError):
                 if bare is not None:
@@ -78,7 +78,7 @@ def _content(path: Path) -> bytes:
 
 
 def unreadable(head: bytes) -> str:
-    """Say why a file of these first bytes is no picture that can be read, and what to do."""
+    """Return why a file with these first bytes cannot be read as a picture, and what to do."""
     kind = kind_of_file(head)
     if kind in PLUGINS:
         return f"{kind} pictures cannot be read: install {PLUGINS[kind][2]}"
@@ -97,7 +97,7 @@ def _decode(
             if picture.width * picture.height > max_pixels:
                 raise PictureTooLarge(
                     f"the picture has {picture.width} x {picture.height} pixels, the limit is {max_pixels:,} in all: "
-                    "send a smaller one"
+                    "send a smaller picture"
                 )
             picture.seek(0)
             if shorter_side is not None:
@@ -111,9 +111,9 @@ def _decode(
     except PictureError:
         raise
     except MemoryError:
-        raise PictureTooLarge("the picture needs more memory than is available: send a smaller one") from None
+        raise PictureTooLarge("the picture needs more memory than is available: send a smaller picture") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):  # Pillow's own limit, checked before ours
-        raise PictureTooLarge(f"the picture has far more than {max_pixels:,} pixels: send a smaller one") from None
+        raise PictureTooLarge(f"the picture has far more than {max_pixels:,} pixels: send a smaller picture") from None
     except Exception as error:  # damaged files raise exceptions of any type in Pillow's decoders
         raise PictureError(f"the picture is damaged: {error}") from error
 

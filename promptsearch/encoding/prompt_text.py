@@ -1,6 +1,6 @@
-"""Which text of a prompt is embedded: what its author meant, without what steers the generator.
+"""The text of a prompt that is embedded: its words, without instructions to the generator.
 
-The prompt itself is kept and shown word for word. Query texts are embedded as they are typed.
+The prompt itself is kept and shown word for word. Query texts are embedded unchanged.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal
 
 PromptText = Literal["plain", "verbatim"]
 CHOICES: tuple[PromptText, ...] = ("plain", "verbatim")
-RULES_VERSION = 1  # of plain texts; stands in the manifest, and changes with whatever `plain` does
+RULES_VERSION = 1  # of plain texts; the manifest contains it, and every change of `plain` increases it
 
 _TAGS = re.compile(r"<(?:lora|lyco|locon|hypernet)\s*:[^<>]*>", re.IGNORECASE)
 _BREAK = re.compile(r"(?<!\w)BREAK(?!\w)")  # AUTOMATIC1111's; lower-case "break" is a word
@@ -24,7 +24,7 @@ _LONGEST_WEIGHT = 16  # characters
 
 
 def rules(choice: PromptText) -> str:
-    """Return what a manifest says of the texts that were embedded: `plain-1` by these rules, or `verbatim`."""
+    """Return how a manifest names the embedded texts: `plain-1` by these rules, or `verbatim`."""
     return choice if choice == "verbatim" else f"{choice}-{RULES_VERSION}"
 
 
@@ -34,7 +34,7 @@ def text_to_embed(prompt: str, choice: PromptText) -> str:
 
 
 def plain(prompt: str) -> str:
-    r"""Return a prompt without what steers the generator.
+    r"""Return a prompt without instructions to the generator.
 
     Left out are `<lora:…>`, `<lyco:…>`, `<locon:…>` and `<hypernet:…>` tags, `BREAK`, and brackets that belong
     together, with the weights in them: `(a:1.2)`, `((a))`, `[a]` and `{a}` become `a`; `[a:b:0.5]` and `[a|b]` become
@@ -55,7 +55,7 @@ class _Open:
 
 
 def _without_brackets(text: str) -> str:
-    """Put a space for each of two brackets that belong together, and for what is no text in them; linear in time."""
+    """Replace pairs of brackets, weights and separators by spaces; linear in time."""
     characters = list(text)
     waiting: list[_Open] = []
     place = 0
@@ -75,7 +75,7 @@ def _without_brackets(text: str) -> str:
 
 
 def _clear(characters: list[str], text: str, opened: _Open, end: int) -> None:
-    """Clear a pair of brackets, the weight before its end and, in square ones, what separates alternatives."""
+    """Clear a pair of brackets, the weight before its end and, in square brackets, the separators of alternatives."""
     cleared = [opened.place, end]
     start = opened.colons[-1] if opened.colons else end
     has_weight = end - start <= _LONGEST_WEIGHT and _WEIGHT.fullmatch(text, start, end) is not None

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 MAX_DEPTH = 64  # of nested JSON; deeper values become null
+_MAX_DIGITS = 4000  # of a whole number; Python converts no more than 4,300
 MAX_JSON_CHARACTERS = 2**25  # of one text; workflows of ComfyUI with thousands of nodes have about 2 million
 
 
@@ -134,12 +135,17 @@ def split_settings(cells: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, 
     return settings, extra
 
 
-def json_object(raw: str | bytes) -> dict[str, Any]:
-    """Parse a JSON object. Raises ValueError if the text is not JSON, or is not an object."""
+def parse_json(raw: str | bytes) -> Any:
+    """Parse JSON; a whole number of more than _MAX_DIGITS digits stays text. Raises ValueError if it is not JSON."""
     try:
-        parsed = json.loads(raw)
+        return json.loads(raw, parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else digits)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"not valid JSON: {error}") from None
+
+
+def json_object(raw: str | bytes) -> dict[str, Any]:
+    """Parse a JSON object. Raises ValueError if the text is not JSON, or is not an object."""
+    parsed = parse_json(raw)
     if not isinstance(parsed, dict):
         raise ValueError("not a JSON object")  # noqa: TRY004 - the data is wrong, not the program
     return parsed

@@ -7,11 +7,12 @@ from the environment, such as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL.
 from __future__ import annotations
 
 import contextlib
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from promptsearch.errors import NotInstalled, StoreError, one_line
 
@@ -46,6 +47,7 @@ class Store:
         """Open a store. Raises NotInstalled, which names the extra, and StoreError for an unsupported URL."""
         self.url = url.rstrip("/")
         self._files, self._root = _open(self.url)
+        self.absolute_url = str(self._files.unstrip_protocol(self._root))  # the same from every folder
 
     def entries(self, key: str = "") -> dict[str, Entry]:
         """Return the entries directly below `key`, by name."""
@@ -64,17 +66,38 @@ class Store:
         with self._errors(key):
             self._files.get_file(self._path(key), str(path))
 
-    def write(self, key: str, data: bytes) -> None:
-        """Write an object."""
+    def open(self, key: str) -> IO[bytes]:
+        """Open an object for reading."""
         with self._errors(key):
-            self._make_folder(key)
-            self._files.pipe_file(self._path(key), data)
+            opened: IO[bytes] = self._files.open(self._path(key), "rb")
+        return opened
 
-    def upload(self, path: Path, key: str, sha256: str) -> None:
-        """Copy a file to the store, and its SHA-256 into the object's metadata if the store has any."""
+    def exists(self, key: str) -> bool:
+        """Return whether there is an object of this key."""
+        with self._errors(key):
+            return bool(self._files.exists(self._path(key)))
+
+    def write(self, key: str, data: bytes) -> None:
+        """Write an object, which readers see whole or not at all."""
         with self._errors(key):
             self._make_folder(key)
-            self._files.put_file(str(path), self._path(key), **self._metadata(sha256))
+            if self._is_file_system:  # which, unlike a store, shows unfinished files
+                attempt = f"{self._path(key)}.{uuid.uuid4().hex}"
+                self._files.pipe_file(attempt, data)
+                self._files.mv(attempt, self._path(key))
+            else:
+                self._files.pipe_file(self._path(key), data)
+
+    def upload(self, path: Path, key: str, sha256: str = "") -> None:
+        """Copy a file to the store. A SHA-256 goes into the object's metadata, if the store has any."""
+        with self._errors(key):
+            self._make_folder(key)
+            self._files.put_file(str(path), self._path(key), **(self._metadata(sha256) if sha256 else {}))
+
+    def delete(self, key: str = "") -> None:
+        """Delete an object, or everything below a key; nothing if there is none."""
+        with self._errors(key), contextlib.suppress(FileNotFoundError):
+            self._files.rm(self._path(key), recursive=True)
 
     def has(self, key: str, size: int, sha256: str) -> bool:
         """Return whether `upload` has copied this very content before; False if the store has no metadata."""
@@ -86,6 +109,10 @@ class Store:
                 return bool(info["size"] == size and self._files.metadata(self._path(key)).get(_SHA256) == sha256)
             except FileNotFoundError:
                 return False
+
+    @property
+    def _is_file_system(self) -> bool:
+        return "file" in self._files.protocol
 
     def _metadata(self, sha256: str) -> dict[str, Any]:
         return {"Metadata": {_SHA256: sha256}} if hasattr(self._files, "metadata") else {}

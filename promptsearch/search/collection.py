@@ -21,7 +21,7 @@ from promptsearch.search.options import Options, Search, combine
 from promptsearch.search.paging import Pages
 from promptsearch.search.takedowns import Pictures
 from promptsearch.search.terms import Term
-from promptsearch.storage.digests import PictureDigests
+from promptsearch.storage.digests import FileDigests, PictureDigests
 from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.items import Image, Prompt
 from promptsearch.storage.manifest import FILES, KINDS, Kind, Manifest, current_version
@@ -60,6 +60,8 @@ class Collection:
         digests = PictureDigests(folder / FILES.digests, count) if has_digests else None
         self._use(_engine(folder, self.manifest))
         self.pictures = Pictures(self.items, digests)
+        self._hidden_pictures: Set[bytes] = frozenset()
+        self._file_digests = FileDigests()
         has_thumbnails = (folder / FILES.thumbnails).is_file()
         self.thumbnails = Thumbnails(folder / FILES.thumbnails) if has_thumbnails else None
         has_raw = (folder / FILES.raw).is_file()  # versions of earlier releases have none
@@ -68,9 +70,9 @@ class Collection:
     @classmethod
     def open(cls, path: Path) -> Collection:
         """Open the current version of the collection in `path`, without its hidden items."""
-        return cls(current_version(path)).hiding(read_hidden(path))
+        return cls(current_version(path)).with_hidden(read_hidden(path))
 
-    def hiding(self, hidden: Set[Takedown | str]) -> Collection:
+    def with_hidden(self, hidden: Set[Takedown | str]) -> Collection:
         """Return the same collection, on the same open files, whose answers leave out hidden items.
 
         A takedown that is a text is an id.
@@ -78,7 +80,15 @@ class Collection:
         collection = copy.copy(self)
         ids = self.pictures.hidden(hidden)
         collection._use(self._engine.with_hidden(self.items.find_hidden(ids)))
+        collection._hidden_pictures = self.pictures.hidden_digests(hidden)
         return collection
+
+    def shows_hidden_picture(self, file: Path) -> bool:
+        """Return whether a file holds a picture that is hidden; it may have been moved over another one's name.
+
+        Files are read for that only if any pictures are hidden. Raises OSError if the file cannot be read.
+        """
+        return bool(self._hidden_pictures) and self._file_digests.of(file) in self._hidden_pictures
 
     def _use(self, engine: Engine) -> None:
         self._engine = engine

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from promptsearch.encoding.encoders import unit
 from promptsearch.errors import EmptyQuery, ParameterError
 from promptsearch.filtering.filters import Filter
+from promptsearch.search.parameters import Meaning, declared_by
 from promptsearch.storage.manifest import Kind
 
 Mode = Literal["semantic", "keyword", "hybrid"]
@@ -23,27 +24,29 @@ SCORE = "score"
 class Options:
     """How results are chosen and ordered. Instances are compared and hashed by value."""
 
-    mode: Mode = "semantic"
-    filter: Filter | None = None
-    sort: str | None = None  # a field (`-` before it: descending) or SCORE; None: the order of the ranking
-    min_score: float | None = None  # cosine
-    group_by: Literal["prompt"] | None = None  # return only the best image of each prompt
-    deduplicate: bool = False  # leave out results that look nearly the same as a better one
-    diversity: float = 0.0  # 0..1: how much results that are unlike those before them are preferred
-    via: Literal["images"] | None = None  # rank prompts by their best image
+    mode: Annotated[
+        Mode, Meaning("How to rank. keyword: prompts that contain all words of `q`; hybrid: both rankings combined.")
+    ] = "semantic"
+    filter: Annotated[
+        Filter | None,
+        Meaning(
+            'Conditions on fields: {"sampler": "k_lms", "steps": {"gte": 20}}; with eq, in, gt, gte, lt, lte, exists, '
+            "prefix, and, or, not."
+        ),
+    ] = None
+    sort: Annotated[
+        str | None, Meaning("A field, with `-` before it in descending order, or score (default: the ranking).")
+    ] = None
+    min_score: Annotated[float | None, Meaning("Lowest cosine similarity of a result.", least=-1, greatest=1)] = None
+    group_by: Annotated[Literal["prompt"] | None, Meaning("Return only the best image of each prompt.")] = None
+    deduplicate: Annotated[bool, Meaning("Leave out near-duplicates of better results.")] = False
+    diversity: Annotated[float, Meaning("Prefer results that are unlike those before them.", least=0, greatest=1)] = 0.0
+    via: Annotated[Literal["images"] | None, Meaning("Rank prompts by the images that the query finds.")] = None
 
     def __post_init__(self) -> None:
         """Raise ParameterError for options that are invalid or exclude each other, for images and prompts alike."""
-        if self.mode not in MODES:
-            raise ParameterError(f"mode must be one of {', '.join(MODES)}, got {self.mode!r}")
-        if self.group_by not in (None, "prompt"):
-            raise ParameterError(f"group_by must be prompt, got {self.group_by!r}")
-        if self.via not in (None, "images"):
-            raise ParameterError(f"via must be images, got {self.via!r}")
-        if self.min_score is not None and not -1 <= self.min_score <= 1:
-            raise ParameterError(f"min_score must be a cosine, from -1 to 1, got {self.min_score}")
-        if not 0 <= self.diversity <= 1:
-            raise ParameterError(f"diversity must be from 0 to 1, got {self.diversity}")
+        for parameter in OPTIONS.values():
+            parameter.check(getattr(self, parameter.name))
         if self.sort is not None and self.diversity:
             raise ParameterError("sort and diversity exclude each other: send one of them")
 
@@ -83,7 +86,8 @@ class Options:
         return cls(**parsed)
 
 
-OPTION_NAMES = tuple(field.name for field in fields(Options))
+OPTIONS = declared_by(Options)
+OPTION_NAMES = tuple(OPTIONS)
 
 
 def normalize_sort(sort: str | None, mode: str) -> str | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from promptsearch.errors import EmptyQuery, ParameterError
 from promptsearch.filtering.filters import Filter
-from promptsearch.search.options import Options
+from promptsearch.search.options import OPTIONS, Options
+from promptsearch.search.parameters import DEFAULT_LIMIT, Meaning, Parameter, declared_by
+from promptsearch.search.ranking import MAX_PLACES
 from promptsearch.search.terms import MAX_TERMS, NEGATIVE, Term
 
 
@@ -18,12 +20,12 @@ class Query:
 
     terms: tuple[Term, ...]
     options: Options
-    words: str | None  # in modes keyword and hybrid
-    cursor: str | None
-    collection: str | None  # None: the default collection
-    limit: int
-    with_vectors: bool = False
-    explain: bool = False
+    words: str | None = None  # in modes keyword and hybrid
+    cursor: Annotated[str | None, Meaning("`next` of a response, instead of a query.")] = None
+    collection: Annotated[str | None, Meaning("Required if several are served and none is the default.")] = None
+    limit: Annotated[int, Meaning("Results per page.", least=1, greatest=MAX_PLACES)] = DEFAULT_LIMIT
+    include: Annotated[Literal["vector"] | None, Meaning("Also return each result's vector.")] = None
+    explain: Annotated[bool, Meaning("Also return how long each stage took.")] = False
 
     def __post_init__(self) -> None:
         """Raise ParameterError for a cursor with a query, and for too many terms."""
@@ -31,6 +33,11 @@ class Query:
             raise ParameterError("a cursor contains its query and options: send it without them")
         if len(self.terms) > MAX_TERMS:
             raise ParameterError(f"a query must have at most {MAX_TERMS} terms, got {len(self.terms)}")
+
+    @property
+    def with_vectors(self) -> bool:
+        """Return whether results contain their vectors."""
+        return self.include == "vector"
 
     def require_terms(self) -> Query:
         """Return self. Raises EmptyQuery if there are no terms, filter, sort or cursor."""
@@ -41,12 +48,28 @@ class Query:
         return self
 
     def with_item(self, id: str) -> Query:
-        """Return the query with an item as its first term; a cursor as it is."""
+        """Return the query with an item as its first term; a cursor unchanged."""
         return self if self.cursor is not None else replace(self, terms=(Term(id=id), *self.terms))
 
     def with_condition(self, condition: Mapping[str, Any]) -> Query:
-        """Return the query with one more condition in its filter; a cursor as it is."""
+        """Return the query with one more condition in its filter; a cursor unchanged."""
         return self if self.cursor is not None else replace(self, options=add_conditions(self.options, [condition]))
+
+
+# The parameters that `build_terms` turns into a query's terms; Python and HTTP have different types for them.
+_TERMS = {
+    "q": "What the picture or prompt means.",
+    "negative": f"What results should not mean: a term of weight {NEGATIVE}.",
+    "image": "A picture that results should be like.",
+    "terms": "Texts, pictures, ids and vectors with weights.",
+}
+
+# All parameters of a search, by name.
+PARAMETERS: Mapping[str, Parameter] = {
+    **{name: Parameter(name, Any, None, Meaning(description)) for name, description in _TERMS.items()},
+    **OPTIONS,
+    **declared_by(Query),
+}
 
 
 def blank_to_none(text: str | None) -> str | None:

@@ -30,6 +30,12 @@ class Pictures:
             return set()
         return {image.id for image in self._items.images(self._digests.rows(digests)).values()}
 
+    def hidden_digests(self, hidden: Set[Takedown | str]) -> frozenset[bytes]:
+        """Return the digests of the pictures that these takedowns hide, as far as they are known; a text is an id."""
+        takedowns = [Takedown(each) if isinstance(each, str) else each for each in hidden]
+        named = self.digests(takedown.id for takedown in takedowns if takedown.picture is None)
+        return frozenset(named.values()).union(each.picture for each in takedowns if each.picture is not None)
+
     def hidden(self, hidden: Set[Takedown | str]) -> set[str]:
         """Return the ids that these takedowns hide; a text is an id.
 

@@ -1,4 +1,8 @@
-"""Full-text search of prompts in `words.sqlite`, an FTS5 index without a copy of the texts."""
+"""Full-text search of prompts in `words.sqlite`, an FTS5 index without a copy of the texts.
+
+Scripts that put no spaces between words (Chinese, Japanese, Thai, Lao, Khmer, Burmese), and Korean, whose words have
+endings, are indexed as overlapping pairs of characters, so that any part of a run is found.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +16,31 @@ from promptsearch.storage.manifest import FILES
 from promptsearch.storage.sqlite import Database
 
 SCHEMA = "CREATE VIRTUAL TABLE words USING fts5(text, content='', tokenize='unicode61 remove_diacritics 2')"
+FORM = 1  # of the index, in its `user_version`: 0 lacks pairs of characters
+_RUN = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
+    "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]+"
+)
 # A phrase in quotes, or a word.
 _TERMS = re.compile(r'"([^"]*)"|(\S+)')
+
+
+def to_index(text: str) -> str:
+    """Return a text as it is indexed: of each run of characters its pairs and its last character."""
+    return text if text.isascii() else _RUN.sub(lambda run: f" {_pairs(run[0])} {run[0][-1]} ", text)
+
+
+def _pairs(run: str) -> str:
+    return " ".join(run[place : place + 2] for place in range(len(run) - 1))
+
+
+def _to_query(term: str) -> str:
+    """Return FTS5's phrase for a term, which ends anywhere in a run: with a pair, or with the first of one."""
+    runs = [*_RUN.finditer(term)]
+    if not runs or runs[-1].end() < len(term):
+        return f'"{to_index(term)}"'
+    before, run = to_index(term[: runs[-1].start()]), runs[-1][0]
+    return f'"{before} {run}" *' if len(run) == 1 else f'"{before} {_pairs(run)}"'
 
 
 class FullTextIndex:
@@ -25,11 +52,14 @@ class FullTextIndex:
     def __init__(self, folder: Path) -> None:
         """Open the index of a version's folder. Raises CollectionError if it is damaged."""
         self._database = Database(folder / FILES.words, "SELECT rowid FROM words LIMIT 1")
+        ((form,),) = self._database.rows("PRAGMA user_version")
+        self._has_pairs = form >= FORM
 
     def search(self, text: str) -> NDArray[np.int64]:
         """Return the rows of the prompts with all words and quoted phrases of `text`, best first by BM25: int64 [n]."""
         terms = [phrase or word.replace('"', "") for phrase, word in _TERMS.findall(text.replace("\0", " "))]
-        query = " ".join(f'"{term}"' for term in terms if any(letter.isalnum() for letter in term))
+        words = [term for term in terms if any(letter.isalnum() for letter in term)]
+        query = " ".join(_to_query(word) if self._has_pairs else f'"{word}"' for word in words)
         if not query:
             return np.empty(0, dtype=np.int64)
         # Equal ranks are ordered by row, so that the same query always has the same results.

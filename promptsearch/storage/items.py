@@ -33,7 +33,7 @@ CREATE TABLE images (
     row INTEGER PRIMARY KEY,          -- row of images.f16.npy and id in images.faiss; those without a vector come last
     id TEXT NOT NULL UNIQUE,
     prompt INTEGER REFERENCES prompts (row),
-    file TEXT,                        -- path below the source's root, where there is a file
+    file TEXT,                        -- path below the source's root; null if there is no file
     source TEXT NOT NULL,             -- the file, archive member or link that it came from
     width INTEGER,                    -- pixels
     height INTEGER,
@@ -43,7 +43,7 @@ CREATE TABLE images (
     sampler TEXT,
     model TEXT,
     created TEXT,                     -- ISO 8601, UTC
-    extra TEXT                        -- whatever else the source said, as a JSON object
+    extra TEXT                        -- further metadata of the source, as a JSON object
 );
 CREATE INDEX images_of_prompt ON images (prompt, row);
 """

@@ -1,4 +1,4 @@
-"""The texts that images' metadata was read from, by image row, in `raw.sqlite`: as they stood, compressed.
+"""The texts that images' metadata was read from, by image row, in `raw.sqlite`: unchanged, compressed.
 
 Generators read `parameters`, `prompt` and `workflow` again, which no reading of ours can give back.
 """

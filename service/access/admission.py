@@ -52,7 +52,7 @@ class Admission:
     def check(self, work: Work, before: int = 0) -> None:
         """Raise Overloaded if `work` would be refused now. `before` others will ask for the same work first."""
         expected = self._expected + (before + 1) * self._cost(work)
-        # An idle service always tries: what was too slow once may have become faster.
+        # An idle service always tries: work that was too slow may have become faster.
         if self._admitted and (self._admitted + before >= self._places or expected > _PROMISED * self._deadline):
             raise self._overloaded("queue", expected)
 

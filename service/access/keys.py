@@ -56,7 +56,7 @@ class ApiKeys:
         raise KeyNeeded("API key required: send it as `Authorization: Bearer KEY`")
 
     def session(self, authorization: str | None) -> str:
-        """Return the value of a cookie that stands for the key for SESSION seconds; raises KeyNeeded.
+        """Return the value of a cookie that replaces the key for SESSION seconds; raises KeyNeeded.
 
         It is valid on every replica that has the key, and does not reveal the key.
         """

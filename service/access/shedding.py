@@ -1,4 +1,7 @@
-"""Load shedding: requests that are refused before they are parsed, because even refusals take time."""
+"""Load shedding: requests that are refused before they are parsed, because even refusals take time.
+
+Not at the proxy: it counts connections, and does not know how many seconds of work are queued here.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +31,12 @@ _PARSED = {b"content-length", b"transfer-encoding", b"origin"}
 # Requests that may wait for the event loop. More arrive together only if the loop is behind, or in a burst that there
 # is room for.
 _MAX_WAITING = 4
-_BEHIND = 0.25  # seconds that the loop counts as behind after it was and there was no room
+_BEHIND = 0.25  # seconds that the loop counts as behind after a refusal
 _LOG_INTERVAL = 1.0  # seconds at least between two log lines
 
 
 class Shedding:
-    """Refuses work that there is no room for while the event loop is behind, for all connections of one process.
+    """Refuses work while the queue is full and the event loop is behind, for all connections of one process.
 
     Parsing a request and finding its response in the cache takes several times as long as refusing it: at ten times
     the load it would take all the time there is. While the loop keeps up, every request is parsed.
@@ -83,7 +86,7 @@ class Shedding:
         self._waiting -= 1
 
     def _log(self, now: float) -> None:
-        """Log refusals together: a line for each would take time, too."""
+        """Log refusals together: a line for each would take too much time."""
         self._unlogged += 1
         if now - self._logged >= _LOG_INTERVAL:
             ACCESS.info("refused %d requests unparsed: the service is overloaded", self._unlogged)

@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from ..http.problems import Problem, response
-from ..responses.schemas import JsonQuery, JsonTerm
+from .json_query import JsonQuery, JsonTerm
 
 
 def install(app: FastAPI) -> None:

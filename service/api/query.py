@@ -19,7 +19,7 @@ from promptsearch.search.query import Query, blank_to_none, build_terms
 from promptsearch.search.terms import MAX_TERMS, Term
 
 from ..http.problems import describe
-from ..responses.schemas import JsonQuery, JsonTerm, SearchOptions
+from .json_query import JsonQuery, JsonTerm, SearchOptions
 
 _FILTER = "filter."  # before a field's name, in a URL or form
 _NESTED = ("terms", "filter")  # JSON as text, in a URL or form
@@ -34,7 +34,7 @@ def parse_url(request: Request) -> Query:
 
 
 def parse_url_options(request: Request) -> Query:
-    """Return the query of a URL whose path already asks for something; raises the errors of queries."""
+    """Return the query of a URL whose path already names an item; raises the errors of queries."""
     fields: dict[str, Any] = {}
     conditions = []
     for name, value in request.query_params.multi_items():
@@ -84,7 +84,7 @@ def to_query(body: JsonQuery, conditions: Sequence[dict[str, Any]] = (), picture
         cursor=body.cursor,
         collection=body.collection,
         limit=body.limit,
-        with_vectors=body.include == "vector",
+        include=body.include,
         explain=body.explain,
     )
 

@@ -50,9 +50,9 @@ class Served:
     hidden: Set[Takedown]  # including those of other versions' items
     revision: int = field(default_factory=lambda: next(_revisions))  # changes with everything that responses depend on
 
-    def hiding(self, hidden: Set[Takedown]) -> Served:
+    def with_hidden(self, hidden: Set[Takedown]) -> Served:
         """Return the same version without the items that are taken down."""
-        return replace(self, collection=self.collection.hiding(hidden), hidden=hidden, revision=next(_revisions))
+        return replace(self, collection=self.collection.with_hidden(hidden), hidden=hidden, revision=next(_revisions))
 
     def check(self, vector: Vector) -> None:
         """Search once for each kind of item; raises what a first request would raise."""
@@ -207,17 +207,17 @@ class Catalogue:
             hidden, version = read_hidden(folder), current_version(folder)
             if now_open is not None and now_open.collection.folder == version:
                 if now_open.hidden != hidden:
-                    self._open[folder] = now_open.hiding(hidden)
+                    self._open[folder] = now_open.with_hidden(hidden)
                     self._hide_in_previous(name, hidden)
             else:
                 self._open[folder] = self._open_version(folder, version, hidden, bundles)
                 if now_open is not None:
-                    self._previous[name] = (now_open.hiding(hidden), time.monotonic() + KEEP_PREVIOUS)
+                    self._previous[name] = (now_open.with_hidden(hidden), time.monotonic() + KEEP_PREVIOUS)
                     log.info("collection %s: version %s replaces %s", name, version.name, now_open.collection.version)
         except (ArtefactError, UnknownCollection) as error:
             self._refuse(folder, one_line(error))
             return False
-        except Exception as error:  # whatever is wrong with a version, it must not end the service
+        except Exception as error:  # no fault of a version may end the service
             log.exception("collection %s cannot be opened", name)
             self._refuse(folder, one_line(error))
             return False
@@ -226,7 +226,7 @@ class Catalogue:
 
     def _open_version(self, folder: Path, version: Path, hidden: Set[Takedown], bundles: Iterable[Bundle]) -> Served:
         """Return a version, opened, checked against its model and searched once. Collections share their encoders."""
-        collection = Collection(version).hiding(hidden)
+        collection = Collection(version).with_hidden(hidden)
         bundle = collection.require_model(bundle_for(collection.manifest.model, bundles))
         loaded = {encoders.bundle.identity: encoders for encoders in self.encoders()}
         encoders = loaded.get(bundle.identity) or Encoders(
@@ -240,7 +240,7 @@ class Catalogue:
     def _hide_in_previous(self, name: str, hidden: Set[Takedown]) -> None:
         if name in self._previous:
             previous, until = self._previous[name]
-            self._previous[name] = (previous.hiding(hidden), until)
+            self._previous[name] = (previous.with_hidden(hidden), until)
 
     def _refuse(self, folder: Path, reason: str) -> None:
         """Keep what is served of a collection, if anything, and log the reason once."""

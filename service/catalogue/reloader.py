@@ -79,7 +79,7 @@ class Reloader:
             before = {name: served.collection.version for name, served in self._catalogue.served.items()}
             try:
                 refused = await asyncio.to_thread(lambda: self._catalogue.refresh(everything=everything))
-            except Exception:  # a folder that cannot be listed for now; what is open is served on
+            except Exception:  # a folder that cannot be listed for now; open collections are still served
                 log.exception("cannot look for new versions of collections")
                 return
             for name in refused:

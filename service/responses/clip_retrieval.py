@@ -100,7 +100,7 @@ class MetadataQuery(BaseModel):
 
 
 class Metadata(BaseModel):
-    """What is known of an image, or of a prompt and its first image; unknown fields are left out."""
+    """The metadata of an image, or of a prompt and its first image; unknown fields are left out."""
 
     url: str | None = Field(
         None, description="URL of the original if it is served, else of its thumbnail, else of its source."

@@ -1,4 +1,4 @@
-"""What a collection holds as the JSON of responses: the shapes of service/responses/schemas.py.
+"""The items of a collection as the JSON of responses: the shapes of service/responses/schemas.py.
 
 Lists of results are written from plain dictionaries at once: they are what a search spends its time on besides the
 search itself.
@@ -24,7 +24,7 @@ from .item_urls import ItemUrls
 
 @dataclass(frozen=True)
 class CachedResponse:
-    """The JSON of a response but for the time that it took, which differs for each request that gets it."""
+    """The JSON of a response except for the time it took, which differs for each request that gets it."""
 
     before: bytes
     after: bytes = b""

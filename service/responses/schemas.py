@@ -1,22 +1,14 @@
-"""The shapes of responses and of JSON queries. Fields may be added; none of these changes."""
+"""The shapes of responses. Fields may be added; none of these changes."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Annotated, Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
-
-from promptsearch.client.results import DEFAULT_LIMIT
-from promptsearch.filtering.filters import Filter
-from promptsearch.search.options import Mode, Options, normalize_sort
-from promptsearch.search.terms import MAX_TERMS
+from pydantic import BaseModel, Field
 
 from ..http.problems import Problem
 
-MAX_LIMIT = 200
 MAX_QUERY = 10_000  # characters; the model reads about the first 75 words
-MAX_BATCH = 64
 
 
 class PromptReference(BaseModel):
@@ -147,107 +139,10 @@ class CollectionList(BaseModel):
     )
 
 
-Text = Annotated[str, Field(max_length=MAX_QUERY)]
-
-
-class JsonTerm(BaseModel):
-    """One of text, image, id and vector."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    text: Text | None = None
-    image: str | None = Field(None, description="A picture as base64 or as a data: URL.")
-    id: str | None = Field(
-        None, description="An image or prompt of the collection; it is excluded from the results of its kind."
-    )
-    vector: list[float] | None = Field(
-        None, description="A vector of the model's dimension; it is normalized.", max_length=16_384
-    )
-    weight: float = Field(1.0, description="Negative: results should be unlike this term.", allow_inf_nan=False)
-
-
-class SearchOptions(BaseModel):
-    """How results are chosen and ordered, and what they contain; the same in a URL, a form and JSON."""
-
-    mode: Mode = Field(
-        "semantic", description="keyword: prompts that contain all words of `q`; hybrid: both rankings combined."
-    )
-    sort: str | None = Field(
-        None, description="A field, with `-` before it in descending order, or score (default: the ranking).",
-        max_length=200,
-    )  # fmt: skip
-    min_score: float | None = Field(None, ge=-1, le=1, description="Lowest cosine similarity of a result.")
-    group_by: Literal["prompt"] | None = Field(None, description="Return only the best image of each prompt.")
-    deduplicate: bool = Field(False, description="Leave out near-duplicates of better results.")
-    diversity: float = Field(0.0, ge=0, le=1, description="Prefer results that are unlike the ones before them.")
-    via: Literal["images"] | None = Field(None, description="Rank prompts by the images that the query finds.")
-    include: Literal["vector"] | None = Field(None, description="Also return each result's vector.")
-    explain: bool = Field(False, description="Also return how long each stage took.")
-
-    def options(self, filter: Filter | None) -> Options:
-        """Return the library's options with this filter; raises ParameterError."""
-        same = {name: getattr(self, name) for name in _SAME_OPTIONS}
-        return Options(filter=filter, sort=normalize_sort(self.sort, self.mode), **same)
-
-
-# The library's options, but for those that have another form over HTTP.
-_SAME_OPTIONS = [option.name for option in fields(Options) if option.name not in ("filter", "sort")]
-
-
-class JsonQuery(SearchOptions):
-    """A search: the body of a POST with content type application/json.
-
-    The parameters of a URL and of a form are derived from it, see `service/api/query.py`.
-    """
-
-    model_config = ConfigDict(extra="forbid")
-
-    q: Text | None = Field(None, description="What the picture or prompt means.")
-    negative: Text | None = Field(None, description="What results should not mean: a term of weight -0.5.")
-    image: str | None = Field(None, description="A picture as base64 or as a data: URL.")
-    terms: list[JsonTerm] = Field(
-        [], description="Texts, pictures, ids and vectors with weights.", max_length=MAX_TERMS
-    )
-    filter: dict[str, Any] | None = Field(
-        None,
-        description='Conditions on fields: {"sampler": "k_lms", "steps": {"gte": 20}}; with eq, in, gt, gte, lt, lte, '
-        "exists, prefix, and, or, not.",
-    )
-    collection: str | None = Field(None, description="Required if several are served and none is the default.")
-    limit: int = Field(DEFAULT_LIMIT, ge=1, le=MAX_LIMIT, description="Results per page.")
-    cursor: str | None = Field(None, description="`next` of a response, instead of a query.")
-
-
-class BatchQuery(JsonQuery):
-    """A search in a batch."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    target: Literal["images", "prompts"]
-
-
-class Batch(BaseModel):
-    """Searches that are run together."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    queries: list[BatchQuery] = Field(min_length=1, max_length=MAX_BATCH)
-
-
 class BatchResults(BaseModel):
     """What each search of a batch found."""
 
     results: list[ImageResults | PromptResults | Problem] = Field(description="One per query, in the same order.")
-
-
-class EmbedQuery(BaseModel):
-    """Texts and pictures to encode."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    texts: list[Text] = Field([], max_length=MAX_BATCH)
-    images: list[str] = Field([], max_length=MAX_BATCH, description="Pictures as base64.")
-    collection: str | None = Field(None, description="The collection whose model encodes.")
 
 
 class Embeddings(BaseModel):

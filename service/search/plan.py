@@ -1,4 +1,4 @@
-"""What has to be done to answer a query, decided once and before anything is computed."""
+"""The plan of a query: all decisions, made once and before anything is computed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OTHER_SEARCH = "this cursor continues another search; pass `next` to the addres
 
 @dataclass(frozen=True)
 class Source:
-    """What a query reads: one version of a collection and, on a later page, the cursor that continues in it."""
+    """The version of a collection that a query reads and, on a later page, the cursor that continues in it."""
 
     served: Served
     cursor: Cursor | None
@@ -72,7 +72,7 @@ class Plan:
 
 
 class Planner:
-    """Makes plans. Whatever can be refused without computing anything is refused here."""
+    """Makes plans, and refuses every query that can be refused without computing anything."""
 
     def __init__(self, catalogue: Catalogue, reloader: Reloader) -> None:
         self._catalogue = catalogue
@@ -80,7 +80,7 @@ class Planner:
 
     @property
     def _named(self) -> bool:
-        """Whether item URLs have to name their collection."""
+        """Return whether item URLs have to name their collection."""
         return len(self._catalogue.served) > 1
 
     async def source(self, query: Query) -> Source:
@@ -105,7 +105,7 @@ class Planner:
             raise CursorError(f"this cursor continues a search for {other}: send it to /search/{other}")
         named = self._named
         key = (served.revision, named, kind, query.terms, query.options, query.words, query.cursor, query.limit,
-               query.with_vectors)  # fmt: skip
+               query.include)  # fmt: skip
         cached = not query.explain and all(term.picture is None for term in query.terms)
         write = partial(_write_page, served, query, named)
         return Plan(source, kind, query, work_of(query.terms), write, key if cached else None)
@@ -131,7 +131,7 @@ class Planner:
         `depends_on` is what the response depends on besides the ranking. `deep` marks a ranking of many places.
         """
         served.collection.index(kind)
-        query = Query((term,), Options(), words=None, cursor=None, collection=served.name, limit=0)
+        query = Query((term,), Options(), collection=served.name)
         key = None if term.picture is not None else (served.revision, self._named, kind, term, depends_on)
         return Plan(Source(served, None), kind, query, "deep" if deep else work_of([term]), write, key)
 

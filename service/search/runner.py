@@ -1,4 +1,4 @@
-"""How a computation is run for a client: admitted or refused, shared, cached, and cancelled if nobody waits for it."""
+"""Running a computation for a client: admission, sharing, caching, and cancellation if no client waits for it."""
 
 from __future__ import annotations
 

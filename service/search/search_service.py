@@ -40,7 +40,7 @@ class Embedded:
 
 
 class SearchService:
-    """All that one process computes. Its methods raise the errors of queries and Overloaded."""
+    """Everything that one process computes. Its methods raise the errors of queries and Overloaded."""
 
     def __init__(
         self, settings: Settings, catalogue: Catalogue, reloader: Reloader, threads: SearchThreads, metrics: Metrics
@@ -62,7 +62,7 @@ class SearchService:
         self._admission.check(work, before)
 
     async def search(self, request: Request, kind: Kind, query: Query) -> bytes:
-        """Return the JSON of the page that `query` asks for."""
+        """Return the JSON of a query's page."""
         timing = Timing(self._metrics)
         plan = self.planner.search(kind, query, await self.planner.source(query))
         return await self._respond(request, plan, timing)

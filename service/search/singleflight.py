@@ -30,7 +30,7 @@ class SingleFlight(Generic[T]):
         finally:
             call.waiters -= 1
             if not call.waiters and not call.task.done():
-                self._remove(key, call.task)  # at once: nobody may join what is about to be cancelled
+                self._remove(key, call.task)  # at once: no request may join a task that is about to be cancelled
                 call.task.cancel()
 
     def _remove(self, key: Hashable, task: asyncio.Task[T]) -> None:

@@ -60,7 +60,7 @@ class TermEncoder:
     async def encode_then(self, encoders: Encoders, text: str, work: Callable[[Vector, list[str]], T]) -> T:
         """Return what `work`, given a text's vector and the notes on it, returns in a thread.
 
-        This is the fast path of a lone text: if nobody else waits for the encoder, its thread also does the work,
+        This is the fast path of a lone text: if no other request waits for the encoder, its thread also does the work,
         without a detour through the event loop.
         """
         result: Future[T] = Future()

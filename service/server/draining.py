@@ -1,4 +1,4 @@
-"""The last responses of a process that is stopping: each asks its client to reconnect elsewhere."""
+"""The last responses of a process that is stopping: each makes its client reconnect elsewhere."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class Protocol(HttpToolsProtocol):
         else:
             self.transport.close()
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's message says less
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  uvicorn's message has less detail
         """Refuse what is not an HTTP request, and close the connection."""
         response = problem(
             HTTPStatus.BAD_REQUEST,

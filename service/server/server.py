@@ -38,7 +38,7 @@ _SWITCH_INTERVAL = 0.0005
 # Seconds that an idle connection is kept. It must be closed by the client or the proxy, whose own limit is a minute or
 # less: a request that is sent just as the service closes is lost.
 KEEP_ALIVE = 75
-DRAIN = 0.5  # seconds in which busy clients are asked to reconnect elsewhere
+DRAIN = 0.5  # seconds in which responses make busy clients reconnect elsewhere
 
 
 class Server(uvicorn.Server):

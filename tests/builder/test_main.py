@@ -1,4 +1,4 @@
-"""The command line: what it prints where, and how it exits. In this process, and as users run it."""
+"""The command line: its output, its errors and its exit status, in this process and as users run it."""
 
 from __future__ import annotations
 
@@ -13,145 +13,9 @@ from pathlib import Path
 import pytest
 
 from builder.__main__ import main
-from builder.versions.versions import versions
 from promptsearch.encoding.bundle import Bundle
-from promptsearch.search.collection import Collection
-from promptsearch.storage.items import item_id
-from tests.support import source
-from tests.support.vectors import build, random_vectors
-
-ROOT = Path(__file__).parents[2]
-
-
-def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "builder", *map(str, arguments)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
-
-
-def fails(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """What stands on stderr after `error: `, in its one line."""
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    assert caught.value.code == 1
-    assert out == ""
-    assert err.startswith("error: ")
-    assert err.endswith("\n")
-    assert err.count("\n") == 1
-    return err.removeprefix("error: ")
-
-
-def test_build_embeds_indexes_and_publishes(
-    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
-) -> None:
-    main(["build", "manifest", str(source_folder), "--model", str(vit_bundle.folder), "--collection", "c",
-          "--indices", str(tmp_path)])  # fmt: skip
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("embedded 4 prompts, 6 images (3 with a vector) in ")
-    assert lines[1] == "  5 rows or pictures could not be read; quarantine.csv says why"
-    assert lines[2] == "indexed 3 images as Flat: recall@10 1.000 for images, 1.000 for texts"
-    assert lines[3] == "indexed 4 prompts as Flat: recall@10 1.000 for images, 1.000 for texts"
-    assert lines[4].startswith("published c version 2")
-    collection = Collection.open(tmp_path / "c")
-    assert collection.manifest.counts == source.COUNTS
-    collection.close()
-
-    main(["verify", "c", "--indices", str(tmp_path)])
-    built = f"all {len(collection.manifest.files)} files are intact, 4 prompts, 6 images"
-    assert built in capsys.readouterr().out
-    (collection.folder / "prompts.faiss").write_bytes(b"x")
-    assert "prompts.faiss is damaged" in fails(capsys, "verify", "c", "--indices", tmp_path)
-
-
-def test_the_steps_can_be_taken_one_by_one_and_in_order_only(
-    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
-) -> None:
-    where = ["--collection", "c", "--indices", str(tmp_path)]
-    assert "nothing is staged for c" in fails(capsys, "index", *where)
-    assert "nothing is staged for c" in fails(capsys, "publish", *where)
-    main(["embed", "manifest", str(source_folder), "--model", str(vit_bundle.folder), *where])
-    capsys.readouterr()
-    assert "run `python -m builder index` first" in fails(capsys, "publish", *where)
-    main(["index", *where])
-    main(["publish", *where])
-    collection = Collection.open(tmp_path / "c")
-    assert collection.manifest.build["engine"] == "onnx"
-    collection.close()
-
-
-def test_what_is_wrong_is_said_in_one_line(
-    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
-) -> None:
-    model = ["--model", vit_bundle.folder]
-    where = ["--collection", "c", "--indices", tmp_path]
-    assert "is not a model bundle" in fails(capsys, "build", "manifest", source_folder, "--model", tmp_path, *where)
-    assert "there is no" in fails(capsys, "build", "manifest", tmp_path / "missing", *model, *where)
-    assert "has no manifest.csv" in fails(capsys, "build", "manifest", tmp_path, *model, *where)
-    assert "is not a folder" in fails(
-        capsys, "build", "manifest", source_folder, *model, *where, "--images", source_folder / "a.png"
-    )
-    assert "has no column raw_data" in fails(
-        capsys, "build", "open-prompts", source_folder / "manifest.csv", *model, *where
-    )
-    assert "is not a published collection" in fails(capsys, "verify", "c", "--indices", tmp_path)
-    (tmp_path / "file").touch()
-    under_a_file = ["--collection", "c", "--indices", tmp_path / "file"]
-    assert "is no folder" in fails(capsys, "build", "manifest", source_folder, *model, *under_a_file)
-
-
-def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    vectors = random_vectors(3, 4)
-    where = ["--indices", str(tmp_path)]
-    for _ in range(2):
-        build(tmp_path / "c", vectors, vectors)
-    old, current = [version.name for version in versions(tmp_path / "c")]
-
-    main(["list", *where])
-    name, newest, oldest = capsys.readouterr().out.splitlines()
-    assert name == "c"
-    assert newest.startswith(f" * {current}  ")
-    assert oldest.startswith(f"   {old}  ")
-    assert newest.endswith("KB  3 prompts, 3 images (3 with a vector)")
-
-    image, prompt = item_id("image", "0.png"), item_id("prompt", "prompt 1")
-    main(["hide", "c", image, prompt, *where])
-    assert capsys.readouterr().out == (
-        f"hidden in c: 2\n  {image} image 0.png: 'prompt 0'\n  {prompt} prompt 'prompt 1'\n"
-    )
-    main(["hide", "c", image, *where])
-    assert capsys.readouterr().out == "hidden in c: nothing that was not hidden before\n"
-    assert "no image or prompt of c: x; nothing was changed" in fails(capsys, "hide", "c", "x", *where)
-    main(["unhide", "c", prompt, *where])
-    assert capsys.readouterr().out == f"shown again in c: 1\n  {prompt} prompt 'prompt 1'\n"
-
-    main(["show", "c", *where])
-    out = capsys.readouterr().out
-    assert out.startswith(f"c version {current}, built ")
-    assert "  3 images as Flat: recall@10 1.000 for images, 1.000 for texts\n" in out
-    assert "  images.faiss: 93 B\n" in out
-    assert out.endswith("  0 in quarantine\n  1 ids hidden, 1 old version kept\n")
-
-    assert "is the version of c that is served" in fails(capsys, "delete-version", "c", current, *where)
-    main(["delete-version", "c", old, *where])
-    assert capsys.readouterr().out.startswith(f"deleted version {old} of c: ")
-    (tmp_path / "c" / "versions" / current / "manifest.json").write_text("{")
-    main(["list", *where])
-    assert "manifest.json cannot be read" in capsys.readouterr().out
-    assert "cannot be read" in fails(capsys, "show", "c", *where)
-    (tmp_path / "c" / "current").write_text("gone")
-    main(["list", *where])
-    assert "names the version 'gone', which is not there" in capsys.readouterr().out
-    assert "there is no folder" in fails(capsys, "list", "--indices", tmp_path / "missing")
-
-
-@pytest.mark.parametrize("name", ["", ".", "..", "../c", "a/b", "/c", ".hidden"])
-def test_a_collections_name_is_that_of_a_folder(
-    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path, name: str
-) -> None:
-    where = ["--collection", name, "--indices", tmp_path / "indices"]
-    error = fails(capsys, "build", "manifest", source_folder, "--model", vit_bundle.folder, *where)
-    assert "a collection's name is that of a folder in" in error
-    assert list(tmp_path.iterdir()) == []
+from tests.builder.cli.running import run
+from tests.support.workspace import ROOT
 
 
 @pytest.mark.parametrize(
@@ -171,7 +35,7 @@ def test_a_collections_name_is_that_of_a_folder(
         ["delete-version", "c"],
     ],
 )
-def test_wrong_usage_exits_with_2_and_says_how_it_is_used(
+def test_wrong_usage_exits_with_2_and_prints_the_usage(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:

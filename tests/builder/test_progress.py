@@ -1,4 +1,4 @@
-"""What a long stage tells of how far it is: in a log, and on a terminal."""
+"""Progress of a long stage, in a log and on a terminal."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_a_log_gets_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> Non
     assert caplog.messages == ["items: 2,000 of 6,000, 60 s left (66.7 a second)"]
 
 
-def test_where_nobody_knows_how_many_there_are_nothing_is_said_of_the_time_left(
+def test_without_a_total_no_remaining_time_is_shown(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     times = iter((0.0, EVERY))

@@ -14,7 +14,7 @@ def test_sizes_are_read_as_people_write_them(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "4", "G", "-1G", "4 bananas", "4GG", "1e3M", "0x4G"])
-def test_what_is_no_size_is_refused(text: str) -> None:
+def test_invalid_sizes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="expected a number with a unit, such as 4G"):
         parse_size(text)
 

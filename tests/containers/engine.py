@@ -1,4 +1,4 @@
-"""What runs the images: docker where its daemon answers, else podman and buildah under docker's name.
+"""The engine that runs the images: docker if its daemon answers, else podman and buildah under docker's name.
 
 The latter need no daemon and no registry: the images that ours begin from are laid out from Debian packages
 (`stand_in.sh`), once, in a folder that is kept with all layers, so that a second run takes a fraction of the first.
@@ -6,7 +6,6 @@ The latter need no daemon and no registry: the images that ours begin from are l
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
@@ -20,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from promptsearch.system.locks import exclusive_lock
 from tests.support.workspace import ROOT
 
 HERE = Path(__file__).parent
@@ -57,7 +57,7 @@ class Engine:
         )
 
     def output(self, command: str, folder: Path = ROOT) -> str:
-        """What a command that must succeed printed."""
+        """Run a command that must succeed; return its output."""
         done = self.run(command, folder)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -69,7 +69,7 @@ def required() -> bool:
 
 
 def missing() -> str:
-    """What there should be for containers to run here; empty where nothing is missing."""
+    """Return what is missing to run containers here; empty if nothing is."""
     if docker_answers():
         return ""
     places = os.pathsep.join([os.environ["PATH"], "/usr/sbin", "/usr/lib/podman"])
@@ -81,10 +81,9 @@ def missing() -> str:
 
 @contextmanager
 def started() -> Iterator[Engine]:
-    """The engine, ready to build from the images that our files name; one session at a time has what is kept."""
+    """Yield the engine, ready to build from the images that our files name; one session at a time may use KEPT."""
     KEPT.mkdir(parents=True, exist_ok=True)
-    with (KEPT / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive_lock(KEPT / "lock"):
         yield _start()
 
 
@@ -132,7 +131,7 @@ def base_images() -> list[str]:
 
 
 def compose() -> Any:
-    """docker-compose.yml, as it stands there."""
+    """Return the parsed docker-compose.yml."""
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
 
 

@@ -1,4 +1,4 @@
-"""The commands of docs/containers.md, as they are written there, and what they start."""
+"""The commands of docs/containers.md, unchanged, and the containers that they start."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ DEMO, OWN, SCALED, IMAGES = blocks(CONTAINERS, "sh")
 
 @dataclass(frozen=True)
 class Checkout:
-    """A checkout for a machine without a GPU, as the page says, whose ports are free ones in place of the usual."""
+    """A checkout for a machine without a GPU, according to the page, with free ports instead of the usual ones."""
 
     engine: Engine
     folder: Path
@@ -64,18 +64,18 @@ def checkout(cpu_images: Engine, tmp_path_factory: pytest.TempPathFactory) -> It
     """Where the first block has run; nothing of it is left afterwards."""
     folder = make_workspace(tmp_path_factory.mktemp("containers") / "checkout")
     source.write(folder / "sources" / "my-pictures")
-    made = Checkout(cpu_images, folder, {name: str(free_port()) for name in PORTS})
+    created = Checkout(cpu_images, folder, {name: str(free_port()) for name in PORTS})
     example = (ROOT / ".env.example").read_text(encoding="utf-8")
     without_gpu = re.sub(r"^#(COMPOSE_FILE=)", r"\1", example, flags=re.MULTILINE)
-    ours = {**made.ports, "COMPOSE_PROJECT_NAME": made.project}
+    ours = {**created.ports, "COMPOSE_PROJECT_NAME": created.project}
     (folder / ".env").write_text(without_gpu + "".join(f"{name}={value}\n" for name, value in ours.items()))
     try:
-        for command, printed in made.run_all(DEMO).items():
+        for command, printed in created.run_all(DEMO).items():
             if command.startswith("curl"):
                 assert json.loads(printed)["collection"] == "emoji"
-        yield made
+        yield created
     finally:
-        made.run("docker compose --profile scale --profile observe down --volumes")
+        created.run("docker compose --profile scale --profile observe down --volumes")
 
 
 def test_limits_are_those_of_the_file(checkout: Checkout) -> None:
@@ -96,15 +96,15 @@ def test_what_is_built_is_served(checkout: Checkout, gpu_image: Engine) -> None:
         elif command.startswith("curl"):
             answer = json.loads(checkout.run(command))
             assert answer["collection"] == "mine"
-            sources = {one["image"]["source"] for one in answer["results"]}
+            sources = {result["image"]["source"] for result in answer["results"]}
             assert set(source.PICTURES) <= sources
         else:
             assert "mine" in checkout.run(command)
     [build] = [command for command in commands(OWN) if " builder build " in command]
-    [asked] = [command for command in commands(OWN) if command.startswith("curl")]
+    [request] = [command for command in commands(OWN) if command.startswith("curl")]
     checkout.run(build)  # the next version of what is served already
     for _ in range(60):
-        if json.loads(checkout.run(asked))["version"] != answer["version"]:
+        if json.loads(checkout.run(request))["version"] != answer["version"]:
             return
         time.sleep(1)
     raise AssertionError("the service has not picked the new version up")
@@ -130,22 +130,22 @@ def test_no_client_notices_that_a_version_is_replaced_and_a_replica_dies(checkou
     build = "docker compose run --rm builder build manifest sources/many --model /opt/prompt-search/models/emoji"
     checkout.run(f"{build} --collection many")
     checkout.run("docker compose --profile scale up --detach proxy")
-    asked = f"{checkout.url('PROXY_PORT')}/search/images?collection=many&q="
+    address = f"{checkout.url('PROXY_PORT')}/search/images?collection=many&q="
     for number in range(10):  # of both replicas
-        checkout.run(f"curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors '{asked}{number}'")
-    with paging(checkout.url("PROXY_PORT"), 3, "many") as found:
+        checkout.run(f"curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors '{address}{number}'")
+    with paging(checkout.url("PROXY_PORT"), 3, "many") as read:
         checkout.run(f"{build} --collection many")
-        wait_for(lambda: len(found.versions) == 2, "serve the new version")
-        one, _ = checkout.containers("replica")
-        checkout.run(f"docker kill --signal KILL {one}")
+        wait_for(lambda: len(read.versions) == 2, "serve the new version")
+        first, _ = checkout.containers("replica")
+        checkout.run(f"docker kill --signal KILL {first}")
         time.sleep(7)  # long enough for it to be tried again, and left out again
-        checkout.run(f"docker start {one}")
+        checkout.run(f"docker start {first}")
         time.sleep(5)
-    assert found.failed == []
-    assert found.mixed == 0
-    assert found.rounds > 10
-    assert [len(order) for order in found.orders.values()] == [1] * len(found.orders)
-    for [ids] in found.orders.values():
+    assert read.failed == []
+    assert read.mixed == 0
+    assert read.rounds > 10
+    assert [len(order) for order in read.orders.values()] == [1] * len(read.orders)
+    for [ids] in read.orders.values():
         assert len(ids) == len(set(ids)) == MANY
 
 
@@ -159,11 +159,11 @@ def test_replicas_share_the_work_and_are_watched(checkout: Checkout) -> None:
     with httpx.Client(base_url=checkout.url("PROXY_PORT"), timeout=30) as proxy:
         assert proxy.get("/metrics").status_code == 404
         assert proxy.post("/search/images", files={"image": b"x" * (21 * 2**20)}).status_code == 413
-        one, _ = checkout.containers("replica")
-        checkout.run(f"docker stop {one}")
+        first, _ = checkout.containers("replica")
+        checkout.run(f"docker stop {first}")
         for number in range(10):
             assert proxy.get("/search/images", params={"q": f"dog {number}"}).status_code == 200
-        checkout.run(f"docker start {one}")
+        checkout.run(f"docker start {first}")
     wait_for_scrapes(checkout, 3)  # the replicas, and the demo's own
 
     checkout.run(end)
@@ -188,8 +188,8 @@ def test_the_images_run_by_themselves(checkout: Checkout) -> None:
     port = free_port()
     container = checkout.run(run.replace("run ", "run --detach ", 1).replace("8000:8000", f"{port}:8000"))
     retrying = "curl --silent --fail --retry 30 --retry-delay 1 --retry-all-errors"
-    found = json.loads(checkout.run(f"{retrying} 'http://127.0.0.1:{port}/search/images?q=happy+dog'"))
-    assert len(found["results"]) == 20
+    answer = json.loads(checkout.run(f"{retrying} 'http://127.0.0.1:{port}/search/images?q=happy+dog'"))
+    assert len(answer["results"]) == 20
     checkout.run(f"docker stop {container}")
     [image] = json.loads(checkout.run("docker image inspect prompt-search"))
     labels = {name.rpartition(".")[2]: value for name, value in image["Config"]["Labels"].items()}

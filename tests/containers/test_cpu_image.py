@@ -1,4 +1,4 @@
-"""The service's image: as small as it says, without what builds it, and running with no rights at all."""
+"""The service's image: its documented size, without the build's packages, and running without any rights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Container:
     def search(self, query: str) -> list[str]:
         """The prompts of the images found, by curl."""
         results = json.loads(self.engine.output(f"{CURL} {query}"))["results"]
-        return [one["prompt"]["text"] for one in results]
+        return [result["prompt"]["text"] for result in results]
 
     def await_ready(self) -> None:
         url = f"http://{self.address}/readyz"

@@ -1,4 +1,4 @@
-"""Everything around the containers that can be wrong without starting one."""
+"""The files of the containers, checked without starting one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The builder's image with PyTorch, which computes on a CPU where there is no GPU."""
+"""The builder's image with PyTorch, on a CPU if there is no GPU."""
 
 from __future__ import annotations
 
@@ -29,6 +29,6 @@ def test_it_builds_a_collection_with_pytorch(gpu_image: Engine, tmp_path: Path) 
 
 
 def test_its_pytorch_is_that_for_gpus(gpu_image: Engine) -> None:
-    asked = "import torch; print(torch.version.cuda)"
+    code = "import torch; print(torch.version.cuda)"
     image = "--entrypoint python prompt-search-builder:gpu"
-    assert gpu_image.output(f"docker run --rm {image} -c '{asked}'").startswith("13.")
+    assert gpu_image.output(f"docker run --rm {image} -c '{code}'").startswith("13.")

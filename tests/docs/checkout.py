@@ -1,4 +1,4 @@
-"""Create a checkout with everything that the commands in the documentation take for granted."""
+"""Create a checkout with everything that the commands in the documentation need."""
 
 from __future__ import annotations
 

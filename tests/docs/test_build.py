@@ -1,4 +1,4 @@
-"""The builds of the documentation, and the service over what they built. Nothing here needs PyTorch."""
+"""The builds of the documentation, and the service over their collections. They need no PyTorch."""
 
 from __future__ import annotations
 

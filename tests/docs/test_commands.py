@@ -29,7 +29,7 @@ def test_code_is_marked_with_a_language_that_is_run() -> None:
 
 
 def test_every_python_example_is_run() -> None:
-    """test_python.py runs those that import promptsearch, tests/service/api/test_clip_retrieval.py the other."""
+    """test_python.py runs those that import promptsearch, tests/service/api/routes/test_clip_retrieval.py the other."""
     others = [page for page in PAGES for block in blocks(page, "python") if "import promptsearch" not in block]
     assert others == [CLIP_RETRIEVAL]
 

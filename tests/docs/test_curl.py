@@ -1,4 +1,4 @@
-"""The curl commands of the documentation, against the demo: each answer must contain what the command asks for."""
+"""The curl commands of the documentation, against the demo: each answer must match its parameters."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ def route_of(command: str) -> str:
 
 def options_of(command: str) -> dict[str, str]:
     """Return the parameters of a search, from its URL, its form fields or its JSON."""
-    found: dict[str, str] = {}
+    options: dict[str, str] = {}
     if match := re.search(r"localhost:8000[^'\" ]*\?([^'\" ]*)", command):
-        found |= {name: value for name, (value, *_) in parse_qs(match[1]).items()}
-    found |= dict(re.findall(r"-F ([\w.]+)=(\S+)", command))
+        options |= {name: value for name, (value, *_) in parse_qs(match[1]).items()}
+    options |= dict(re.findall(r"-F ([\w.]+)=(\S+)", command))
     if match := re.search(r"-d '(\{.*\})'", command):
-        found |= {
+        options |= {
             name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(match[1]).items()
         }
-    return found
+    return options
 
 
 def check_search(answer: Any, options: dict[str, str]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from promptsearch import errors
-from service.responses.schemas import JsonQuery
+from service.api.json_query import JsonQuery
 from tests.docs.pages import PAGES, TEXTS, anchors, links
 from tests.support import settings_table
 from tests.support.workspace import ROOT

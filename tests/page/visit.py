@@ -1,4 +1,4 @@
-"""Drive the page in a browser, and record what must not happen on it."""
+"""Drive the page in a browser, and record errors and requests that must not occur."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A collection that the library, the clients and the command line are asked about, and a service that has it."""
+"""A collection for the library, the clients and the command line, and a service that serves it."""
 
 from __future__ import annotations
 

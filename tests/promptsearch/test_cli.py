@@ -1,4 +1,4 @@
-"""`prompt-search` in a terminal, run as a program and, where that shows no more, in this process."""
+"""`prompt-search` in a terminal, run as a program and in this process."""
 
 from __future__ import annotations
 
@@ -115,11 +115,11 @@ def test_similar_items_are_found(
     image, prompt = searcher.search_images("fox", limit=1)[0].id, searcher.search_prompts("fox", limit=1)[0].id
     answer = answered(capsys, "similar", image, "castle", "--limit", "3", *place)
     assert [result["id"] for result in answer["results"]] == [
-        one.id for one in searcher.similar_images(image, "castle", limit=3)
+        result.id for result in searcher.similar_images(image, "castle", limit=3)
     ]
     answer = answered(capsys, "similar", prompt, "--kind", "prompts", "--limit", "3", *place)
     assert [result["id"] for result in answer["results"]] == [
-        one.id for one in searcher.similar_prompts(prompt, limit=3)
+        result.id for result in searcher.similar_prompts(prompt, limit=3)
     ]
 
 
@@ -175,7 +175,7 @@ def test_service_is_chosen_by_environment_variables(
     service: Service, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PROMPT_SEARCH_URL", service.url)
-    monkeypatch.setenv("PROMPT_SEARCH_API_KEY", "none is asked for")
+    monkeypatch.setenv("PROMPT_SEARCH_API_KEY", "not required")
     assert answered(capsys, "search", "fox")["collection"] == "gallery"
 
 

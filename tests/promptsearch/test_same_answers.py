@@ -1,4 +1,4 @@
-"""The library and both HTTP clients answer every question alike: what is found, its scores, pages, notes and errors."""
+"""The library and both HTTP clients give the same answers: results, scores, pages, notes and errors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.support.drawing import as_bytes, picture
 UPLOAD = as_bytes(picture(7, 120, 80))
 FOX = "a red fox in the snow"
 LONG = "castle " * 200
-TOLERANCE = 2e-5  # of scores: a text that is encoded together with others has the same vector but for its last bits
+TOLERANCE = 2e-5  # of scores: a text that is encoded together with others has the same vector except for its last bits
 
 
 class Blocking:
@@ -30,10 +30,10 @@ class Blocking:
         self._url = url
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
-        def ask(*given: Any, **named: Any) -> Any:
+        def ask(*arguments: Any, **named: Any) -> Any:
             async def call() -> Any:
                 async with promptsearch.AsyncClient(self._url) as client:
-                    return await getattr(client, name)(*given, **named)
+                    return await getattr(client, name)(*arguments, **named)
 
             return asyncio.run(call())
 
@@ -154,7 +154,7 @@ WRONG: dict[str, Ask] = {
     ),
 }  # fmt: skip
 
-OUT_OF_RANGE: dict[str, Ask] = {  # what the service's schema says in its own words
+OUT_OF_RANGE: dict[str, Ask] = {  # errors of the service's schema, which have their own words
     "limit": lambda c: c.search_images("fox", limit=0),
     "min_score": lambda c: c.search_images("fox", min_score=2.0),
     "diversity": lambda c: c.search_images("fox", diversity=-1.0),
@@ -164,19 +164,19 @@ OUT_OF_RANGE: dict[str, Ask] = {  # what the service's schema says in its own wo
 }
 
 
-def check_same(one: Any, other: Any) -> None:
-    if isinstance(one, float) or isinstance(other, float):
-        assert one == pytest.approx(other, abs=TOLERANCE)
-    elif isinstance(one, dict):
-        assert one.keys() == other.keys()
-        for name in one:
-            check_same(one[name], other[name])
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(other)
-        for of_one, of_other in zip(one, other, strict=True):
+def check_same(answer: Any, other: Any) -> None:
+    if isinstance(answer, float) or isinstance(other, float):
+        assert answer == pytest.approx(other, abs=TOLERANCE)
+    elif isinstance(answer, dict):
+        assert answer.keys() == other.keys()
+        for name in answer:
+            check_same(answer[name], other[name])
+    elif isinstance(answer, list | tuple):
+        assert len(answer) == len(other)
+        for of_one, of_other in zip(answer, other, strict=True):
             check_same(of_one, of_other)
     else:
-        assert one == other
+        assert answer == other
 
 
 def comparable(page: AnyPage) -> dict[str, Any]:
@@ -195,14 +195,14 @@ def comparable(page: AnyPage) -> dict[str, Any]:
 
 def check_pages(here: Searcher, there: Client, ask: Ask) -> None:
     """The first page and the next are the same."""
-    one, other = ask(here), ask(there)
-    check_same(comparable(one), comparable(other))
-    if one.next is not None:
-        following, remote = here.next_page(cast("Any", one)), there.next_page(cast("Any", other))
+    local, other = ask(here), ask(there)
+    check_same(comparable(local), comparable(other))
+    if local.next is not None:
+        following, remote = here.next_page(cast("Any", local)), there.next_page(cast("Any", other))
         assert following is not None
         assert remote is not None
         check_same(comparable(following), comparable(remote))
-        assert {result.id for result in one}.isdisjoint(result.id for result in following)
+        assert {result.id for result in local}.isdisjoint(result.id for result in following)
 
 
 @pytest.mark.parametrize("ask", SEARCHES.values(), ids=SEARCHES)
@@ -246,14 +246,14 @@ def test_batch_has_the_answers_of_single_searches(searcher: Searcher, remote: Cl
         {"target": "images", "q": LONG, "negative": "fox", "limit": 1},
     ]
     here, there = searcher.batch(queries), remote.batch(queries)
-    for one, other in zip(here, there, strict=True):
-        if isinstance(one, PromptSearchError):
-            assert type(other) is type(one)
-            assert str(other) == str(one)
+    for answer, other in zip(here, there, strict=True):
+        if isinstance(answer, PromptSearchError):
+            assert type(other) is type(answer)
+            assert str(other) == str(answer)
         else:
             assert not isinstance(other, PromptSearchError)
-            check_same(comparable(one), comparable(other))
-    wrong = [isinstance(one, PromptSearchError) for one in here]
+            check_same(comparable(answer), comparable(other))
+    wrong = [isinstance(answer, PromptSearchError) for answer in here]
     assert wrong == [False, False, True, True, True, False, False]
     nothing: list[Any] = [{"q": "fox"}, {"target": "pictures", "q": "fox"}]
     for collection in (searcher, remote):
@@ -279,11 +279,16 @@ def test_pages_together_are_the_whole_ranking(searcher: Searcher, client: Client
 
 
 def test_items_and_their_files(searcher: Searcher, remote: Client, image: str, prompt: str) -> None:
-    one, other = searcher.image(image), remote.image(image)
-    assert (one.id, one.prompt, one.settings, one.extra) == (other.id, other.prompt, other.settings, other.extra)
+    local, other = searcher.image(image), remote.image(image)
+    assert (local.id, local.prompt, local.settings, local.extra) == (
+        other.id,
+        other.prompt,
+        other.settings,
+        other.extra,
+    )
     assert searcher.prompt(prompt).text == remote.prompt(prompt).text == FOX
-    assert [found.id for found in searcher.prompt(prompt).images] == [
-        found.id for found in remote.prompt(prompt).images
+    assert [result.id for result in searcher.prompt(prompt).images] == [
+        result.id for result in remote.prompt(prompt).images
     ]
     assert searcher.thumbnail(image) == remote.thumbnail(image)
     assert searcher.original(image) == remote.original(image)
@@ -295,13 +300,13 @@ def test_fields_are_the_same(searcher: Searcher, remote: Client) -> None:
 
 def test_embeddings_are_the_same(searcher: Searcher, remote: Client) -> None:
     texts, images = ["fox", LONG, "fox"], [UPLOAD, picture(3)]
-    for one, other in (
+    for local, other in (
         (searcher.embed_texts(texts), remote.embed_texts(texts)),
         (searcher.embed_images(images), remote.embed_images(images)),
     ):
-        assert (one.model, one.identity, one.notes) == (other.model, other.identity, other.notes)
+        assert (local.model, local.identity, local.notes) == (other.model, other.identity, other.notes)
         assert other.vectors.dtype == np.float32
-        np.testing.assert_allclose(one.vectors, other.vectors, atol=TOLERANCE)
+        np.testing.assert_allclose(local.vectors, other.vectors, atol=TOLERANCE)
     for collection in (searcher, remote):
         with pytest.raises(promptsearch.errors.EmptyQuery):
             collection.embed_texts([])

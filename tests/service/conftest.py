@@ -1,4 +1,4 @@
-"""One running service for the whole session, and what it serves."""
+"""One running service for the whole session, and its files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def server(
     with serving(tmp_path_factory.mktemp("server"), flags) as service:
         yield service
         assert service.end() == 0
-        # Neither a traceback nor a warning in all that the session asked.
+        # Neither a traceback nor a warning in the whole session.
         assert service.stderr.read_text(encoding="utf-8") == ""
 
 
@@ -67,9 +67,9 @@ def several_server(several_indices: Path, models: Path, tmp_path_factory: pytest
 
 @pytest.fixture(scope="session", params=KINDS)
 def kind(request: pytest.FixtureRequest) -> Kind:
-    """What is searched for."""
-    found: Kind = request.param
-    return found
+    """Return the kind that is searched for."""
+    name: Kind = request.param
+    return name
 
 
 @pytest.fixture(scope="session")

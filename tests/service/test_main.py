@@ -1,4 +1,4 @@
-"""The command: what it says when it serves, and one line and a status when it cannot."""
+"""The command: its output when it serves, and one line and a status when it cannot."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.service.support.serving import Service, failing, lines, serving
 from tests.service.support.shapes import check_answer
 
 
-def test_it_says_where_it_serves_and_what_to_try(server: Service) -> None:
+def test_it_prints_its_address_and_an_example(server: Service) -> None:
     greeted = server.stdout.read_text(encoding="utf-8")
     assert greeted.startswith(greeting("127.0.0.1", httpx.URL(server.url).port or 0) + "\n")
     for line in ("/search/images?q=happy+dog'", "/search/prompts?q=happy+dog'", "/docs. Ctrl-C stops the service."):
@@ -29,9 +29,9 @@ def test_help_names_every_setting(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
-    said = capsys.readouterr().out
+    out = capsys.readouterr().out
     for flag in ("--host", "--port", "--models", "--indices", "--collection", "--files", "--max-pixels"):
-        assert flag in said
+        assert flag in out
 
 
 @pytest.mark.slow
@@ -60,21 +60,24 @@ def test_lists_may_be_repeated_or_written_with_commas(indices: Path, models: Pat
     shutil.copytree(indices / "tiny", tmp_path / "more" / "other")
     flags = ["--indices", str(indices), "--indices", str(tmp_path / "more"), "--models", f"{tmp_path},{models}"]
     with serving(tmp_path, flags) as service:
-        assert {one["name"] for one in service.get("/collections").json()["collections"]} == {"tiny", "other"}
+        assert {collection["name"] for collection in service.get("/collections").json()["collections"]} == {
+            "tiny",
+            "other",
+        }
         assert service.end() == 0
 
 
-def check_failure(flags: list[str], status: int, said: str, settings: dict[str, str] | None = None) -> str:
+def check_failure(flags: list[str], status: int, message: str, settings: dict[str, str] | None = None) -> str:
     """The one line on standard error, which ends a command that prints nothing else."""
     done = failing(flags, settings)
     assert (done.returncode, done.stdout) == (status, "")
     assert "Traceback" not in done.stderr
     line = done.stderr.splitlines()[-1]
     assert line.startswith("error: ")
-    assert said in line
+    assert message in line
     # Anything before it is the log's, about what was refused.
     before = lines("".join(done.stderr.splitlines(keepends=True)[:-1]))
-    assert {one["logger"] for one in before} <= {"service.catalogue.catalogue"}
+    assert {entry["logger"] for entry in before} <= {"service.catalogue.catalogue"}
     return line
 
 
@@ -93,8 +96,8 @@ def test_a_host_that_is_not_this_machines(indices: Path, models: Path, host: str
 
 
 def test_nothing_to_serve(tmp_path: Path, models: Path) -> None:
-    said = f"no collection to serve in {tmp_path}: build one with"
-    check_failure(["--port", "0", "--indices", str(tmp_path), "--models", str(models)], 1, said)
+    message = f"no collection to serve in {tmp_path}: build one with"
+    check_failure(["--port", "0", "--indices", str(tmp_path), "--models", str(models)], 1, message)
 
 
 def test_all_refused(indices: Path, tmp_path: Path) -> None:
@@ -108,17 +111,17 @@ def test_a_refused_default(several_indices: Path, models: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "message"),
     [
         (["--port", "70000"], "error: port: input should be less than or equal to 65535"),
         (["--files", "emoji"], "error: files: expected NAME=DIR"),
         (["--precision", "fp8"], "error: precision: input should be 'fp32' or 'int8'"),
     ],
 )
-def test_a_bad_setting(flags: list[str], said: str) -> None:
+def test_a_bad_setting(flags: list[str], message: str) -> None:
     done = failing(flags)
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(said)
+    assert done.stderr.startswith(message)
     assert done.stderr.count("\n") == 1
 
 

@@ -1,0 +1,1 @@
+"""Shared by the tests of all rooms: sources, vectors, servers and processes."""

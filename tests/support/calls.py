@@ -1,4 +1,4 @@
-"""Calls of a function, watched without touching it."""
+"""Record the calls of a function without changing it."""
 
 from __future__ import annotations
 

@@ -25,6 +25,7 @@ STYLES = ("ink", "oil", "")
 
 
 def row(number: int) -> dict[str, object]:
+    """Return the row of a generation, from 0, by the names of COLUMNS."""
     return {
         "image": f"{number:02}.png",
         "prompt": ([*PROMPTS, ""])[number // 3],
@@ -39,6 +40,7 @@ def row(number: int) -> dict[str, object]:
 
 
 def write(folder: Path) -> Path:
+    """Write the source into `folder`, which is created; return `folder`."""
     folder.mkdir(parents=True)
     for number in range(COUNT):
         alike = number - 1 if number % 3 == 1 else number
@@ -51,7 +53,7 @@ def write(folder: Path) -> Path:
 
 
 def build(source: Path, encoders: Encoders, collection: Path) -> Path:
-    """Returns the collection's folder."""
+    """Build and publish a collection of the source; return the collection's folder."""
     embed(open_source("manifest", source, None), LocalRunner(encoders), encoders.bundle, collection, engine_name="onnx")
     index(collection)
     publish(collection)

@@ -34,7 +34,7 @@ class Hub:
     tokens_at_store: list[str] = field(default_factory=list)  # which must stay empty
 
     def gets(self) -> list[tuple[str, str | None]]:
-        """The bodies of large files that were asked for: path and range."""
+        """Return path and range of each body of a large file that was asked for."""
         return [(path, range_) for method, path, range_ in self.asked if method == "GET" and path.startswith("/store/")]
 
 

@@ -1,4 +1,4 @@
-"""Milvus over the network: the server of Milvus Lite as a process of its own."""
+"""Milvus over the network: the server of Milvus Lite in a separate process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ START = 60.0  # seconds
 
 @contextmanager
 def milvus(folder: Path) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    """Its address and its process, which keeps its data in `folder`; killed at the end."""
+    """Yield the address and the process of a server that keeps its data in `folder`; kill it at the end."""
     port = free_port()
     command = [sys.executable, "-m", "milvus_lite", "server", "--data-dir", str(folder), "--host", "127.0.0.1"]
     with (folder.with_suffix(".log")).open("wb") as log:

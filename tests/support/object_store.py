@@ -1,4 +1,4 @@
-"""A server that speaks S3 on this machine, and what it was asked."""
+"""An S3 server on this machine that records its requests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KEYS = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEF
 
 @dataclass
 class ObjectStore:
-    """`url` is of its one bucket; `environment` what a client's has to have."""
+    """An object store with one bucket, at `url`; `environment` has the variables that clients need."""
 
     url: str
     environment: Mapping[str, str]
@@ -28,18 +28,20 @@ class ObjectStore:
     requests: list[str] = field(default_factory=list)  # method and path of each, such as "GET /bucket/indices/…"
 
     def sent(self) -> list[str]:
-        """The keys of the objects whose content was asked for."""
+        """Return the keys of the objects whose content was requested."""
         return [match[1] for line in self.requests if (match := re.match(rf"GET /{BUCKET}/([^? ]+)$", line))]
 
     def objects(self) -> set[str]:
-        """Their keys."""
-        return {one.key for one in self.bucket.objects.all()}
+        """Return the keys of all objects."""
+        return {object.key for object in self.bucket.objects.all()}
 
     def read(self, key: str) -> bytes:
+        """Return the content of an object."""
         data: bytes = self.bucket.Object(key).get()["Body"].read()
         return data
 
     def write(self, key: str, data: bytes) -> None:
+        """Create or replace an object."""
         self.bucket.Object(key).put(Body=data)
 
     def break_down(self) -> None:
@@ -47,7 +49,7 @@ class ObjectStore:
         self.server.stop()
 
     def mend(self) -> None:
-        """Answer again at the same address, with what was there."""
+        """Answer again at the same address, with the same objects."""
         host, port = self.environment["AWS_ENDPOINT_URL"].removeprefix("http://").split(":")
         self.server = ThreadedMotoServer(host, int(port), verbose=False)
         self.server.start()
@@ -55,12 +57,14 @@ class ObjectStore:
 
 @contextmanager
 def object_store() -> Iterator[ObjectStore]:
-    """Of the block alone, on a free port."""
+    """Run a server on a free port, for this block only."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     endpoint = f"http://{host}:{port}"
-    httpx.post(f"{endpoint}/moto-api/reset").raise_for_status()  # what it holds is the process's, not this server's
+    httpx.post(
+        f"{endpoint}/moto-api/reset", timeout=60
+    ).raise_for_status()  # its objects belong to the process, not to this server
     options = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
     bucket = boto3.resource("s3", endpoint_url=endpoint, **options).create_bucket(Bucket=BUCKET)
     store = ObjectStore(f"s3://{BUCKET}", {**_KEYS, "AWS_ENDPOINT_URL": endpoint}, bucket, server)
@@ -84,5 +88,5 @@ class _Listening(logging.Handler):
         self._requests = requests
 
     def emit(self, record: logging.LogRecord) -> None:
-        if found := re.search(r'"([A-Z]+ \S+) HTTP/', record.getMessage()):
-            self._requests.append(found[1])
+        if match := re.search(r'"([A-Z]+ \S+) HTTP/', record.getMessage()):
+            self._requests.append(match[1])

@@ -1,6 +1,6 @@
-"""A process that builds one index and prints what it took: `python -m tests.support.peak FOLDER DIM BUDGET`.
+"""A process that builds one index and prints the memory it took: `python -m tests.support.peak FOLDER DIM BUDGET`.
 
-VmHWM is what getrusage calls ru_maxrss, without the share that a process inherits of the one that started it.
+VmHWM is getrusage's ru_maxrss without the share that a process inherits from its parent.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from builder.indexing.index import index_vectors
 
 
 def peak() -> int:
-    """The most bytes that were resident in this process so far."""
+    """Return the peak of resident bytes of this process."""
     [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM")]
     return int(line.split()[1]) * 1024
 

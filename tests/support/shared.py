@@ -1,23 +1,23 @@
-"""What takes long to build, built once for all processes of a run and only read from then on."""
+"""Files that take long to build: built once for all processes of a run, and read-only from then on."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from promptsearch.system.locks import exclusive_lock
+
 
 def once(factory: pytest.TempPathFactory, name: str, build: Callable[[Path], None]) -> Path:
-    """Return the folder `name`, which the first process that asks lets `build` fill; the others wait for it."""
+    """Return the folder `name`. The first process fills it with `build`, and the others wait for it."""
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:  # pytest-xdist gives each process a folder in that of the run
         base = base.parent
     folder = base / name
-    with (base / f"{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with exclusive_lock(base / f"{name}.lock"):
         if not folder.exists():
             filling = base / f"{name}.filling"
             build(filling)

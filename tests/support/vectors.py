@@ -1,4 +1,4 @@
-"""Collections of given vectors, built by the builder's own steps, and the brute force to compare a search with."""
+"""Collections of chosen vectors, built by the builder's own steps, and brute force to compare searches with."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from builder.encode.cache import digest_of
 from builder.indexing.index import index
 from builder.milvus.publish import publish_to_milvus
 from builder.sources import Item
 from builder.sources.inputs.picture import FilePicture
 from builder.versions.publish import publish
 from builder.versions.staging import Staging
+from builder.versions.versions import version_name
 from promptsearch.encoding.encoders import unit
 from promptsearch.engines.milvus.connection import Connection
 from promptsearch.engines.milvus.expressions import expression
@@ -29,6 +29,7 @@ from promptsearch.filtering.filters import Filter
 from promptsearch.filtering.row_filter import row_mask
 from promptsearch.search.collection import Collection, Page
 from promptsearch.search.cursor import Cursor
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.fields import FieldColumns
 from promptsearch.storage.items import ItemStore
 from promptsearch.storage.manifest import Manifest, ModelReference
@@ -39,7 +40,7 @@ Vectors = NDArray[np.float32]
 
 
 def random_vectors(count: int, dim: int, seed: int = 0, clusters: int = 0) -> Vectors:
-    """Unit vectors as half precision holds them; around so many centres, if any."""
+    """Return unit vectors, float32 [count, dim], rounded to half precision; around so many centres, if any."""
     random = np.random.default_rng(seed)
     vectors = random.standard_normal((count, dim)).astype(np.float32)
     if clusters:
@@ -52,6 +53,7 @@ Describe = Callable[[int], tuple[Mapping[str, Any], Mapping[str, Any]]]
 
 
 def seeded(number: int) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """Return settings with the picture's number as its seed, and no further metadata."""
     return {"seed": number}, {}
 
 
@@ -65,16 +67,16 @@ def stage(
     texts: Callable[[int], str] = "prompt {}".format,
     content: Callable[[int], bytes] = b"content %d".__mod__,
 ) -> None:
-    """A staged version: picture n is `n.png` of prompt n (of the last, where there are fewer prompts).
+    """Stage a version: picture n is `n.png` of prompt n, or of the last prompt if there are fewer.
 
-    `describe` gives each picture's settings and what else its source said; `texts` each prompt's text; `content` the
-    bytes of each picture's file.
+    `describe` returns a picture's settings and further metadata, `texts` a prompt's text, and `content` the bytes of a
+    picture's file.
     """
-    given = images if images is not None else prompts
-    assert given is not None
+    sizes = images if images is not None else prompts
+    assert sizes is not None
     thumbnail = make_thumbnail(picture(0, 8, 8))
     count = 0 if images is None else len(images)
-    with Staging(collection, given.shape[1]) as staging:
+    with Staging(collection, sizes.shape[1]) as staging:
         for number in range(max(count + without_vector, 0 if prompts is None else len(prompts))):
             text = None if prompts is None else texts(min(number, len(prompts) - 1))
             settings, extra = describe(number)
@@ -96,9 +98,9 @@ def stage(
     now = datetime.now(UTC)
     Manifest(
         collection=collection.name,
-        version=now.strftime("%Y%m%dT%H%M%S.%fZ"),
+        version=version_name(now),
         created=now.isoformat(timespec="seconds"),
-        model=ModelReference("given", "0" * 64, given.shape[1]),
+        model=ModelReference("random", "0" * 64, sizes.shape[1]),
         source={"kind": "manifest", "root": collection.name},
         counts=counts,
         images=None,
@@ -109,7 +111,7 @@ def stage(
 
 
 def build(collection: Path, images: Vectors | None, prompts: Vectors | None, **others: Any) -> Path:
-    """The same, indexed and published; returns the collection's folder."""
+    """Stage, index and publish a version; return the collection's folder."""
     stage(collection, images, prompts, **others)
     index(collection)
     publish(collection)
@@ -117,7 +119,7 @@ def build(collection: Path, images: Vectors | None, prompts: Vectors | None, **o
 
 
 def nearest(vectors: Vectors, query: Vectors, count: int) -> tuple[list[int], list[float]]:
-    """Brute force: rows and cosines, best first and equal ones by row."""
+    """Return rows and cosines by brute force, best first, equal cosines by row."""
     # A unit vector that was rounded to half precision may be a little longer; a cosine is 1 at most.
     scores = [min(float(np.dot(vector, query)), 1.0) for vector in vectors]
     order = sorted(range(len(scores)), key=lambda row: (-scores[row], row))[:count]
@@ -129,33 +131,34 @@ ENGINES = ("files", pytest.param("milvus", marks=pytest.mark.milvus))
 
 @contextmanager
 def opened(collection: Path, engine: str) -> Iterator[Collection]:
-    """A collection on files, or what that is in Milvus."""
+    """Yield the collection on files, or its copy in Milvus."""
     if engine == "milvus":
         publish_to_milvus(collection, str(collection.with_suffix(".db")))
-    found = Collection.open(collection)
-    yield found
-    found.close()
+    searched = Collection.open(collection)
+    yield searched
+    searched.close()
 
 
 def in_milvus(collection: Collection) -> bool:
+    """Return whether the collection is in Milvus."""
     return collection.manifest.milvus is not None
 
 
 def filtered_by(filter: Filter, collection: Collection) -> NDArray[np.bool_]:
-    """Which images meet it, those without a vector among them; bool [images]."""
+    """Return which images meet the filter, including those without a vector; bool [images]."""
     if isinstance(collection.fields, FieldColumns) and isinstance(collection.items, ItemStore):
         return row_mask(filter, collection.fields, collection.items)
     assert collection.manifest.milvus is not None
     assert isinstance(collection.items, MilvusItems)
     connection = Connection(collection.manifest.milvus.address)
-    asked = expression(resolve(filter, collection.fields), collection.fields, collection.items.rows)
+    condition = expression(resolve(filter, collection.fields), collection.fields, collection.items.rows)
     mask = np.zeros(collection.manifest.counts["images"], dtype=bool)
-    mask[[one[ROW] for one in connection.all(collection.manifest.milvus.images, asked, [])]] = True
+    mask[[entity[ROW] for entity in connection.all(collection.manifest.milvus.images, condition, [])]] = True
     return mask
 
 
 def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:
-    """Each cursor as the text that a client would send back."""
+    """Return `first` and all pages after it, each from the cursor's text, as clients send it."""
     pages = [first]
     while (following := pages[-1].next) is not None:
         pages.append(collection.page(Cursor.decode(following.encode()), limit))
@@ -163,5 +166,5 @@ def all_pages(collection: Collection, first: Page, limit: int) -> list[Page]:
 
 
 def scores_of(page: Page) -> NDArray[np.float64]:
-    """NaN where there was no query."""
+    """Return the scores, float64 [n]; NaN without a query."""
     return np.asarray(page.scores, dtype=np.float64)

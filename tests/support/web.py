@@ -1,4 +1,4 @@
-"""A web server on this machine with everything that can be wrong with an image link."""
+"""A web server on this machine with every kind of error of an image link."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ from tests.support.drawing import as_bytes, picture
 
 
 class Web(ThreadingHTTPServer):
-    """`/good/N.png`, `/good/N.jpg`; `/redirect/N`, to the first; `/page.png`, HTML; `/stalled`, which says nothing;
-    `/half`, which stops within its picture; `/held/N.png`, which comes once `release` is set. All else is 404."""
+    """Serves `/good/N.png`, `/good/N.jpg`; `/redirect/N`, to the first; `/page.png`, HTML; `/stalled`, which does not
+    answer; `/half`, which stops within its picture; `/held/N.png`, which waits for `release`. All else is 404."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.asked: Counter[str] = Counter()
+        self.requests: Counter[str] = Counter()
         self.release = threading.Event()
         self.closing = threading.Event()
 
     @property
     def url(self) -> str:
+        """Return the server's URL, without a slash at its end."""
         return f"http://127.0.0.1:{self.server_port}"
 
 
@@ -32,7 +33,7 @@ class _Handler(BaseHTTPRequestHandler):
     server: Web
 
     def do_GET(self) -> None:
-        self.server.asked[self.path] += 1
+        self.server.requests[self.path] += 1
         kind, _, name = self.path[1:].partition("/")
         match kind:
             case "good":
@@ -67,7 +68,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)
-        except OSError:  # whoever asked is gone
+        except OSError:  # the client has disconnected
             pass
 
     def log_message(self, *_: object) -> None:
@@ -75,13 +76,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def image(name: str) -> bytes:
-    """What `/good/NAME` is: a picture of 60 x 40 pixels that depends on the number."""
+    """Return the content of `/good/NAME`: a picture of 60 x 40 pixels that depends on the number."""
     number, _, suffix = name.partition(".")
     return as_bytes(picture(int(number), 60, 40), "JPEG" if suffix == "jpg" else "PNG")
 
 
 @contextmanager
 def serving() -> Iterator[Web]:
+    """Run the server for this block."""
     web = Web()
     thread = threading.Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

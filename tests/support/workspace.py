@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-OWN = {"indices", "models", ".git", "work"}  # what a workspace has for itself, or not at all
+OWN = {"indices", "models", ".git", "work"}  # folders that a workspace does not share
 START = 180.0  # seconds that a demo may take to serve, its build included
 
 
 def make_workspace(folder: Path) -> Path:
-    """Everything of the checkout by link, but an empty `indices/`, and `models/` whose bundles are links."""
+    """Create a workspace: links to everything in the checkout, an empty `indices/`, and `models/` with links."""
     folder.mkdir(parents=True)
     for entry in ROOT.iterdir():
         if entry.name not in OWN:
@@ -30,6 +30,7 @@ def make_workspace(folder: Path) -> Path:
 
 
 def free_port() -> int:
+    """Return a TCP port of 127.0.0.1 that was free just now."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port: int = listening.getsockname()[1]
@@ -45,26 +46,28 @@ class Running:
 
     @property
     def output(self) -> str:
+        """Return standard output and errors so far."""
         return self._log.read_text(encoding="utf-8", errors="replace")
 
     def wait_for(self, pattern: str) -> str:
-        """The first group of the pattern, once the output has it."""
+        """Wait until the output matches the pattern; return its first group."""
         end = time.monotonic() + START
         while time.monotonic() < end:
-            if found := re.search(pattern, self.output):
-                return found[1]
-            assert self.process.poll() is None, f"ended before it said {pattern!r}:\n{self.output}"
+            if match := re.search(pattern, self.output):
+                return match[1]
+            assert self.process.poll() is None, f"it ended before it printed {pattern!r}:\n{self.output}"
             time.sleep(0.1)
-        raise AssertionError(f"{pattern!r} was not said in {START:.0f} s:\n{self.output}")
+        raise AssertionError(f"it did not print {pattern!r} within {START:.0f} s:\n{self.output}")
 
     def interrupt(self) -> int:
-        """What Ctrl-C in a terminal does: SIGINT to all of the command's processes. Returns the exit status."""
+        """Send SIGINT to all of the command's processes, as Ctrl-C in a terminal does; return the exit status."""
         os.killpg(self.process.pid, signal.SIGINT)
         return self.process.wait(timeout=30)
 
 
 @contextmanager
 def running(command: list[str], folder: Path, log: Path) -> Iterator[Running]:
+    """Run a command in `folder` for this block; its output goes to `log`."""
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
     try:

@@ -1,4 +1,4 @@
-"""Variation at training time: from RGBA pictures to what the image tower sees, a batch at a time."""
+"""Variation at training time: from RGBA pictures to the image tower's input, a batch at a time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def augment(pictures: Tensor, mirror: Tensor, size: int, strength: float) -> Tensor:
-    """uint8 [n, s, s, 4] -> normalised float32 [n, 3, size, size], channels last.
+    """Vary pictures, uint8 [n, s, s, 4]; return them normalised, float32 [n, 3, size, size], channels last.
 
-    `mirror` says for each picture whether it may be flipped: an arrow pointing left may not. `strength` from 0 to 1
-    says how many pictures change their colours (from half to all), lose detail or are painted over (from none to a
-    quarter): what a young tower is shown at full strength, it does not learn in the time there is.
+    `mirror` marks the pictures that may be flipped, which excludes an arrow pointing left. `strength` from 0 to 1
+    determines how many pictures change their colours (from half to all), lose detail or are painted over (from none
+    to a quarter): at full strength from the start, a tower does not learn enough in the time.
     """
     x = pictures.permute(0, 3, 1, 2).float().div_(255)
     colours, alpha = x[:, :3], x[:, 3:]
@@ -32,12 +32,12 @@ def augment(pictures: Tensor, mirror: Tensor, size: int, strength: float) -> Ten
 
 
 def normalise(x: Tensor) -> Tensor:
-    """RGB from 0 to 1 -> CLIP's mean and spread."""
+    """Normalise RGB from 0 to 1 to CLIP's mean and spread."""
     return (x - torch.tensor(MEAN).view(1, 3, 1, 1)) / torch.tensor(STD).view(1, 3, 1, 1)
 
 
 def vary_colours(x: Tensor) -> Tensor:
-    """Hue, saturation, contrast, brightness and gamma, each picture by itself; one in twenty turns grey."""
+    """Vary hue, saturation, contrast, brightness and gamma of each picture; one in twenty turns grey."""
     n = len(x)
     saturation = _uniform(n, 0.5, 1.5) * (torch.rand(n) > 0.05)
     x = (x.flatten(2).transpose(1, 2) @ _colour_matrices(_normal(n, 0.12), saturation)).transpose(1, 2).view_as(x)
@@ -49,7 +49,7 @@ def vary_colours(x: Tensor) -> Tensor:
 def placements(n: int, mirror: Tensor, size: int) -> Tensor:
     """Return sampling grids, turned by up to 20 degrees, scaled, sheared and moved; float32 [n, size, size, 2]."""
     angle = _uniform(n, -1, 1) ** 3 * math.radians(20)
-    zoom = _uniform(n, 0.88, 1.3)  # how much of the scene is seen: above 1 the picture shrinks
+    zoom = _uniform(n, 0.88, 1.3)  # the part of the scene that is visible: above 1 the picture shrinks
     stretch = torch.exp(_normal(n, 0.07))
     shear = _normal(n, 0.06)
     flip = torch.where(mirror & (torch.rand(n) < 0.5), -1.0, 1.0)
@@ -62,7 +62,7 @@ def placements(n: int, mirror: Tensor, size: int) -> Tensor:
 
 
 def backgrounds(n: int, size: int) -> Tensor:
-    """White for half, else a plain colour, or one that fades into another; float32 [n, 3, size, size]."""
+    """Return backgrounds, float32 [n, 3, size, size]: half of them white, the others plain or a gradient."""
     first, second = torch.rand(n, 3, 1, 1), torch.rand(n, 3, 1, 1)
     ramp = torch.linspace(0, 1, size).view(1, 1, 1, size)
     ramp = torch.where(torch.rand(n, 1, 1, 1) < 0.5, ramp, ramp.transpose(2, 3))
@@ -95,7 +95,7 @@ def erase(x: Tensor, share: float) -> Tensor:
 
 
 def _colour_matrices(hue: Tensor, saturation: Tensor) -> Tensor:
-    """Rotation about the grey axis by `hue` radians and scaling away from luma: [n, 3, 3], for row vectors."""
+    """Return rotations about the grey axis by `hue` radians, scaled away from luma: [n, 3, 3], for row vectors."""
     n = len(hue)
     cos, sin = torch.cos(hue).view(n, 1, 1), torch.sin(hue).view(n, 1, 1)
     third = torch.full((3, 3), 1 / 3)

@@ -75,7 +75,7 @@ def _style(style: str, emojis: Sequence[Emoji], rows: dict[str, int], work: Path
 
 
 def _chosen(arts: Sequence[Art], seed: int) -> list[Art]:
-    """Every emoji's own picture, and a few of its skin tones."""
+    """Return every emoji's own picture, and a few of its skin tones."""
     rng = random.Random(seed)
     tones: dict[str, list[Art]] = {}
     for art in arts:

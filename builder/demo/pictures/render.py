@@ -15,7 +15,7 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def draw(art: Art, size: int) -> Image.Image:
-    """One picture, RGBA with straight alpha, `size` x `size` pixels, centred, its aspect ratio kept."""
+    """Draw a picture, RGBA with straight alpha, `size` x `size` pixels, centred, its aspect ratio kept."""
     if isinstance(art.drawing, str):
         picture = _draw_svg(art.drawing, size)
     else:
@@ -28,7 +28,7 @@ def draw(art: Art, size: int) -> Image.Image:
 
 
 def pixels(art: Art, size: int) -> Pixels:
-    """`draw` as an array: uint8 [size, size, 4]."""
+    """Draw a picture as an array, uint8 [size, size, 4]."""
     return np.asarray(draw(art, size))
 
 

@@ -1,6 +1,6 @@
 """New drawings from old ones: an SVG with other colours, flat instead of shaded, or outlined.
 
-A style that was never seen differs from the known ones in just these things, so they are varied before training.
+An unknown style differs from the known styles in these aspects, so they are varied before training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Rgb = tuple[float, float, float]  # 0 to 1
 
 
 def restyle(document: str, rng: random.Random) -> str:
-    """Return a variant of an SVG document: each change is made or not by chance, and at least the colours move."""
+    """Return a variant of an SVG document: random changes, and always other colours."""
     if rng.random() < 0.6:
         document = flatten(document)
     if rng.random() < 0.35:
@@ -55,7 +55,7 @@ def flatten(document: str) -> str:
 
 
 def outline(document: str, rng: random.Random) -> str:
-    """Draw a dark line round every shape that has none of its own, 1 to 3 % of the picture wide."""
+    """Draw a dark line round every shape without an outline, 1 to 3 % of the picture wide."""
     opening, _, body = document.partition(">")
     size = float(opening.split('width="')[1].split('"')[0])
     grey = rng.uniform(0, 0.3)

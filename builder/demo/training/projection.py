@@ -25,12 +25,12 @@ class Projection:
     axes: Tensor
 
     def __call__(self, vectors: Tensor) -> Tensor:
-        """Teacher vectors float32 [n, 384] -> unit vectors float32 [n, d]."""
+        """Project teacher vectors, float32 [n, 384], to unit vectors, float32 [n, d]."""
         return F.normalize((vectors - self.mean) @ self.axes, dim=1)
 
 
 def fit_projection(captions: Tensor, classes: Tensor, dimension: int) -> Projection:
-    """Axes from the captions' vectors [n, 384], centre from the classes' [m, 384]."""
+    """Fit the axes to the captions' vectors [n, 384] and the centre to the classes' [m, 384]."""
     mean = classes.mean(0)
     centred = captions - mean
     _, axes = torch.linalg.eigh(centred.T @ centred)  # ascending

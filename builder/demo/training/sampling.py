@@ -11,7 +11,7 @@ from torch import Tensor
 from ..emojis import Emoji
 from ..pictures.gallery import Gallery
 
-OWN_SHARE = 0.7  # of a style's draws that show the picture as the artist drew it; the rest are tones and restyled ones
+OWN_SHARE = 0.7  # of a style's draws that show the original picture; the others are tones and restyled
 # What a mirror would make false, by group, subgroup or label.
 _HANDED_GROUPS = {"symbols", "flags"}
 _HANDED_SUBGROUPS = {"time", "finger pointing", "hand signs"}
@@ -19,7 +19,7 @@ _HANDED_LABEL = re.compile(r"\b(left|right|leftwards|rightwards|tilted|moon|incr
 
 
 class Sampler:
-    """Draws batches of picture rows: `classes` classes at random, two pictures of each, of two styles where it has two.
+    """Draws batches of picture rows: `classes` classes at random, two pictures of each, of two styles if it has two.
 
     `mirror` is bool [classes of the list]: whether a class stays itself in a mirror.
     """
@@ -41,7 +41,7 @@ class Sampler:
         self._drawable = torch.tensor([row for row, styles in enumerate(self._pool) if styles])
 
     def draw(self) -> Tensor:
-        """Picture rows, int64 [2 * classes]."""
+        """Draw picture rows, int64 [2 * classes]."""
         chosen = self._drawable[torch.randperm(len(self._drawable))[: self._classes]]
         return torch.tensor([row for emoji in chosen.tolist() for row in self._pair(self._pool[emoji])])
 
@@ -52,7 +52,7 @@ class Sampler:
 
 
 def may_mirror(emoji: Emoji) -> bool:
-    """Whether the emoji's mirror image is still that emoji."""
+    """Return whether the emoji's mirror image is still that emoji."""
     handed = emoji.group in _HANDED_GROUPS or emoji.subgroup in _HANDED_SUBGROUPS
     return not handed and not _HANDED_LABEL.search(emoji.label)
 

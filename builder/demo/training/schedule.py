@@ -8,7 +8,7 @@ WARM_UP = 0.03  # share of the run
 
 
 def rate(peak: float, progress: float) -> float:
-    """Linear warm-up, then a cosine down to 1 % of the peak; `progress` runs from 0 to 1."""
+    """Return the rate: a linear warm-up, then a cosine down to 1 % of the peak; `progress` runs from 0 to 1."""
     if progress < WARM_UP:
         return peak * (0.02 + 0.98 * progress / WARM_UP)
     turn = (progress - WARM_UP) / (1 - WARM_UP)

@@ -40,7 +40,7 @@ class TextTower(nn.Module):
     """CLIP's text half under CLIP's own parameter names.
 
     The causal mask makes a text's vector independent of what follows its end, so the padding is cut off. `trained` are
-    the token ids whose rows are learned; every other row stays as it was given.
+    the token ids whose rows are learned; all other rows stay unchanged.
     """
 
     table: Tensor
@@ -61,7 +61,7 @@ class TextTower(nn.Module):
         self.register_buffer("place", torch.full((len(table),), -1).scatter(0, trained, torch.arange(len(trained))))
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Token ids of trained rows only, int64 [n, 77] -> unit vectors float32 [n, 256]."""
+        """Encode token ids of trained rows, int64 [n, 77], to unit vectors, float32 [n, 256]."""
         return self.project(self.features(tokens))
 
     def features(self, tokens: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class TextTower(nn.Module):
 
     @torch.inference_mode()
     def encode(self, tokens: Tensor) -> Tensor:
-        """`forward` in batches, without gradients."""
+        """Run `forward` in batches, without gradients."""
         return torch.cat([self(chunk) for chunk in torch.split(tokens, 1024)])
 
     @classmethod
@@ -143,11 +143,11 @@ def train_text_tower(
         for group in optimiser.param_groups:
             group["lr"] = rate(PEAK_RATE, elapsed / seconds)
         batch = texts.draw(SHARES)
-        found = tower(tokens[batch])
+        encoded = tower(tokens[batch])
         target = class_targets([known[row] for row in batch.tolist()], opinions[batch])
-        scores = CLASS_SCALE * found @ F.normalize(prototypes, dim=1).T
+        scores = CLASS_SCALE * encoded @ F.normalize(prototypes, dim=1).T
         apart = F.cross_entropy(scores, target)
-        away = (1 - (found * goals[batch]).sum(1)).mean()
+        away = (1 - (encoded * goals[batch]).sum(1)).mean()
         optimiser.zero_grad()
         (apart + DISTILLATION * away).backward()
         optimiser.step()

@@ -1,8 +1,8 @@
-"""The demo model's training, step by step. Each step leaves its file in `work/runs/`, with how it was made.
+"""The demo model's training, step by step. Each step writes a file into `work/runs/`, with its parameters.
 
 text   the text tower, and each class's prototype vector, from words alone
 image  the image tower, on every style but one, which the figures for unseen styles are measured on
-align  the text tower again, until a text's vector lies where the image tower sees what the text means
+align  the text tower again, until a text's vector is that of the pictures it describes
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def train_text(work: Path, minutes: float) -> None:
 def align_text(work: Path, minutes: float) -> None:
     """Train the text tower on towards the image tower's pictures and keep it in `work/runs/align.pt`.
 
-    Where there is such a file already, training goes on from it.
+    Training continues from that file if it exists.
     """
     emojis = load_emojis(work)
     teacher = Teacher()
@@ -86,10 +86,12 @@ def align_text(work: Path, minutes: float) -> None:
     senses = find_senses(emojis, synsets, teacher, classes)
     captions = make_captions(emojis, load_adjectives(work), SEED)
     known = {caption.text for caption in captions}
-    captions += [one for one in (*flag_names(emojis, senses, synsets), *defined(senses)) if one.text not in known]
+    captions += [
+        caption for caption in (*flag_names(emojis, senses, synsets), *defined(senses)) if caption.text not in known
+    ]
     texts = Texts(captions, _sample(phrases(synsets), ALIGN_PHRASES))
     log.info("align: %d captions, %d texts in all", len(captions), len(texts.known))
-    vectors = _taught(work, [one.text for one in texts.known], teacher)
+    vectors = _taught(work, [caption.text for caption in texts.known], teacher)
     first, image = _load(work, "text"), _load(work, "image")
     start = _load(work, "align") if (work / "runs" / "align.pt").is_file() else first
     tower = new_tower()
@@ -127,7 +129,7 @@ def _keep_text(
         "minutes": minutes,
         "seed": SEED,
         "steps": result.steps,
-        "texts": dict(Counter(one.kind for one in texts.known)),
+        "texts": dict(Counter(caption.kind for caption in texts.known)),
         "teacher": f"all-MiniLM-L6-v2, SHA-256 {TEACHER_SHA256}",
         "curve": result.curve,
         "before": before,
@@ -138,7 +140,7 @@ def _keep_text(
 def train_image(work: Path, minutes: float) -> None:
     """Train the image tower on every style but the held-out one and keep it in `work/runs/image.pt`.
 
-    Where there is such a file already, training goes on from it.
+    Training continues from that file if it exists.
     """
     emojis = load_emojis(work)
     prototypes = _load(work, "text")["prototypes"]

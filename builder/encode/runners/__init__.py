@@ -20,6 +20,15 @@ Vectors = NDArray[np.float32] | NDArray[np.float16]
 DecodedItem = tuple[Item | Rejected, Outcome | None]  # an item, and the outcome of its picture
 
 
+@dataclass(frozen=True)
+class EncodedTexts:
+    """Texts with their unit vectors, [len(texts), embedding_dim], and which the model truncated, bool [len(texts)]."""
+
+    texts: Sequence[str]
+    vectors: Vectors
+    truncated: NDArray[np.bool_]
+
+
 @dataclass
 class EncodeStats:
     """The work that pictures took."""
@@ -38,6 +47,6 @@ class Runner(Protocol):
         """
         ...
 
-    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
-        """Yield each batch in order with its unit vectors, float32 or float16 [len(batch), embedding_dim]."""
+    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[EncodedTexts]:
+        """Yield each batch in order with its vectors."""
         ...

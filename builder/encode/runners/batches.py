@@ -57,11 +57,11 @@ class Batch:
 
 
 class Batches:
-    """Items in order, held back from the first picture that must be encoded until there is a whole batch of those.
+    """Holds items back, from the first picture that must be encoded until there is a whole batch of such pictures.
 
-    Those are encoded in a thread of their own: the engine gives up the GIL, and has the next batch ready when it is
-    done with one. What came between is let go in the source's order, whatever is done first. Close it by leaving the
-    `with` block.
+    Batches are encoded in a separate thread: the engine gives up the GIL, and gets the next batch as soon as it is done
+    with one. Items leave in the source's order, regardless of which is done first. Close it by leaving the `with`
+    block.
     """
 
     def __init__(self, engine: Engine, pictures: Pictures, stats: EncodeStats) -> None:
@@ -71,7 +71,7 @@ class Batches:
         self._encoding: deque[Batch] = deque()
 
     def add(self, item: DecodedItem) -> Iterator[DecodedItem]:
-        """Those that can go by now."""
+        """Add an item; yield the items whose vectors are known by now."""
         while self._encoding and _vectors(self._encoding[0]).done():
             yield from self._oldest()
         _, outcome = item
@@ -89,18 +89,18 @@ class Batches:
             yield item
 
     def finish(self) -> Iterator[DecodedItem]:
-        """Encode what was held back, and let it go."""
+        """Encode the pictures that were held back, and yield all remaining items."""
         if self._filling.new:
             yield from self._encode()
         yield from self._all()
 
     def _is_known(self, digest: bytes) -> bool:
-        """Two that were decoded at the same time may be one, and its vector is known or on its way by now."""
+        """Return whether a vector is known or being computed: a picture may be decoded twice at the same time."""
         return any(digest in batch.new for batch in self._encoding) or self._pictures.has_picture(digest)
 
     def _encode(self) -> Iterator[DecodedItem]:
         batch, self._filling = self._filling, Batch()
-        crops = [one.crop for one in batch.new.values() if one.crop is not None]
+        crops = [picture.crop for picture in batch.new.values() if picture.crop is not None]
         batch.vectors = self._encoder.submit(self._vectors_of, crops)
         self._encoding.append(batch)
         if len(self._encoding) > BATCHES:

@@ -53,7 +53,7 @@ class Cluster:
         except Py4JError as error:
             # Such as a master that has not answered for a minute.
             raise BuildError(
-                f"Spark at --master {self.master} has ended: {message(error)}; its log above says why"
+                f"Spark at --master {self.master} has ended: {message(error)}; see its log above"
             ) from error
         finally:
             context.stop()
@@ -88,7 +88,7 @@ def _start(name: str, master: str | None, settings: Mapping[str, str]) -> SparkC
             "yarn or k8s://…, and Java has to be 17 or later"
         ) from error
     if "PYSPARK_PYTHON" not in os.environ:
-        context.pythonExec = sys.executable  # Spark's default is whatever python3 is
+        context.pythonExec = sys.executable  # Spark's default is the machine's python3
     return context
 
 

@@ -10,7 +10,7 @@ from ...sources import Item, Rejected
 from ..cache import Cache
 from ..decoding import Decoders
 from ..engines import Engine
-from . import DecodedItem, EncodeStats, Vectors
+from . import DecodedItem, EncodedTexts, EncodeStats
 from .batches import encoded
 
 
@@ -25,7 +25,7 @@ class LocalRunner:
         with Decoders(self._engine.preprocessing.spec, cache.path, available_cores()) as decoders:
             yield from encoded(decoders.decode(items), self._engine, cache, stats)
 
-    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
-        """Yield each batch with its unit vectors, float32 [len(batch), embedding_dim]."""
+    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[EncodedTexts]:
+        """Yield each batch with its vectors, float32."""
         for batch in batches:
-            yield batch, self._engine.encode_texts(batch)
+            yield EncodedTexts(batch, *self._engine.encode_and_check(batch))

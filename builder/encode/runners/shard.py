@@ -65,21 +65,29 @@ class PictureShard:
 
 @dataclass(frozen=True)
 class TextShard:
-    """Unit vectors of some texts, float16 [embedding_dim] each, by the digest of their text, in their order."""
+    """Unit vectors of some texts, float16 [embedding_dim] each, by the digest of their text, in their order.
+
+    `truncated` says which texts the model truncated, bool [number of texts].
+    """
 
     suffix: ClassVar = ".texts.npz"
 
     vectors: Mapping[bytes, Vector]
+    truncated: NDArray[np.bool_]
 
     def to_bytes(self) -> bytes:
         """Return the bytes of an `.npz`."""
-        return _bytes(digests=_raw(b"".join(self.vectors)), vectors=_stacked(list(self.vectors.values())))
+        return _bytes(
+            digests=_raw(b"".join(self.vectors)),
+            vectors=_stacked(list(self.vectors.values())),
+            truncated=self.truncated,
+        )
 
     @classmethod
     def of_bytes(cls, content: bytes) -> TextShard:
         """Read the bytes of `to_bytes`."""
         arrays = _arrays(content)
-        return cls(dict(zip(_digests(arrays), arrays["vectors"], strict=True)))
+        return cls(dict(zip(_digests(arrays), arrays["vectors"], strict=True)), arrays["truncated"].astype(np.bool_))
 
 
 def _bytes(**arrays: NDArray[np.generic] | np.generic) -> bytes:

@@ -2,8 +2,8 @@
 
 The driver keeps the items in a temporary file and writes the places of their pictures to the shards' folder, a few
 hundred a task. Each task writes a shard (see `spark_task`). The driver takes the shards in the source's order: it adds
-their vectors to its cache and yields their items. So ids, rows and repeats are decided in one place, whatever order
-tasks end in and however often one runs.
+their vectors to its cache and yields their items. So ids, rows and repeats are decided in one place, regardless
+of the order in which tasks end and how often they run.
 
 Shards of an interrupted build go to the cache first, by the content of their pictures, so changed pictures are encoded
 again.
@@ -35,7 +35,7 @@ from promptsearch.errors import BuildError
 from ...sources import Item, Rejected
 from ..cache import VERSION, Cache
 from ..decoding import chunks, to_decode
-from . import DecodedItem, EncodeStats, Vectors
+from . import DecodedItem, EncodedTexts, EncodeStats
 from .cluster import Cluster, message
 from .shard import PictureShard, TextShard
 from .spark_task import MODEL, Build, encode_pictures, encode_texts
@@ -97,13 +97,14 @@ class SparkRunner:
                         yield item, next(outcomes) if to_decode(item) else None
                 next(results, None)  # the end of the last task, whose shard was there before
 
-    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[tuple[Sequence[str], Vectors]]:
-        """Yield each batch with its unit vectors, float16 [len(batch), embedding_dim]."""
+    def texts(self, batches: Iterable[Sequence[str]]) -> Iterator[EncodedTexts]:
+        """Yield each batch with its vectors, float16."""
         keys = [self._shards.put_work(json.dumps(batch).encode()) for batch in batches]
         with closing(self._run(encode_texts, keys, TextShard.suffix)) as results:
             for key, result in zip(keys, results, strict=True):
                 texts: list[str] = json.loads(self._shards.work(key))
-                yield texts, np.stack(list(TextShard.of_bytes(result).vectors.values()))
+                shard = TextShard.of_bytes(result)
+                yield EncodedTexts(texts, np.stack(list(shard.vectors.values())), shard.truncated)
 
     def _take_over(self, cache: Cache) -> None:
         """Add the shards of an interrupted build to the cache."""
@@ -112,7 +113,8 @@ class SparkRunner:
             if content is not None and name.endswith(PictureShard.suffix):
                 _keep(PictureShard.of_bytes(content), cache)
             if content is not None and name.endswith(TextShard.suffix):
-                cache.add_texts(TextShard.of_bytes(content).vectors.items())
+                shard = TextShard.of_bytes(content)
+                cache.add_texts(shard.vectors, shard.vectors.values(), shard.truncated)
         self._shards.clear()
 
     def _run(self, task: Callable[[Build, str], None], keys: Sequence[str], suffix: str) -> Generator[bytes]:
@@ -150,7 +152,7 @@ def _ended(job: Future[None]) -> None:
         job.result()
     except Exception as error:
         raise BuildError(
-            f"Spark gave up on a task: {message(error)}; what was encoded is kept: run the command again to resume"
+            f"Spark gave up on a task: {message(error)}; all encoded vectors are kept: run the command again to resume"
         ) from error
 
 

@@ -71,12 +71,12 @@ class SharedBlocks:
 
     @property
     def count(self) -> int:
-        """The number of vectors."""
+        """Return the number of vectors."""
         return self._header[0]
 
     @property
     def dimension(self) -> int:
-        """The dimensions of a vector."""
+        """Return the dimensions of a vector."""
         return self._header[1]
 
     def __call__(self, batch_size: int, start: int = 0, end: int | None = None) -> Iterator[tuple[Vectors, Any]]:
@@ -93,7 +93,7 @@ class SharedBlocks:
 
     @cached_property
     def _header(self) -> tuple[int, int, int]:
-        """The rows, the dimensions, and the offset of the first row in bytes."""
+        """Return the rows, the dimensions, and the offset of the first row in bytes."""
         with self.shards.open(self.name) as file:
             np.lib.format.read_magic(file)
             (count, dim), _, _ = np.lib.format.read_array_header_1_0(file)

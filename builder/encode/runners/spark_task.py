@@ -1,7 +1,7 @@
 """The tasks of Spark workers: encode some pictures or texts into a shard.
 
 A worker process runs one task after the other. It opens the model once, with the threads or the GPU that Spark assigns
-to a task, and decodes in as many processes of its own.
+to a task, and decodes in as many processes.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.storage.digests import digest_of
 
 from ...sources import Item, Picture
-from ..cache import CachedPicture, digest_of
+from ..cache import CachedPicture
 from ..decoding import Decoders, Outcome
 from ..engines import Engine, open_engine
 from . import EncodeStats
@@ -41,12 +42,12 @@ class Build:
 
     @property
     def archive(self) -> str:
-        """The name of the file with the model that executors are sent."""
+        """Return the name of the model's file that executors receive."""
         return f"{self.name}.zip"
 
     @property
     def known(self) -> str:
-        """The file with the digests of all pictures whose vectors are known, as `KnownPictures` reads it."""
+        """Return the file with the digests of all pictures whose vectors are known, as `KnownPictures` reads it."""
         return f"{self.name}.sqlite"
 
 
@@ -72,9 +73,9 @@ def encode_texts(build: Build, key: str) -> None:
     if build.shards.has(name):
         return
     texts: list[str] = json.loads(build.shards.work(key))
-    vectors = _engine(build, _gpu()).encode_texts(texts).astype("<f2")
+    vectors, truncated = _engine(build, _gpu()).encode_and_check(texts)
     digests = (digest_of(text.encode()) for text in texts)
-    build.shards.put(name, TextShard(dict(zip(digests, vectors, strict=True))).to_bytes())
+    build.shards.put(name, TextShard(dict(zip(digests, vectors.astype("<f2"), strict=True)), truncated).to_bytes())
 
 
 @dataclass
@@ -98,7 +99,7 @@ def _engine(build: Build, gpu: str | None) -> Engine:
 
 @cache
 def _decoders(build: Build) -> Decoders:
-    """Never closed: its processes end with this one."""
+    """Return decoders that are never closed: their processes end with this process."""
     spec = Bundle.open(_sent(build.archive) / MODEL).image
     return Decoders(spec, _sent(build.known), _threads())
 
@@ -118,7 +119,7 @@ def _task() -> TaskContext:
 
 
 def _threads() -> int:
-    """`spark.task.cpus`."""
+    """Return `spark.task.cpus`."""
     return _task().cpus()
 
 

@@ -43,7 +43,7 @@ class NumpyTowers:
         return tokens
 
     def encode_text(self, tokens: NDArray[np.int64]) -> Array:
-        """int64 [n, context_length] -> float32 [n, embedding_dim], not normalised."""
+        """Encode int64 [n, context_length] to float32 [n, embedding_dim], not normalised."""
         w, length = self._weights, int(tokens.argmax(axis=1).max()) + 1
         tokens = tokens[:, :length]  # the mask hides from each token what follows it, so what pads is never seen
         x = w["token_embedding.weight"][tokens] + w["positional_embedding"][:length]
@@ -54,7 +54,7 @@ class NumpyTowers:
         return ends @ w["text_projection"]
 
     def encode_image(self, pixels: Array) -> Array:
-        """float32 [n, 3, size, size] -> float32 [n, embedding_dim], not normalised."""
+        """Encode float32 [n, 3, size, size] to float32 [n, embedding_dim], not normalised."""
         w, width = self._weights, self._sizes.vision_width
         patches = self._patches(pixels) @ w["visual.conv1.weight"].reshape(width, -1).T
         first = np.broadcast_to(w["visual.class_embedding"], (len(pixels), 1, width))

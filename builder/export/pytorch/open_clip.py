@@ -191,7 +191,7 @@ class TextTower(nn.Module):
         self.eos_id = getattr(text, "eos_id", None) or model.text_eos_id
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """int64 [batch, length] -> float32 [batch, embedding_dim], not normalised."""
+        """Encode int64 [batch, length] to float32 [batch, embedding_dim], not normalised."""
         text, length = getattr(self.clip, "text", self.clip), tokens.shape[1]
         x = text.token_embedding(tokens) + text.positional_embedding[:length]
         mask = None if text.attn_mask is None else text.attn_mask[:length, :length]
@@ -212,7 +212,7 @@ class HFTower(nn.Module):
         self.clip = nn.ModuleDict({"text": model.text})
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """int64 [batch, length] -> float32 [batch, embedding_dim], not normalised."""
+        """Encode int64 [batch, length] to float32 [batch, embedding_dim], not normalised."""
         vectors: torch.Tensor = self.clip["text"](tokens)
         return vectors
 
@@ -368,7 +368,7 @@ def _some(names: Sequence[str]) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """open_clip tells the root logger that it has loaded no weights, which is for us to do."""
+    """Silence open_clip, which warns that it has loaded no weights: they are loaded here."""
     previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -38,7 +38,7 @@ class Tokens:
 
 
 def own(context_length: int, cleaning: str | None) -> Tokens:
-    """CLIP's byte pairs, as open_clip's SimpleTokenizer has them."""
+    """Return CLIP's byte pairs, as open_clip's SimpleTokenizer has them."""
     cleaning = cleaning or "lower"
     reference = open_clip.SimpleTokenizer(context_length=context_length, clean=cleaning)
     start, end = reference.sot_token_id, reference.eot_token_id
@@ -63,7 +63,7 @@ def of_file(path: Path, context_length: int, cleaning: str | None, padding_id: i
     try:
         file = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises plain Exception
-        raise ExportError(f"{path} is no tokenizer of the library `tokenizers`: {error}") from error
+        raise ExportError(f"{path} is not a tokenizer of the library `tokenizers`: {error}") from error
     padding_id = file.padding["pad_id"] if file.padding else padding_id
     cleaning = cleaning or "whitespace"
     with tempfile.TemporaryDirectory() as scratch:
@@ -117,5 +117,5 @@ def _ends(file: Tokenizer, path: Path) -> tuple[int | None, int]:
             return (whole[0] if before else None), whole[-1]
     raise ExportError(
         f"{path} puts more around a text than a start and an end token, or less: of {_SENTENCE!r} it makes {whole}, "
-        f"where the text alone is {bare}"
+        f"while the text alone is {bare}"
     )

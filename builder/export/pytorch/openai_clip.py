@@ -58,7 +58,7 @@ class TextTower(nn.Module):
         self.clip = model
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """int64 [batch, length] -> float32 [batch, embedding_dim], not normalised."""
+        """Encode int64 [batch, length] to float32 [batch, embedding_dim], not normalised."""
         model = self.clip
         x = model.token_embedding(tokens) + model.positional_embedding[: tokens.shape[1]]
         for block in model.transformer.resblocks:
@@ -76,7 +76,7 @@ class ImageTower(nn.Module):
         self.clip = nn.ModuleDict({"visual": model.visual})
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
+        """Encode float32 [batch, 3, size, size] to float32 [batch, embedding_dim], not normalised."""
         vectors: torch.Tensor = self.clip["visual"](pixels)
         return vectors
 

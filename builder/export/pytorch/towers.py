@@ -26,12 +26,12 @@ class TorchTowers:
 
     @torch.inference_mode()
     def encode_text(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """int64 [n, context_length] -> float32 [n, embedding_dim], not normalised."""
+        """Encode int64 [n, context_length] to float32 [n, embedding_dim], not normalised."""
         vectors: NDArray[np.float32] = self._model.encode_text(torch.from_numpy(tokens)).numpy()
         return vectors
 
     @torch.inference_mode()
     def encode_image(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 [n, 3, size, size] -> float32 [n, embedding_dim], not normalised."""
+        """Encode float32 [n, 3, size, size] to float32 [n, embedding_dim], not normalised."""
         vectors: NDArray[np.float32] = self._model.encode_image(torch.from_numpy(pixels)).numpy()
         return vectors

@@ -88,6 +88,14 @@ class SlicePicture:
         return data
 
 
+def is_file(path: Path) -> bool:
+    """Return whether there is such a file; names that are too long for the file system name none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # ValueError: a null character
+        return False
+
+
 def require_size(size: int) -> None:
     """Raise PictureTooLarge for more than MAX_BYTES."""
     if size > MAX_BYTES:

@@ -1,10 +1,11 @@
-"""Turn an error while reading an item into a rejection, so that only that item is lost."""
+"""Turn an error while reading an item, or a part of a source, into a rejection, so that nothing else is lost."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
 
+from promptsearch.errors import SourceError
 from promptsearch.metadata.values import text
 
 from .. import Item, Rejected
@@ -23,8 +24,23 @@ def read_item(where: str, read: Callable[[], Item | Iterator[Item | Rejected]]) 
             yield items
         else:
             yield from items
-    except ValueError as error:
-        yield Rejected(text(where), text(error))
     except Exception as error:
-        log.exception("reading %s failed", where)
-        yield Rejected(text(where), f"reading it failed: {type(error).__name__}: {text(error)}")
+        yield Rejected(text(where), _reason(where, error))
+
+
+def read_part(where: str, items: Iterator[Item | Rejected], rest: str) -> Iterator[Item | Rejected]:
+    """Yield the items of a part of the source, such as an archive; an error ends the part with a rejection at `where`.
+
+    `rest` says what becomes of the items that were not read.
+    """
+    try:
+        yield from items
+    except Exception as error:
+        yield Rejected(text(where), f"{_reason(where, error)}; {rest}")
+
+
+def _reason(where: str, error: Exception) -> str:
+    if isinstance(error, ValueError | SourceError):
+        return text(error)
+    log.error("reading %s failed", where, exc_info=error)
+    return f"reading it failed: {type(error).__name__}: {text(error)}"

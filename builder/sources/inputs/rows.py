@@ -10,13 +10,14 @@ from typing import Any, TextIO
 
 from promptsearch.errors import SourceError
 from promptsearch.metadata.text_decoding import decode_text
-from promptsearch.metadata.values import SETTINGS
+from promptsearch.metadata.values import SETTINGS, text
 
 # More than the default of 128 KB, but not much more: an unclosed quote swallows rows up to this limit.
 csv.field_size_limit(2**21)
 
 Row = Mapping[str, str]
 _DELIMITERS = (",", ";", "\t", "|")
+_NO_DELIMITERS = ('"', " ", "\0")
 _KNOWN = {"image", "prompt", "raw_data", "width", "height", *SETTINGS}  # columns whose case does not matter
 _HEAD_BYTES = 2**16
 _SHOWN = 40  # columns that an error lists, and characters of each
@@ -81,7 +82,12 @@ def _form(path: Path) -> _Form:
         encoding = "utf-16-le" if head[0] else "utf-16-be"
     lines = head.decode(encoding, "replace").splitlines()[:2]
     first = lines[0] if lines else ""
-    if first.lower().startswith("sep=") and len(first) == 5:
+    if (
+        first.lower().startswith("sep=")
+        and len(first) == 5
+        and not first[4].isalnum()
+        and first[4] not in _NO_DELIMITERS
+    ):
         return _Form(encoding, first[4], has_sep_line=True)
     return _Form(encoding, max(_DELIMITERS, key=lambda delimiter: _fit(first, delimiter)), has_sep_line=False)
 
@@ -101,7 +107,7 @@ def _reader(file: Iterable[str], form: _Form) -> Any:
 
 def _names(header: Sequence[str]) -> list[str]:
     """Return the column names without surrounding whitespace; known columns in lower case."""
-    names = (name.strip() for name in header)
+    names = (_decoded_loosely(name).strip() for name in header)
     return [name.lower() if name.lower() in _KNOWN else name for name in names]
 
 
@@ -124,6 +130,13 @@ def _rows(reader: Any, header: Sequence[str]) -> Iterator[tuple[int, Row | Excep
                 yield reader.line_num, dict(zip(header, map(_decoded, cells), strict=False))
         except (csv.Error, ValueError) as error:
             yield reader.line_num, error
+
+
+def _decoded_loosely(name: str) -> str:
+    try:
+        return _decoded(name)
+    except ValueError:
+        return text(name)
 
 
 def _decoded(cell: str) -> str:

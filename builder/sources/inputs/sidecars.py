@@ -10,6 +10,8 @@ from promptsearch.metadata.generation import generation
 from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import json_object
 
+from .picture import is_file
+
 # SwarmUI's, the common ones, and the captions of kohya's training scripts; the first that exists wins.
 SUFFIXES = (".swarm.json", ".json", ".txt", ".caption")
 _MAX_BYTES = 2**20  # limit for a prompt
@@ -21,7 +23,7 @@ def sidecars_of(picture: Path) -> Iterator[Path]:
     for suffix in SUFFIXES:
         for spelling in (suffix, suffix.upper()):
             for path in (picture.with_suffix(spelling), picture.with_name(picture.name + spelling)):
-                if path != picture and path.is_file():
+                if path != picture and is_file(path):
                     yield path
 
 

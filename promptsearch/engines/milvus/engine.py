@@ -139,7 +139,7 @@ class MilvusEngine:
                     )
             if (count := self._connection.count(name, ALL_OF)) != manifest.counts[kind]:
                 raise CollectionError(
-                    f"{name} in Milvus at {names.address} holds {count} {kind}, its manifest says "
+                    f"{name} in Milvus at {names.address} has {count} {kind}, expected "
                     f"{manifest.counts[kind]}: publish it there again"
                 )
 

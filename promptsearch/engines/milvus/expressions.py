@@ -1,7 +1,7 @@
 """Filters as Milvus's boolean expressions.
 
 A missing value is null there, and a comparison with null is neither true nor false. So a negation is pushed down to the
-conditions, each of which then says what holds for a missing value.
+conditions, each of which then decides what a missing value means.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from promptsearch.metadata.comfyui.broadcasts import broadcasts_of
 from promptsearch.metadata.comfyui.graph import MAX_NODES, Graph, Link, Node
 from promptsearch.metadata.comfyui.names import is_text
 from promptsearch.metadata.comfyui.widgets import RECOGNISED, named_widgets
@@ -33,6 +34,7 @@ class _Scope:
     outputs: Mapping[int, tuple[str, int]]  # of a subgraph: output -> the node and output within it
     inputs: list[Mapping[str, Any]]  # of a subgraph
     targets: Mapping[int, list[tuple[str, int]]]  # of a subgraph: input -> the nodes and inputs within it
+    broadcasts: Mapping[tuple[str, int], tuple[str, int]]  # node and input without a link -> a node's output
     outer: _Scope | None = None
     user: Mapping[str, Any] = field(default_factory=dict)  # the node that uses the subgraph
     inner: dict[str, _Scope] = field(default_factory=dict)  # the uses of subgraphs, by node
@@ -59,7 +61,7 @@ def read_workflow(workflow: Mapping[str, Any]) -> Graph:
         Node(scope.prefix + id, str(node.get("type")), dict(_inputs(scope, node, names)))
         for scope in scopes
         for id, node in scope.nodes.items()
-        if id not in scope.inner and node.get("mode") not in (_MUTED, _BYPASSED) and node.get("type") not in _NOTES
+        if id not in scope.inner and node.get("mode") not in (_MUTED, _BYPASSED) and str(node.get("type")) not in _NOTES
     )
 
 
@@ -104,7 +106,8 @@ def _scope(prefix: str, graph: Mapping[str, Any], outer: _Scope | None, user: Ma
             if origin == _INPUTS and isinstance(target_slot, int):
                 targets.setdefault(slot, []).append((str(target), target_slot))
     nodes = {str(node.get("id")): node for node in _dicts(graph.get("nodes"))}
-    return _Scope(prefix, nodes, links, outputs, list(_dicts(graph.get("inputs"))), targets, outer, user)
+    broadcasts = broadcasts_of(graph, nodes, links)
+    return _Scope(prefix, nodes, links, outputs, list(_dicts(graph.get("inputs"))), targets, broadcasts, outer, user)
 
 
 def _inputs(
@@ -113,15 +116,22 @@ def _inputs(
     """Yield the inputs of a node by name: the widgets' values, replaced by links where an input is linked."""
     slots = list(_dicts(node.get("inputs")))
     origins = {
-        str(slot.get("name", "")): _origin(scope, scope.links.get(str(slot["link"])), names)
-        for slot in slots
-        if slot.get("link") is not None
+        str(slot.get("name", "")): _origin(scope, start, names)
+        for place, slot in enumerate(slots)
+        if (start := _start(scope, node, slot, place)) is not None
     }
     linked = {name: origin for name, origin in origins.items() if origin is not None}
     values = _widgets(node, slots)
     if any(is_text(name) for name in linked):
         values.pop(RECOGNISED, None)  # it may be the value from before the input was linked
     yield from (values | linked).items()
+
+
+def _start(scope: _Scope, node: Mapping[str, Any], slot: Mapping[str, Any], place: int) -> tuple[str, int] | None:
+    """Return the output that is linked or broadcast to an input of a node, if any."""
+    if slot.get("link") is not None:
+        return scope.links.get(str(slot["link"]))
+    return scope.broadcasts.get((str(node.get("id")), place))
 
 
 def _widgets(node: Mapping[str, Any], slots: list[Mapping[str, Any]]) -> dict[str, Any]:
@@ -171,9 +181,9 @@ def _from_user(scope: _Scope, slot: int) -> tuple[_Place | None, Any]:
     if slot >= len(scope.inputs):
         return None, None
     name = scope.inputs[slot].get("name")
-    used = next((entry for entry in _dicts(scope.user.get("inputs")) if entry.get("name") == name), {})
-    if (link := scope.outer.links.get(str(used.get("link")))) is not None:
-        return (scope.outer, *link), None
+    for place, used in enumerate(_dicts(scope.user.get("inputs"))):
+        if used.get("name") == name and (start := _start(scope.outer, scope.user, used, place)) is not None:
+            return (scope.outer, *start), None
     values = scope.user.get("widgets_values")
     widgets = [str(entry.get("name")) for entry in scope.inputs if entry.get("type") in _WIDGET_TYPES]
     if isinstance(values, list) and len(values) == len(widgets) and name in widgets:

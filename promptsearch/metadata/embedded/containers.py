@@ -1,4 +1,4 @@
-"""Iterate over the blocks of PNG, JPEG and WebP files, without decoding their pixels.
+"""Iterate over the blocks of PNG, JPEG, WebP and JPEG XL files, without decoding their pixels.
 
 Iteration ends for any input: a block that is truncated, or longer than the file, is the last one.
 """
@@ -16,6 +16,7 @@ MAX_BLOCKS = 100_000  # of one file; a PNG of 64 million pixels has 8,000 IDAT c
 MAX_BLOCK_BYTES = 2**26  # read from one block
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_PIXELS = b"IDAT"
+_JPEG_XL = b"\0\0\0\x0cJXL \r\n\x87\n"  # in boxes; the codestream alone has no metadata
 # JPEG markers (ITU-T T.81, table B.1): those without a length, and those that only pixels follow.
 _JPEG_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 _JPEG_ENDS = frozenset({0xD9, 0xDA})
@@ -26,7 +27,7 @@ _JPEG_NEEDED_APPS = frozenset({0xE0, 0xEE})  # JFIF, and Adobe's, which declares
 
 @dataclass(frozen=True)
 class Block:
-    """One block. `name` is that of a PNG or RIFF chunk, or `APP1`, `COM`, `FFxx` for JPEG."""
+    """One block. `name` is that of a PNG or RIFF chunk or of a JPEG XL box, or `APP1`, `COM`, `FFxx` for JPEG."""
 
     name: str
     start: int  # offset of the whole block in the file
@@ -35,7 +36,7 @@ class Block:
 
 
 def blocks_of(file: BinaryIO) -> Iterator[Block] | None:
-    """Return an iterator over the blocks of a PNG, JPEG or WebP file, in order; None for other kinds of files."""
+    """Return an iterator over the blocks of a PNG, JPEG, WebP or JPEG XL file, in order; None for others."""
     file.seek(0)
     head = file.read(12)
     if head.startswith(_PNG):
@@ -44,7 +45,7 @@ def blocks_of(file: BinaryIO) -> Iterator[Block] | None:
         return _jpeg_segments(file)
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return _riff_chunks(file)
-    return None
+    return _boxes(file) if head == _JPEG_XL else None
 
 
 def is_png(file: BinaryIO) -> bool:
@@ -145,6 +146,27 @@ def _riff_chunks(file: BinaryIO) -> Iterator[Block]:
         end = start + 8 + length + (length & 1)
         yield Block(name.decode("latin-1"), start, end, _reader(file, start + 8, length))
         start = end
+
+
+def _boxes(file: BinaryIO) -> Iterator[Block]:
+    """Yield JPEG XL's boxes (ISO/IEC 14496-12, 4.2): length of the whole box, name, content."""
+    start = 0
+    for _ in range(MAX_BLOCKS):
+        file.seek(start)
+        head = file.read(16)
+        if len(head) < 8:
+            return
+        length, name = struct.unpack(">I4s", head[:8])
+        head_length = 8
+        if length == 1 and len(head) == 16:  # the length has 64 bits
+            length, head_length = int.from_bytes(head[8:], "big"), 16
+        elif length == 0:  # up to the end
+            length = file.seek(0, os.SEEK_END) - start
+        if length < head_length:
+            return
+        content = _reader(file, start + head_length, length - head_length)
+        yield Block(name.decode("latin-1"), start, start + length, content)
+        start += length
 
 
 def _reader(file: BinaryIO, start: int, length: int) -> Callable[[], bytes]:

@@ -1,4 +1,4 @@
-"""Read all texts of a picture file by name, from PNG, JPEG, WebP and other formats that Pillow opens."""
+"""Read all texts of a picture file by name, from PNG, JPEG, WebP, JPEG XL and other formats that Pillow opens."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from promptsearch.metadata.text_decoding import decode_loosely
 MAX_TEXT_BYTES = 2**25  # of one text, decompressed; ComfyUI's workflows have up to a few million bytes
 _XMP_IN_PNG = "XML:com.adobe.xmp"
 _XMP_IN_JPEG = b"http://ns.adobe.com/xap/1.0/\0"
-_OTHERS = ("GIF", "AVIF")  # formats without a reader here, whose metadata Pillow reads
+# Formats without a reader here, whose metadata Pillow reads; HEIF if its plugin is registered.
+_OTHERS = ("GIF", "AVIF", "HEIF")
 
 
 def read_fields(file: BinaryIO) -> dict[str, str]:
@@ -42,7 +43,8 @@ def _read_others(file: BinaryIO) -> dict[str, str]:
         file.seek(0)
         return read_exif(file.read(MAX_BLOCK_BYTES))
     file.seek(0)
-    with Image.open(file, formats=_OTHERS) as picture:
+    Image.init()
+    with Image.open(file, formats=[format for format in _OTHERS if format in Image.OPEN]) as picture:
         info = picture.info
         fields = read_exif(info.get("exif", b""))
     for name, value in info.items():
@@ -97,6 +99,11 @@ def _app1(content: bytes) -> dict[str, str]:
     return read_exif(content) if content.startswith(b"Exif\0\0") else {}
 
 
+def _exif_box(content: bytes) -> dict[str, str]:
+    """Read JPEG XL's EXIF, behind four bytes with its offset, which pillow-jxl-plugin leaves out."""
+    return read_exif(content) or read_exif(content[4:])
+
+
 def _xmp(packet: bytes) -> dict[str, str]:
     return {f"xmp.{name}": value for name, value in read_xmp(packet).items()}
 
@@ -115,4 +122,6 @@ _READERS: Mapping[str, Callable[[bytes], dict[str, str]]] = {
     "COM": _comment,
     "EXIF": read_exif,
     "XMP ": _xmp,
+    "Exif": _exif_box,
+    "xml ": _xmp,
 }

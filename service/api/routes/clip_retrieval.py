@@ -1,6 +1,6 @@
 """clip-retrieval's routes, so that its client and its page work with this service unchanged.
 
-Bodies are JSON whatever their content type: its client sends none, its page text/plain.
+Bodies are JSON regardless of their content type: its client sends none, its page text/plain.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ async def knn_service(
 
 @router.post(
     "/metadata",
-    summary="What is known of these ids",
+    summary="The metadata of these ids",
     response_model=list[MetadataOfId],
     openapi_extra=_body_schema(MetadataQuery),
 )

@@ -10,6 +10,7 @@ from promptsearch.search.terms import Term
 
 from ...responses import schemas
 from ..dependencies import SearchServiceState
+from ..json_query import EmbedQuery
 from ..query import decode_picture
 from .search import MEDIA_TYPE, require_room
 
@@ -22,7 +23,7 @@ router = APIRouter(tags=["search"])
     response_model=schemas.Embeddings,
     dependencies=[Depends(require_room)],
 )
-async def embed(query: schemas.EmbedQuery, service: SearchServiceState, request: Request) -> Response:
+async def embed(query: EmbedQuery, service: SearchServiceState, request: Request) -> Response:
     """Return the unit vectors of texts and pictures by a collection's model."""
     if not query.texts and not query.images:
         raise EmptyQuery("there is nothing to embed: send `texts`, `images` (base64), or both")

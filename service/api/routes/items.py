@@ -169,7 +169,10 @@ def _unless_current(request: Request, response: Response) -> Response:
 
 
 def _original(served: Served, id: str) -> Path:
-    """Return the path of an image's original, which must be inside the collection's folder; raises NoFile."""
+    """Return the path of an image's original, which must be inside the collection's folder.
+
+    Raises NoFile, also if the file now holds a picture that is hidden.
+    """
     image = served.collection.items.image(id)
     if image.file is None:
         raise NoFile(f"image {id} has no file: it came from {image.source}")
@@ -179,6 +182,8 @@ def _original(served: Served, id: str) -> Path:
     try:
         path = (served.files / image.file).resolve()
         if path.is_relative_to(served.files) and path.is_file():
+            if served.collection.shows_hidden_picture(path):
+                raise NoFile(f"the file of image {id} holds another picture since: build the collection again")
             return path
     except (OSError, ValueError):  # a name that no file can have
         pass

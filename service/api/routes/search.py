@@ -13,6 +13,7 @@ from promptsearch.storage.manifest import Kind
 from ...http.problems import problem_of
 from ...responses import schemas
 from ..dependencies import SearchServiceState, search_service_of
+from ..json_query import Batch, BatchQuery
 from ..query import BODY_SCHEMA, URL_SCHEMA, BodyQuery, parse_url, to_query
 
 router = APIRouter(prefix="/search", tags=["search"])
@@ -74,13 +75,13 @@ async def _by_url(request: Request, kind: Kind) -> Response:
     response_model=schemas.BatchResults,
     dependencies=[Depends(require_room)],
 )
-async def batch(batch: schemas.Batch, service: SearchServiceState, request: Request) -> Response:
+async def batch(batch: Batch, service: SearchServiceState, request: Request) -> Response:
     """Return what each query finds, or its problem, in the order of the queries."""
     results = await asyncio.gather(*(_search_or_problem(query, service, request) for query in batch.queries))
     return Response(b'{"results":[%s]}' % b",".join(results), media_type=MEDIA_TYPE)
 
 
-async def _search_or_problem(body: schemas.BatchQuery, service: SearchServiceState, request: Request) -> bytes:
+async def _search_or_problem(body: BatchQuery, service: SearchServiceState, request: Request) -> bytes:
     try:
         return await service.search(request, body.target, to_query(body).require_terms())
     except PromptSearchError as error:

@@ -13,27 +13,19 @@ import { SearchBox } from "./controls/search-box.js";
 import { Toolbar } from "./controls/toolbar.js";
 import { copyWithFeedback } from "./lib/clipboard.js";
 import { byId } from "./lib/dom.js";
-import { formatSentence, truncate } from "./lib/format.js";
-import { OTHER_KIND, showEmpty, showFailure } from "./notices/messages.js";
+import { Gone } from "./notices/gone.js";
+import { OTHER_KIND, showFailure } from "./notices/messages.js";
 import { Notice } from "./notices/notice.js";
 import { Welcome } from "./notices/welcome.js";
 import { QueryHistory } from "./query/history.js";
-import { isSearch, NO_OPTIONS, NO_TERMS } from "./query/query.js";
+import { isSearch, NO_OPTIONS, NO_TERMS, titleOf } from "./query/query.js";
 import { Search } from "./query/search.js";
 import { toUrl } from "./query/url.js";
-import { Results } from "./results/results.js";
-import { summarize } from "./results/summary.js";
+import { SearchRun } from "./results/search-run.js";
 import { Viewer } from "./viewer/viewer.js";
-
-const SLOW_MS = 250; // after this time the status line says that a search is running
 
 class App {
   constructor() {
-    this.main = byId("main");
-    this.status = byId("status");
-    this.notes = byId("notes");
-    /** @type {Search | null} */
-    this.search = null; // whose results are shown or awaited
     this.fieldsOf = ""; // the collection whose fields the filter panel shows
     this.history = new QueryHistory((query, entry, item) => this.#onPop(query, entry, item));
     this.query = this.history.query;
@@ -53,9 +45,9 @@ class App {
       startOver: () => byId("home").click(),
     };
     this.viewer = this.#createViewer();
-    this.results = this.#createResults();
+    this.searchRun = this.#createSearchRun();
+    this.gone = new Gone(() => this.#onGoneClosed());
     byId("home").addEventListener("click", (event) => this.#onHome(event));
-    byId("gone-close").addEventListener("click", () => this.#closeGone());
   }
 
   #createViewer() {
@@ -67,12 +59,12 @@ class App {
       },
       onMove: (path) => this.history.openItem(this.query, path),
       onClose: (leftByHistory) => this.#onViewerClosed(leftByHistory),
-      loadMore: () => this.#loadMore(),
+      loadMore: () => this.searchRun.loadMore(),
       isComplete: () => this.search?.complete ?? true,
     });
   }
 
-  #createResults() {
+  #createSearchRun() {
     const actions = {
       ...this.#itemActions(),
       open: (
@@ -80,14 +72,19 @@ class App {
         /** @type {number} */ index,
         /** @type {import("./api/types.js").ImageResult[] | undefined} */ images,
       ) => {
-        byId("gone").hidden = true;
+        this.gone.hide();
         this.viewer.show(images ?? this.search?.results ?? [], index, this.query.collection, !images);
         this.history.openItem(this.query, path);
       },
       copy: (/** @type {string} */ text, /** @type {HTMLElement} */ button) =>
         copyWithFeedback(text, button, byId("announcement")),
     };
-    return new Results(byId("results"), actions, () => this.#loadMore());
+    return new SearchRun(actions, this.notice, this.remedies, {
+      onLoaded: (search) => {
+        this.history.entry.search = search;
+      },
+      onError: (error, retry) => this.#fail(error, retry),
+    });
   }
 
   /** Return what both the results and the viewer can do with an item. */
@@ -123,6 +120,11 @@ class App {
     if (this.history.item) this.#openFromUrl(this.history.item);
   }
 
+  /** The search whose results are shown or awaited. */
+  get search() {
+    return this.searchRun.search;
+  }
+
   /** @returns {Collection | null} */
   get collection() {
     return this.collectionSelect.get(this.query.collection);
@@ -148,69 +150,18 @@ class App {
   /** Show the query in the controls, and run its search. */
   show() {
     if (!this.collectionSelect.collections.length) return;
-    this.search?.stop();
-    this.search = null;
+    this.searchRun.stop();
     this.#showControls();
     this.notice.clear();
     const { query } = this;
     if (query.lostImage && !query.image) this.#showLostImage(query.lostImage);
     if (isSearch(query)) {
       this.welcome.hide();
-      this.#run(new Search(query));
+      this.searchRun.start(new Search(query));
     } else {
-      this.#setBusy(false);
-      this.results.clear();
-      this.status.textContent = "";
-      this.notes.hidden = true;
+      this.searchRun.clear();
       this.welcome.show(this.collection);
     }
-  }
-
-  /** @param {Search} search */
-  async #run(search) {
-    this.search = search;
-    this.#setBusy(true);
-    const timer = setTimeout(() => this.status.replaceChildren("Searching…"), SLOW_MS);
-    try {
-      await search.loadMore();
-      if (this.search !== search) return;
-      this.notice.reset();
-      this.history.entry.search = search;
-      this.results.show(search);
-      this.#report(search);
-    } catch (error) {
-      if (this.search !== search || search.stopped) return;
-      this.results.clear();
-      this.search = null;
-      this.#fail(error, () => this.show());
-    } finally {
-      clearTimeout(timer);
-      if (this.search === search || this.search === null) this.#setBusy(false);
-    }
-  }
-
-  async #loadMore() {
-    const { search } = this;
-    if (!search || search.loading || search.complete || !this.notice.element.hidden) return;
-    try {
-      search.resume();
-      await search.loadMore();
-      if (this.search !== search) return;
-      this.notice.reset();
-      this.results.grow();
-      this.#report(search);
-    } catch (error) {
-      if (this.search !== search || search.stopped) return;
-      this.#fail(error, () => this.#loadMore());
-    }
-  }
-
-  /** @param {Search} search  of which at least the first page has been loaded */
-  #report(search) {
-    this.status.textContent = summarize(search);
-    this.notes.replaceChildren(...search.notes.map((note) => `${formatSentence(note)} `));
-    this.notes.hidden = search.notes.length === 0;
-    if (search.results.length === 0) showEmpty(this.notice, search.query, this.remedies);
   }
 
   /**
@@ -218,19 +169,13 @@ class App {
    * @param {() => void} retry
    */
   #fail(error, retry) {
-    this.#setBusy(false);
-    this.status.textContent = "";
+    this.searchRun.idle();
     this.welcome.hide();
     if (!(error instanceof Failure)) throw error;
     const { collections, preferred } = this.collectionSelect;
     if (error.type === "key-needed") this.notice.showKeyForm(() => (collections.length ? retry() : this.start()));
     else if (error.isTemporary) this.notice.showRetry(error, retry);
     else showFailure(this.notice, error, this.query, preferred, retry, this.remedies);
-  }
-
-  /** @param {boolean} busy */
-  #setBusy(busy) {
-    this.main.setAttribute("aria-busy", String(busy));
   }
 
   #showControls() {
@@ -241,7 +186,7 @@ class App {
     this.filters.show(query);
     this.collectionSelect.show(query.collection);
     byId("lost").hidden = true;
-    byId("gone").hidden = true;
+    this.gone.hide();
     document.title = titleOf(query);
     if (!collection) return;
     this.toolbar.setCollection(collection);
@@ -312,7 +257,7 @@ class App {
   #onViewerClosed(leftByHistory) {
     const { viewer } = this;
     if (!leftByHistory) this.history.closeItem(this.query);
-    if (viewer.followsSearch && this.search?.results === viewer.results) this.results.focus(viewer.index);
+    if (viewer.followsSearch && this.search?.results === viewer.results) this.searchRun.results.focus(viewer.index);
   }
 
   /** @param {string} path */
@@ -324,23 +269,13 @@ class App {
       if (index >= 0) this.viewer.show(this.search?.results ?? [], index, this.query.collection, true);
       else this.viewer.show([item], 0, this.query.collection, false);
     } catch (error) {
-      if (error instanceof Failure && !error.isTemporary && error.type !== "key-needed") this.#showGone(error.message);
+      if (error instanceof Failure && !error.isTemporary && error.type !== "key-needed") this.gone.show(error.message);
     }
   }
 
-  /**
-   * Show, beside the results, that the item in the URL does not exist.
-   * @param {string} reason
-   */
-  #showGone(reason) {
-    byId("gone").hidden = false;
-    byId("gone-why").textContent = `This item is no longer available. ${formatSentence(reason)}`;
-  }
-
-  #closeGone() {
-    byId("gone").hidden = true;
+  #onGoneClosed() {
     this.history.closeItem(this.query);
-    this.main.focus({ preventScroll: true });
+    byId("main").focus({ preventScroll: true });
   }
 
   /**
@@ -350,7 +285,7 @@ class App {
    * @param {string} item
    */
   #onPop(query, entry, item) {
-    byId("gone").hidden = true;
+    this.gone.hide();
     const same = toUrl(query) === toUrl(this.query) && query.image === this.query.image;
     if (!same) {
       this.query = query;
@@ -371,21 +306,10 @@ class App {
    * @param {number} scroll
    */
   #restore(search, scroll) {
-    this.search = search;
-    search.resume();
     this.#showControls();
-    this.notice.reset();
     this.welcome.hide();
-    this.#setBusy(false);
-    this.#report(search);
-    this.results.show(search, scroll);
+    this.searchRun.restore(search, scroll);
   }
-}
-
-/** @param {Query} query */
-function titleOf({ q, like, promptId, image }) {
-  const subject = q.trim() || (like || promptId ? "similar" : image ? "image" : "");
-  return subject ? `${truncate(subject, 60)} · prompt-search` : "prompt-search";
 }
 
 const app = new App();

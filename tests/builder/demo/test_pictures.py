@@ -1,4 +1,4 @@
-"""Restyling and augmentation: what the image tower is shown."""
+"""Restyling and augmentation: the image tower's training pictures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_augmented_pictures_are_pixels_as_clip_normalises_them(strength: float) 
 
 
 def test_what_has_a_left_and_a_right_is_never_mirrored() -> None:
-    assert [may_mirror(one) for one in (DOG, JAPAN, POINTING)] == [True, False, False]
+    assert [may_mirror(emoji) for emoji in (DOG, JAPAN, POINTING)] == [True, False, False]
     torch.manual_seed(0)
     half = torch.zeros(200, 80, 80, 4, dtype=torch.uint8)
     half[..., 3] = 255

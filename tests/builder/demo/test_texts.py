@@ -1,4 +1,4 @@
-"""Names, captions and phrases: what the text tower is told about each class."""
+"""Names, captions and phrases: the text tower's training texts."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_docstrings_examples_are_true(module: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("label", "said"),
+    ("label", "expected"),
     [
         ("dog face", "dog face"),
         ("flag: Japan", "flag of Japan"),
@@ -39,8 +39,8 @@ def test_the_docstrings_examples_are_true(module: object) -> None:
         ("man running: facing right", "man running, facing right"),
     ],
 )
-def test_prompts_are_natural_words(label: str, said: str) -> None:
-    assert prompt(emoji("1f600", label)) == said
+def test_prompts_are_natural_words(label: str, expected: str) -> None:
+    assert prompt(emoji("1f600", label)) == expected
 
 
 def test_a_tag_is_true_of_every_class_that_carries_it() -> None:
@@ -55,9 +55,9 @@ def test_a_tag_is_true_of_every_class_that_carries_it() -> None:
 def test_composed_captions_are_true_of_what_carries_both_words_or_else_the_noun() -> None:
     captions = make_captions(EMOJIS, frozenset({"happy"}), seed=0)
     index = word_index(EMOJIS)
-    found = {caption.text: caption for caption in captions if caption.kind == "composed"}
-    assert found["happy pet"].classes == (EMOJIS.index(DOG),)
-    assert found["happy cat"].classes == (EMOJIS.index(CAT),), "no cat is happy: the noun decides"
+    composed = {caption.text: caption for caption in captions if caption.kind == "composed"}
+    assert composed["happy pet"].classes == (EMOJIS.index(DOG),)
+    assert composed["happy cat"].classes == (EMOJIS.index(CAT),), "no cat is happy: the noun decides"
     assert index["animal"] == {0, 1}
 
 
@@ -69,10 +69,10 @@ def test_captions_are_the_same_for_the_same_seed() -> None:
 
 def test_a_sense_captions_its_classes_with_all_that_the_dictionary_says() -> None:
     synset = Synset(("dog", "hound"), ("a tame animal", "it barks"), ("the dog barked",))
-    captions = {one.text: one for one in defined([Sense("dog", (0,), synset, True, NOWHERE)])}
+    captions = {caption.text: caption for caption in defined([Sense("dog", (0,), synset, True, NOWHERE)])}
     assert captions.keys() == {"a tame animal; it barks", "a tame animal", "it barks", "the dog barked", "dog", "hound",
                                "dog, a tame animal; it barks"}  # fmt: skip
-    assert {one.classes for one in captions.values()} == {(0,)}
+    assert {caption.classes for caption in captions.values()} == {(0,)}
 
 
 def test_a_flag_is_known_by_its_countrys_other_names_and_adjective() -> None:
@@ -82,7 +82,9 @@ def test_a_flag_is_known_by_its_countrys_other_names_and_adjective() -> None:
         Synset(("Japanese", "Nipponese"), ("of or relating to or characteristic of Japan or its people",), ()),
         Synset(("Danish",), ("of or relating to or characteristic of Denmark or the Danes",), ()),
     ]
-    texts = {one.text for one in flag_names(EMOJIS, [Sense("japan", (row,), country, True, NOWHERE)], adjectives)}
+    texts = {
+        caption.text for caption in flag_names(EMOJIS, [Sense("japan", (row,), country, True, NOWHERE)], adjectives)
+    }
     assert {"Nippon flag", "the flag of Japan", "Japanese flag", "the Nipponese flag"} <= texts
     assert not any("Danish" in text for text in texts)
 
@@ -90,7 +92,9 @@ def test_a_flag_is_known_by_its_countrys_other_names_and_adjective() -> None:
 def test_what_is_another_flags_own_name_is_not_this_ones() -> None:
     china, taiwan = emoji("1f1e8-1f1f3", "flag: China"), emoji("1f1f9-1f1fc", "flag: Taiwan")
     island = Synset(("Taiwan", "China"), ("a government on an island",), ())
-    texts = {one.text for one in flag_names([china, taiwan], [Sense("taiwan", (1,), island, True, NOWHERE)], [])}
+    texts = {
+        caption.text for caption in flag_names([china, taiwan], [Sense("taiwan", (1,), island, True, NOWHERE)], [])
+    }
     assert texts == {"flag of Taiwan", "Taiwan flag", "the flag of Taiwan"}
 
 
@@ -112,6 +116,6 @@ def test_phrases_are_each_there_once_and_without_lists_of_names() -> None:
 def test_texts_too_long_are_left_out_and_a_batch_has_its_shares() -> None:
     captions = [Caption("dog", (0,), "label"), Caption("word " * LONGEST, (1,), "label"), Caption("pet", (0, 1), "tag")]
     texts = Texts(captions, ["pet", "a phrase"])
-    assert [one.text for one in texts.known] == ["dog", "pet", "a phrase"], "what is a caption is no phrase"
+    assert [caption.text for caption in texts.known] == ["dog", "pet", "a phrase"], "a caption is not a phrase as well"
     drawn = [texts.known[row].kind for row in texts.draw({"label": 2, "phrase": 3}).tolist()]
     assert drawn == ["label"] * 2 + ["phrase"] * 3

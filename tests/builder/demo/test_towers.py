@@ -1,4 +1,4 @@
-"""The towers that are trained are CLIP's own, and their losses are what they are said to be."""
+"""The trained towers have CLIP's architecture, and their losses follow their published formulas."""
 
 from __future__ import annotations
 
@@ -35,17 +35,19 @@ def test_the_towers_together_are_a_clip_that_build_model_takes() -> None:
 
 def test_the_contrast_is_the_published_sum() -> None:
     torch.manual_seed(0)
-    found, classes = F.normalize(torch.randn(6, 4), dim=1), torch.tensor([0, 0, 1, 1, 2, 3])
+    vectors, classes = F.normalize(torch.randn(6, 4), dim=1), torch.tensor([0, 0, 1, 1, 2, 3])
     total = []
     for i in range(6):
         others = [k for k in range(6) if k != i]
-        below = sum(math.exp(CONTRAST_SCALE * float(found[i] @ found[k])) for k in others)
+        below = sum(math.exp(CONTRAST_SCALE * float(vectors[i] @ vectors[k])) for k in others)
         shares = [
-            math.exp(CONTRAST_SCALE * float(found[i] @ found[j])) / below for j in others if classes[j] == classes[i]
+            math.exp(CONTRAST_SCALE * float(vectors[i] @ vectors[j])) / below
+            for j in others
+            if classes[j] == classes[i]
         ]
         if shares:
             total.append(-sum(map(math.log, shares)) / len(shares))
-    assert float(contrast(found, classes)) == pytest.approx(sum(total) / len(total), rel=1e-4)
+    assert float(contrast(vectors, classes)) == pytest.approx(sum(total) / len(total), rel=1e-4)
 
 
 def test_a_class_is_drawn_by_the_weights_of_its_styles_and_never_for_another() -> None:

@@ -1,4 +1,4 @@
-"""With img2dataset itself, from `.venv-download` (`make setup-download`), and a web server on this machine."""
+"""Downloads with img2dataset from `.venv-download` (`make setup-download`), and a web server on this machine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.drawing import picture
 from tests.support.web import Web, image, serving
 from tests.support.workspace import ROOT
 
-HERE = Path(sys.executable)  # an environment; what is refused before anything is fetched needs no img2dataset
+HERE = Path(sys.executable)  # an environment; inputs that are refused at once need no img2dataset
 GOOD = ("good/0.png", "good/1.jpg", "redirect/2")
 BAD = {
     "missing.png": "HTTP Error 404: Not Found",
@@ -69,16 +69,14 @@ def failed(out: Path) -> dict[str, str]:
 
 
 def items(out: Path) -> dict[str, Item]:
-    found = list(open_source("img2dataset", out, None).items())
-    assert all(isinstance(item, Item) for item in found), found
-    return {item.source: item for item in found if isinstance(item, Item)}
+    read = list(open_source("img2dataset", out, None).items())
+    assert all(isinstance(item, Item) for item in read), read
+    return {item.source: item for item in read if isinstance(item, Item)}
 
 
 @pytest.mark.download
 @pytest.mark.parametrize("layout", FORMATS)
-def test_links_are_fetched_with_all_that_is_known_of_them(
-    web: Web, manifest: Path, tmp_path: Path, layout: Format
-) -> None:
+def test_links_are_fetched_with_their_metadata(web: Web, manifest: Path, tmp_path: Path, layout: Format) -> None:
     out = tmp_path / "out"
     done = download(open_source("manifest", manifest, None), out, layout=layout, timeout=1, shard_size=3)
     assert (done.links, done.fetched, done.failed, done.without, done.rejected) == (7, 3, 4, 2, 0)
@@ -89,33 +87,33 @@ def test_links_are_fetched_with_all_that_is_known_of_them(
         assert reason in reasons[f"{web.url}/{place}"]
     assert done.reasons.total() == 4
 
-    found = items(out)
-    assert found.keys() == {f"{web.url}/{place}" for place in (*GOOD, *BAD)}
+    fetched = items(out)
+    assert fetched.keys() == {f"{web.url}/{place}" for place in (*GOOD, *BAD)}
     for number, place in enumerate((*GOOD, *BAD)):
-        item = found[f"{web.url}/{place}"]
+        item = fetched[f"{web.url}/{place}"]
         assert item.prompt == f"prompt of {place}"
         assert item.settings["seed"] == number
         assert item.extra["strength"] == "7.5"
         assert item.extra["source_key"].startswith("row {")
         assert (item.picture is not None) == (place in GOOD)
     for number, place in enumerate(GOOD):
-        kept = found[f"{web.url}/{place}"].picture
+        kept = fetched[f"{web.url}/{place}"].picture
         assert kept is not None
         pixels = np.asarray(open_picture(kept.read()), dtype=float)
         assert np.abs(pixels - np.asarray(picture(number, 60, 40), dtype=float)).mean() < 16  # noise, as JPEG keeps it
-    jpeg = found[f"{web.url}/good/1.jpg"].picture
+    jpeg = fetched[f"{web.url}/good/1.jpg"].picture
     assert jpeg is not None
     assert jpeg.read() == image("1.jpg")  # not encoded again
 
 
 @pytest.mark.download
-def test_what_is_done_is_not_fetched_again_and_what_failed_can_be(web: Web, manifest: Path, tmp_path: Path) -> None:
+def test_done_shards_are_kept_and_failed_links_can_be_retried(web: Web, manifest: Path, tmp_path: Path) -> None:
     out, again = tmp_path / "out", tmp_path / "again"
     source = open_source("manifest", manifest, None)
     first = download(source, out, timeout=1)
-    asked = web.asked.copy()
+    requests = web.requests.copy()
     assert download(source, out, timeout=1) == first
-    assert web.asked == asked
+    assert web.requests == requests
     with pytest.raises(BuildError, match=r"holds a download with another format: choose another --out"):
         download(source, out, layout="webdataset")
 
@@ -125,14 +123,14 @@ def test_what_is_done_is_not_fetched_again_and_what_failed_can_be(web: Web, mani
 
 
 @pytest.mark.download
-def test_a_download_that_is_killed_goes_on(web: Web, tmp_path: Path) -> None:
+def test_a_killed_download_resumes(web: Web, tmp_path: Path) -> None:
     web.release.clear()
     places = [f"good/{number}.png" for number in range(4)] + [f"held/{number}.png" for number in range(4, 12)]
     manifest = write(tmp_path / "manifest.csv", [[place, f"{web.url}/{place}", "", "", ""] for place in places])
     out = tmp_path / "out"
     command = ["download", "manifest", str(manifest), "--out", str(out), "--shard-size", "4", "--timeout", "60"]
     with subprocess.Popen([sys.executable, "-m", "builder", *command], cwd=ROOT) as builder:
-        wait_for(lambda: (out / "00000_stats.json").is_file() and web.asked["/held/4.png"])
+        wait_for(lambda: (out / "00000_stats.json").is_file() and web.requests["/held/4.png"])
         workers = children(builder.pid)
         with pytest.raises(BuildError, match=r"another download to .* is running"):
             download(open_source("manifest", manifest, None), out)
@@ -144,26 +142,26 @@ def test_a_download_that_is_killed_goes_on(web: Web, tmp_path: Path) -> None:
     (out / "00002_stats.json").write_text('{"cou')
 
     web.release.set()
-    before = web.asked.copy()
+    before = web.requests.copy()
     main(command)
-    assert not any((web.asked - before)[f"/{place}"] for place in places[:4])
-    found = items(out)
-    assert {item.prompt for item in found.values()} == set(places)
-    assert all(item.picture is not None for item in found.values())
+    assert not any((web.requests - before)[f"/{place}"] for place in places[:4])
+    fetched = items(out)
+    assert {item.prompt for item in fetched.values()} == set(places)
+    assert all(item.picture is not None for item in fetched.values())
     assert failed(out) == {}
     assert not list(out.rglob("000019.jpg"))
 
 
 @pytest.mark.download
-def test_what_was_downloaded_is_built_from(
+def test_downloaded_pictures_are_built(
     web: Web, manifest: Path, vit_bundle: Bundle, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, indices = str(tmp_path / "out"), tmp_path / "indices"
     main(["download", "manifest", str(manifest), "--out", out, "--timeout", "1", "--format", "webdataset"])
-    said = capsys.readouterr().out
-    assert f"downloaded 3 of 7 links to {out}: 4 failed" in said
-    assert "1 x HTTP Error 404: Not Found" in said
-    assert "failed.csv lists them all" in said
+    printed = capsys.readouterr().out
+    assert f"downloaded 3 of 7 links to {out}: 4 failed" in printed
+    assert "1 x HTTP Error 404: Not Found" in printed
+    assert "failed.csv lists them all" in printed
     model = ["--model", str(vit_bundle.folder), "--collection", "fetched", "--indices", str(indices)]
     main(["build", "img2dataset", out, *model])
     counts = Manifest.read(current_version(indices / "fetched")).counts
@@ -171,7 +169,7 @@ def test_what_was_downloaded_is_built_from(
 
 
 @pytest.mark.download
-def test_open_prompts_links_are_fetched_where_no_picture_is_here(web: Web, tmp_path: Path) -> None:
+def test_links_of_open_prompts_without_a_picture_are_fetched(web: Web, tmp_path: Path) -> None:
     with (tmp_path / "prompts.csv").open("w", newline="", encoding="utf-8") as file:
         rows = [
             (
@@ -186,16 +184,16 @@ def test_open_prompts_links_are_fetched_where_no_picture_is_here(web: Web, tmp_p
     source = open_source("open-prompts", tmp_path / "prompts.csv", tmp_path / "images")
     done = download(source, tmp_path / "out", layout="parquet", timeout=5)
     assert (done.links, done.fetched, done.without, done.rejected) == (2, 2, 1, 1)
-    found = items(tmp_path / "out")
-    assert {(item.prompt, item.settings["seed"]) for item in found.values()} == {("prompt 0", 5), ("prompt 2", 5)}
+    fetched = items(tmp_path / "out")
+    assert {(item.prompt, item.settings["seed"]) for item in fetched.values()} == {("prompt 0", 5), ("prompt 2", 5)}
 
 
-def test_an_environment_without_img2dataset_says_how_to_make_it(manifest: Path, tmp_path: Path) -> None:
+def test_an_environment_without_img2dataset_is_an_error_with_the_command(manifest: Path, tmp_path: Path) -> None:
     source = open_source("manifest", manifest, None)
-    with pytest.raises(BuildError, match=r"there is no .*/python: run `make setup-download` in a checkout, or .*pip"):
+    with pytest.raises(BuildError, match=r"/python does not exist: run `make setup-download` in a checkout, or .*pip"):
         download(source, tmp_path / "out", python=tmp_path / "python")
     assert not (tmp_path / "out").exists()
-    with pytest.raises(BuildError, match=r"1 of 1 shards are not done; .*log.txt says why"):
+    with pytest.raises(BuildError, match=r"1 of 1 shards are not done; see .*log\.txt; run the command again"):
         download(source, tmp_path / "out", python=HERE)
     assert "No module named 'img2dataset'" in (tmp_path / "out" / ".download" / "log.txt").read_text()
 
@@ -219,11 +217,11 @@ def test_numbers_that_make_no_sense_are_refused(manifest: Path, tmp_path: Path, 
 
 def children(pid: int) -> set[int]:
     """All that descend from this process."""
-    found: set[int] = set()
+    descendants: set[int] = set()
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, path.read_text().split()):
-            found |= {child, *children(child)}
-    return found
+            descendants |= {child, *children(child)}
+    return descendants
 
 
 def wait_for(condition: object) -> None:

@@ -35,7 +35,7 @@ def item(number: int = 0, link: str = LINK, **changes: Any) -> Item:
 
 
 @pytest.mark.parametrize(
-    ("found", "link"),
+    ("listed", "link"),
     [
         (item(), LINK),
         (item(link="http://127.0.0.1:8000/a b?c=d#e"), "http://127.0.0.1:8000/a b?c=d#e"),
@@ -49,8 +49,8 @@ def item(number: int = 0, link: str = LINK, **changes: Any) -> Item:
         (item(link="a.png", extra={"url": 7}), None),
     ],
 )
-def test_a_link_is_that_of_an_item_without_a_picture(found: Item, link: str | None) -> None:
-    assert link_of(found) == link
+def test_a_link_is_that_of_an_item_without_a_picture(listed: Item, link: str | None) -> None:
+    assert link_of(listed) == link
 
 
 def test_what_a_source_knows_is_kept_in_its_own_type(tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ def test_what_a_source_knows_is_kept_in_its_own_type(tmp_path: Path) -> None:
             item(3, extra={"note": "drei", "half": "\ud800"}, prompt="\udfff"),
         ]
     )
-    found = survey(source)
-    assert (found.links, found.without, found.rejected) == (3, 1, 1)
-    write_links(source, tmp_path, found.types, 2)
-    nothing = dict.fromkeys(found.types)
+    surveyed = survey(source)
+    assert (surveyed.links, surveyed.without, surveyed.rejected) == (3, 1, 1)
+    write_links(source, tmp_path, surveyed.types, 2)
+    nothing = dict.fromkeys(surveyed.types)
     assert parquet.read_table(tmp_path / "00000.parquet").to_pylist() == [
         {
             "url": LINK, "caption": "prompt 0", **nothing,

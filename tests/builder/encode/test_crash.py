@@ -1,4 +1,4 @@
-"""A build that is killed goes on where it was, and ends as one that nothing happened to."""
+"""Interrupted builds resume, and the result equals that of an uninterrupted build."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def finish(process: subprocess.Popen[str]) -> None:
 def content(collection: Path) -> dict[str, Any]:
     """All that a version holds but its name and times."""
     folder = current_version(collection)
-    found: dict[str, Any] = {
+    contents: dict[str, Any] = {
         name: (folder / name).read_bytes()
         for name in ("images.f16.npy", "prompts.f16.npy", "images.faiss", "prompts.faiss", "quarantine.csv")
     }
-    found |= {path.name: path.read_bytes() for path in folder.glob("field-*.npy")}
+    contents |= {path.name: path.read_bytes() for path in folder.glob("field-*.npy")}
     tables = ("items.images", "items.prompts", "thumbnails.thumbnails", "fields.fields", "fields.texts")
-    for name, table in (one.split(".") for one in tables):
+    for name, table in (qualified.split(".") for qualified in tables):
         database = sqlite3.connect(folder / f"{name}.sqlite")
-        found[table] = database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
+        contents[table] = database.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall()
         database.close()
     manifest = Manifest.read(folder)
-    return {**found, "counts": manifest.counts, "recall": [manifest.images, manifest.prompts]}
+    return {**contents, "counts": manifest.counts, "recall": [manifest.images, manifest.prompts]}
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,11 @@
-"""A source with everything that can be wrong with one; its good rows are built and the others are told of."""
+"""A source with every kind of error: its good rows are built, and the others are reported."""
 
 from __future__ import annotations
 
 import contextlib
 import csv
 import os
+import sqlite3
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -38,9 +39,9 @@ from tests.support.vectors import random_vectors, scores_of
 
 @dataclass(frozen=True)
 class Listed:
-    """A source of given items; None stands for the user's Ctrl-C."""
+    """A source of these items; None is the user's Ctrl-C."""
 
-    given: list[Item | Rejected | None]
+    listed: list[Item | Rejected | None]
     root: Path
     kind: str = "listed"
 
@@ -48,7 +49,7 @@ class Listed:
         return None
 
     def items(self) -> Iterator[Item | Rejected]:
-        for item in self.given:
+        for item in self.listed:
             if item is None:
                 raise KeyboardInterrupt
             yield item
@@ -61,8 +62,8 @@ def collection(indices: Path) -> Iterator[Collection]:
     collection.close()
 
 
-def build(given: Path | Listed, encoders: Encoders, folder: Path) -> Collection:
-    from_source = open_source("manifest", given, None) if isinstance(given, Path) else given
+def build(source: Path | Listed, encoders: Encoders, folder: Path) -> Collection:
+    from_source = open_source("manifest", source, None) if isinstance(source, Path) else source
     embed(from_source, LocalRunner(encoders), encoders.bundle, folder, engine_name="onnx")
     index(folder)
     publish(folder)
@@ -85,10 +86,10 @@ def test_the_manifest_counts_what_was_built(collection: Collection, encoders: En
 
 def test_what_was_left_out_is_in_the_quarantine_with_its_reason(collection: Collection) -> None:
     with (collection.folder / "quarantine.csv").open(newline="", encoding="utf-8") as file:
-        found = {row["where"]: row["reason"] for row in csv.DictReader(file)}
-    assert found.keys() == source.QUARANTINED.keys()
+        reasons = {row["where"]: row["reason"] for row in csv.DictReader(file)}
+    assert reasons.keys() == source.QUARANTINED.keys()
     for where, reason in source.QUARANTINED.items():
-        assert found[where].startswith(reason)
+        assert reasons[where].startswith(reason)
 
 
 def test_pictures_are_found_by_their_own_vectors(
@@ -126,28 +127,28 @@ def test_a_generation_keeps_its_prompt_and_settings_without_its_picture(collecti
 def test_ids_are_the_same_in_every_build_and_order(collection: Collection, encoders: Encoders, tmp_path: Path) -> None:
     moved = source.write(tmp_path / "moved", source.ROWS[::-1])
     again = build(moved, encoders, tmp_path / "again")
-    for one, other in ((collection, again), (again, collection)):
-        for row, image in one.items.images(range(6)).items():
+    for built, other in ((collection, again), (again, collection)):
+        for row, image in built.items.images(range(6)).items():
             if image.source.startswith("manifest.csv"):
                 continue
             same = other.items.image(image.id)
             assert (same.source, same.settings) == (image.source, image.settings)
             assert row < 3 or same.row >= 3
-    ids = [{image.id for image in one.items.images(range(6)).values()} for one in (collection, again)]
+    ids = [{image.id for image in built.items.images(range(6)).values()} for built in (collection, again)]
     assert ids[0] == ids[1]
     assert len(ids[0]) == 6
     again.close()
 
 
 def test_batches_keep_pictures_and_vectors_together(encoders: Encoders, tmp_path: Path) -> None:
-    given: list[Item | Rejected | None] = []
+    items: list[Item | Rejected | None] = []
     for number in range(2 * IMAGE_BATCH + 5):
         (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
-        given.append(Item(f"{number}.png", f"{number}.png", None, FilePicture(tmp_path, f"{number}.png")))
+        items.append(Item(f"{number}.png", f"{number}.png", None, FilePicture(tmp_path, f"{number}.png")))
         if number % 3 == 0:
-            given.append(Rejected(f"row {number}", "no item"))
-            given.append(Item(f"prompt {number}", f"prompt {number}", f"prompt {number}"))
-    collection = build(Listed(given, tmp_path), encoders, tmp_path / "batches")
+            items.append(Rejected(f"row {number}", "no item"))
+            items.append(Item(f"prompt {number}", f"prompt {number}", f"prompt {number}"))
+    collection = build(Listed(items, tmp_path), encoders, tmp_path / "batches")
     vectors = encoders.encode_images([picture(number, 64, 64) for number in range(2 * IMAGE_BATCH + 5)])
     for number, vector in enumerate(vectors):
         row = collection.items.image(item_id("image", f"{number}.png")).row
@@ -167,7 +168,7 @@ def test_a_second_build_encodes_what_is_new_alone(encoders: Encoders, tmp_path: 
     assert second.manifest.build["from_cache"] == {"images": 38, "prompts": 38}
     assert second.manifest.counts == {"prompts": 39, "images": 39, "image_vectors": 39, "quarantined": 0}
     for number in range(1, 39):
-        rows = [one.items.image(item_id("image", f"{number}")).row for one in (first, second)]
+        rows = [built.items.image(item_id("image", f"{number}")).row for built in (first, second)]
         before, after = first.index("images").vector(rows[0]), second.index("images").vector(rows[1])
         np.testing.assert_array_equal(before, after)
         assert first.thumbnails is not None
@@ -179,10 +180,10 @@ def test_a_second_build_encodes_what_is_new_alone(encoders: Encoders, tmp_path: 
 
 def test_the_same_picture_again_is_encoded_once(encoders: Encoders, tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(as_bytes(picture(1, 64, 64)))
-    given: list[Item | Rejected | None] = [
+    items: list[Item | Rejected | None] = [
         Item(f"{n}", f"{n}", None, FilePicture(tmp_path, "a.png")) for n in range(50)
     ]
-    collection = build(Listed(given, tmp_path), encoders, tmp_path / "c")
+    collection = build(Listed(items, tmp_path), encoders, tmp_path / "c")
     assert collection.manifest.counts["image_vectors"] == 50
     assert collection.manifest.build["encoded"]["images"] == 1
     assert collection.manifest.build["from_cache"]["images"] == 49
@@ -190,13 +191,13 @@ def test_the_same_picture_again_is_encoded_once(encoders: Encoders, tmp_path: Pa
 
 
 def test_what_follows_a_batch_waits_for_it(encoders: Encoders, tmp_path: Path) -> None:
-    given: list[Item | Rejected | None] = []
+    items: list[Item | Rejected | None] = []
     for number in range(IMAGE_BATCH):
         (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
-        given.append(Item(f"{number}", f"{number}", None, FilePicture(tmp_path, f"{number}.png")))
-    given += [Item(f"words {number}", f"words {number}", "only words") for number in range(3 * HELD_BACK)]
-    given.append(Item("again", "again", None, FilePicture(tmp_path, "0.png")))
-    collection = build(Listed(given, tmp_path), encoders, tmp_path / "c")
+        items.append(Item(f"{number}", f"{number}", None, FilePicture(tmp_path, f"{number}.png")))
+    items += [Item(f"words {number}", f"words {number}", "only words") for number in range(3 * HELD_BACK)]
+    items.append(Item("again", "again", None, FilePicture(tmp_path, "0.png")))
+    collection = build(Listed(items, tmp_path), encoders, tmp_path / "c")
     assert collection.manifest.build["encoded"]["images"] == IMAGE_BATCH
     assert collection.items.image(item_id("image", "again")).row == IMAGE_BATCH
     rows = [collection.items.image(item_id("image", f"words {number}")).row for number in range(3 * HELD_BACK)]
@@ -206,10 +207,10 @@ def test_what_follows_a_batch_waits_for_it(encoders: Encoders, tmp_path: Path) -
 
 def test_vectors_that_a_source_brings_are_not_computed(encoders: Encoders, tmp_path: Path) -> None:
     vectors = random_vectors(4, encoders.bundle.embedding_dim)
-    given: list[Item | Rejected | None] = [
+    items: list[Item | Rejected | None] = [
         Item(f"{n}", f"{n}", f"prompt {n}", vector=vectors[n], prompt_vector=vectors[n + 2]) for n in range(2)
     ]
-    collection = build(Listed([*given, Item("words", "words", "only words")], tmp_path), encoders, tmp_path / "c")
+    collection = build(Listed([*items, Item("words", "words", "only words")], tmp_path), encoders, tmp_path / "c")
     assert collection.manifest.build["encoded"] == {"images": 0, "prompts": 1}
     for number in range(2):
         np.testing.assert_array_equal(collection.index("images").vector(number), vectors[number])
@@ -228,25 +229,25 @@ class Deadly:
         os._exit(9)
 
 
-def test_a_picture_that_ends_its_process_costs_itself_alone(encoders: Encoders, tmp_path: Path) -> None:
-    given: list[Item | Rejected | None] = []
+def test_a_picture_that_ends_its_process_is_the_only_one_lost(encoders: Encoders, tmp_path: Path) -> None:
+    items: list[Item | Rejected | None] = []
     for number in range(60):
         (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
-        given.append(Item(f"{number}", f"{number}", None, FilePicture(tmp_path, f"{number}.png")))
-    given[5:5] = [Item("deadly", "deadly", "a deadly picture", Deadly())]
-    collection = build(Listed(given, tmp_path), encoders, tmp_path / "c")
+        items.append(Item(f"{number}", f"{number}", None, FilePicture(tmp_path, f"{number}.png")))
+    items[5:5] = [Item("deadly", "deadly", "a deadly picture", Deadly())]
+    collection = build(Listed(items, tmp_path), encoders, tmp_path / "c")
     assert collection.manifest.counts == {"prompts": 1, "images": 61, "image_vectors": 60, "quarantined": 1}
     assert "the process that decoded it died" in (collection.folder / "quarantine.csv").read_text()
     assert [collection.items.image(item_id("image", f"{n}")).row for n in range(60)] == list(range(60))
     collection.close()
 
 
-@pytest.mark.parametrize("given", [[], [Rejected("row 1", "no item")]])
+@pytest.mark.parametrize("items", [[], [Rejected("row 1", "no item")]])
 def test_nothing_to_build_from_is_an_error(
-    encoders: Encoders, tmp_path: Path, given: list[Item | Rejected | None]
+    encoders: Encoders, tmp_path: Path, items: list[Item | Rejected | None]
 ) -> None:
-    with pytest.raises(BuildError, match=rf"{len(given)} rows were rejected, .*quarantine\.csv says why"):
-        embed(Listed(given, tmp_path), LocalRunner(encoders), encoders.bundle, tmp_path / "none", engine_name="onnx")
+    with pytest.raises(BuildError, match=rf"{len(items)} rows were rejected, see .*quarantine\.csv"):
+        embed(Listed(items, tmp_path), LocalRunner(encoders), encoders.bundle, tmp_path / "none", engine_name="onnx")
     assert (staging_folder(tmp_path / "none") / "quarantine.csv").is_file()
 
 
@@ -272,12 +273,12 @@ def test_an_interrupted_build_leaves_what_is_served(encoders: Encoders, tmp_path
 
 
 def test_a_hidden_picture_stays_hidden_under_another_name_or_in_an_archive(encoders: Encoders, tmp_path: Path) -> None:
-    one, other = as_bytes(picture(1)), as_bytes(picture(2))
+    hidden, other = as_bytes(picture(1)), as_bytes(picture(2))
     names = ("a.png", "b.png")
-    for name, content in zip(names, (one, other), strict=True):
+    for name, content in zip(names, (hidden, other), strict=True):
         (tmp_path / name).write_bytes(content)
     with zipfile.ZipFile(tmp_path / "moved.zip", "w") as archive:
-        archive.writestr("part/x.png", one)
+        archive.writestr("part/x.png", hidden)
 
     def built(*pictures: FilePicture | ZipPicture) -> set[str]:
         items: list[Item | Rejected | None] = [Item(f"{each}", f"{each}", None, each) for each in pictures]
@@ -298,20 +299,20 @@ def test_a_hidden_picture_stays_hidden_under_another_name_or_in_an_archive(encod
 def test_a_source_that_lost_its_pictures_is_refused_and_nothing_is_encoded_when_they_are_back(
     encoders: Encoders, tmp_path: Path
 ) -> None:
-    given = source.write(tmp_path / "source")
-    build(given, encoders, tmp_path / "c").close()
+    path = source.write(tmp_path / "source")
+    build(path, encoders, tmp_path / "c").close()
     before = (tmp_path / "c" / "current").read_text()
     for name in source.PICTURES:
-        (given / name).rename((given / name).with_suffix(".away"))
-    from_source = open_source("manifest", given, None)
+        (path / name).rename((path / name).with_suffix(".away"))
+    from_source = open_source("manifest", path, None)
     with pytest.raises(BuildError, match="only 0 of 3 images with a picture that c has now"):
         embed(from_source, LocalRunner(encoders), encoders.bundle, tmp_path / "c", engine_name="onnx")
     with pytest.raises(BuildError, match="nothing is staged"):
         publish(tmp_path / "c")
     assert (tmp_path / "c" / "current").read_text() == before
     for name in source.PICTURES:
-        (given / name).with_suffix(".away").rename(given / name)
-    collection = build(given, encoders, tmp_path / "c")
+        (path / name).with_suffix(".away").rename(path / name)
+    collection = build(path, encoders, tmp_path / "c")
     assert collection.manifest.build["encoded"] == {"images": 0, "prompts": 0}
     collection.close()
     staged = embed(
@@ -328,9 +329,9 @@ def test_a_source_that_lost_its_pictures_is_refused_and_nothing_is_encoded_when_
 STEERED = "<lora:detail:0.8> (a red fox:1.2), BREAK, in [[the snow]]"
 
 
-def prompts_of(given: list[Item | Rejected | None], encoders: Encoders, folder: Path, choice: PromptText) -> Collection:
+def prompts_of(items: list[Item | Rejected | None], encoders: Encoders, folder: Path, choice: PromptText) -> Collection:
     runner = LocalRunner(encoders)
-    embed(Listed(given, folder), runner, encoders.bundle, folder / "c", engine_name="onnx", prompt_text=choice)
+    embed(Listed(items, folder), runner, encoders.bundle, folder / "c", engine_name="onnx", prompt_text=choice)
     index(folder / "c")
     publish(folder / "c")
     return Collection.open(folder / "c")
@@ -356,13 +357,13 @@ def test_what_is_embedded_is_what_was_meant(encoders: Encoders, tmp_path: Path) 
 
 def test_prompts_that_the_model_truncates_are_counted_and_marked(encoders: Encoders, tmp_path: Path) -> None:
     most = encoders.bundle.text.context_length - 2
-    given, _ = random_vectors(2, encoders.bundle.embedding_dim)
+    vectors, _ = random_vectors(2, encoders.bundle.embedding_dim)
     items: list[Item | Rejected | None] = [
         Item("long", "long", "fox " * (most + 1), extra={"style": "ink"}),
         Item("full", "full", "fox " * most),
         Item("short", "short", "fox"),
         Item("tags", "tags", "<lora:fox:1> " * (most + 1) + "fox, fox"),
-        Item("brings", "brings", "cat " * (most + 1), prompt_vector=given),
+        Item("brings", "brings", "cat " * (most + 1), prompt_vector=vectors),
     ]
     collection = prompts_of(items, encoders, tmp_path, "plain")
     assert collection.manifest.build["prompts_truncated"] == 1
@@ -378,3 +379,13 @@ def test_prompts_that_the_model_truncates_are_counted_and_marked(encoders: Encod
     marked = Options(filter=Filter.parse({"prompt_truncated": True}))
     assert collection.search("prompts", None, 5, marked).rows == [0]
     collection.close()
+    # A cache remembers it; one of an earlier release does not know.
+    for known in (True, False):
+        if not known:
+            with contextlib.closing(sqlite3.connect(next((tmp_path / "c" / "cache").glob("*.sqlite")))) as cache:
+                cache.execute("UPDATE texts SET truncated = NULL")
+                cache.commit()
+        again = prompts_of(items, encoders, tmp_path, "plain")
+        assert again.manifest.build["encoded"]["prompts"] == 0
+        assert again.manifest.build["prompts_truncated"] == 1
+        again.close()

@@ -1,4 +1,4 @@
-"""Whatever a source says of its items, a build ends well, and each item is in the collection or in quarantine."""
+"""Builds succeed with any items: each is in the collection or in quarantine."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ for _ in range(5000):
 
 @dataclass(frozen=True)
 class Listed:
-    given: list[Item | Rejected]
+    listed: list[Item | Rejected]
     root: Path
     kind: str = "listed"
 
@@ -68,7 +68,7 @@ class Listed:
         return None
 
     def items(self) -> Iterator[Item | Rejected]:
-        for item in self.given:
+        for item in self.listed:
             if isinstance(item, Item) and item.picture is not None:
                 assert isinstance(item.picture, FilePicture)
                 yield Item(**{**item.__dict__, "picture": FilePicture(self.root, item.picture.file)})
@@ -117,7 +117,7 @@ def test_a_setting_of_another_type_stays_in_extra(setting: object, kept: object)
     assert item.extra == {"seed": kept}
 
 
-def test_what_is_no_item_is_quarantined_by_name() -> None:
+def test_invalid_items_are_quarantined_by_name() -> None:
     class Unreadable:
         def __str__(self) -> str:
             raise RuntimeError("no text")

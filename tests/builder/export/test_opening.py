@@ -12,6 +12,7 @@ from builder.export.clip.checkpoint import MEAN, ClipCheckpoint
 from builder.export.opening import kind_of, open_file
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import ExportError
+from tests.builder.cli.running import fails
 from tests.builder.export.files import (
     tiny_weights,
     transformers_names,
@@ -19,7 +20,6 @@ from tests.builder.export.files import (
     write_state_dict,
     write_torchscript,
 )
-from tests.builder.test_main import fails
 
 pytestmark = pytest.mark.usefixtures("without_torch")
 

@@ -1,4 +1,4 @@
-"""That quantised encoders are near enough is tests/builder/export/test_export.py's; here is what they are made of."""
+"""The nodes and weights of quantised encoders; test_export.py measures how close they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test the error of an environment without autofaiss, in a process of its own."""
+"""The error of an environment without autofaiss, in a separate process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the builder records of an index is what brute force measures."""
+"""The recorded recall of an index is the one that brute force measures."""
 
 from __future__ import annotations
 
@@ -64,9 +64,9 @@ def test_recall_is_recorded_as_it_is_and_reaches_its_target(
     hits = 0
     for row in rows:
         own = row if name == "images" else -1
-        found = [other for other in collection.search("images", of_kind[row], 11).rows if other != own][:10]
+        nearest_rows = [other for other in collection.search("images", of_kind[row], 11).rows if other != own][:10]
         right = [other for other in nearest(images, unit(of_kind[row]), 11)[0] if other != own][:10]
-        hits += len(set(found) & set(right))
+        hits += len(set(nearest_rows) & set(right))
     # Other rows may have equal scores; a search that goes deeper than ten looks into more lists, too.
     assert 0.98 <= info.recall_at_10[name] <= hits / (10 * len(rows)) + 0.002
 
@@ -95,7 +95,7 @@ def test_deep_searches_look_into_as_many_lists_as_they_need(collection: Collecti
         assert sorted(rows) == list(range(COUNT))
 
 
-def test_memory_that_is_too_little_is_said_with_what_is_enough(tmp_path: Path) -> None:
+def test_too_little_memory_is_an_error_with_the_least(tmp_path: Path) -> None:
     stage(tmp_path / "c", random_vectors(20, 4), None)
     with pytest.raises(BuildError, match=r"cannot be indexed in 1\.0 MB: allow at least --max-memory 97M"):
         index(tmp_path / "c", max_memory=2**20)

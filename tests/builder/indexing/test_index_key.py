@@ -1,4 +1,4 @@
-"""The rule that picks an index; that its figures hold is measured in tests/builder/indexing/test_index_file.py."""
+"""The choice of an index; test_index_file.py measures the memory that it predicts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_index_follows_from_count_dimension_and_budget(count: int, dim: int,
 @given(
     count=st.integers(1, 20_000_000), dim=st.sampled_from([1, 4, 32, 100, 512, 1024]), budget=st.integers(1, 16 * GB)
 )
-def test_whatever_is_chosen_fits_or_the_error_says_what_would(count: int, dim: int, budget: int) -> None:
+def test_the_choice_fits_or_the_error_names_the_least_memory(count: int, dim: int, budget: int) -> None:
     try:
         spec = choose(count, dim, budget)
     except BuildError as error:

@@ -1,4 +1,4 @@
-"""Versions into Milvus: whole, resumable, measured, and out of it again."""
+"""Versions published to Milvus: complete, resumable, measured, and removable."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def publish_here(collection: Path, **options: int) -> Manifest:
     return publish_to_milvus(collection, str(collection.with_suffix(".db")), **options)
 
 
-def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> None:
+def test_a_published_version_is_complete_and_names_its_address(collection: Path) -> None:
     before = Manifest.read(current_version(collection))
     published = publish_here(collection)
     assert published.milvus is not None
@@ -82,18 +82,18 @@ def test_what_is_published_is_whole_and_says_where_it_is(collection: Path) -> No
     assert f"held by Milvus at {published.milvus.address}" in "\n".join(describe_version(collection))
     assert [version.name for version in versions(collection)] == [before.version, published.version]
     with connected(collection) as (connection, _):
-        found = connection.client.describe_alias("prompt_search_c_images")
-        assert found["collection_name"] == published.milvus.images
+        alias = connection.client.describe_alias("prompt_search_c_images")
+        assert alias["collection_name"] == published.milvus.images
 
 
-def test_an_interrupted_run_is_gone_on_with(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_run_resumes(collection: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder.milvus.filling, "_BATCH", 100)
     with watched(Entities.rows, interrupt_at=4), pytest.raises(KeyboardInterrupt):
         publish_here(collection)
     assert Manifest.read(current_version(collection)).milvus is None
-    with watched(Entities.rows) as asked:
+    with watched(Entities.rows) as calls:
         publish_here(collection)
-    assert len(asked) == 5 + 2 - 3  # batches of images and of prompts, but nothing twice
+    assert len(calls) == 5 + 2 - 3  # batches of images and of prompts, but nothing twice
     assert verify(collection).counts["images"] == IMAGES + 2
 
 
@@ -107,10 +107,10 @@ def test_a_graph_finds_what_an_exact_scan_finds(
     assert min(published.images.recall_at_10.values()) >= 0.98
     opened = Collection.open(collection)
     queries = [*prompts[:50], *random_vectors(50, DIM, seed=5, clusters=30)]
-    found = [set(opened.search("images", query, 10).rows) for query in queries]
+    approximate = [set(opened.search("images", query, 10).rows) for query in queries]
     right = [set(nearest(images, query, 10)[0]) for query in queries]
     opened.close()
-    assert np.mean([len(one & other) / 10 for one, other in zip(found, right, strict=True)]) >= 0.98
+    assert np.mean([len(rows & other) / 10 for rows, other in zip(approximate, right, strict=True)]) >= 0.98
 
 
 def test_everything_that_is_known_of_an_item_is_there(collection: Path) -> None:
@@ -126,8 +126,8 @@ def test_everything_that_is_known_of_an_item_is_there(collection: Path) -> None:
         before.thumbnails and before.thumbnails.get(row) for row in rows
     ]
     np.testing.assert_array_equal(after.vector("images", 7), before.vector("images", 7))
-    for one in (before, after):
-        one.close()
+    for opened in (before, after):
+        opened.close()
 
 
 def test_what_is_taken_down_is_checked_and_gone(collection: Path) -> None:
@@ -164,7 +164,7 @@ def test_old_versions_leave_milvus_with_their_files(collection: Path, images: Ve
 
 
 @pytest.mark.parametrize("way", ["gone", "fewer"])
-def test_what_milvus_lost_is_said(collection: Path, way: str) -> None:
+def test_losses_of_milvus_are_reported(collection: Path, way: str) -> None:
     published = publish_here(collection)
     assert published.milvus is not None
     with connected(collection) as (connection, _):

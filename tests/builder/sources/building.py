@@ -69,9 +69,9 @@ def served_thumbnails(indices: Path) -> dict[str, bytes | None]:
         }
 
 
-def sorted_out(found: Iterable[Item | Rejected]) -> tuple[list[Item], list[Rejected]]:
-    everything = list(found)
+def sorted_out(entries: Iterable[Item | Rejected]) -> tuple[list[Item], list[Rejected]]:
+    everything = list(entries)
     return (
-        [one for one in everything if isinstance(one, Item)],
-        [one for one in everything if isinstance(one, Rejected)],
+        [entry for entry in everything if isinstance(entry, Item)],
+        [entry for entry in everything if isinstance(entry, Rejected)],
     )

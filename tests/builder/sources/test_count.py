@@ -1,4 +1,4 @@
-"""How many items a source says there are, which a progress bar tells the time left from."""
+"""The number of items of a source, from which a progress bar derives the remaining time."""
 
 from __future__ import annotations
 

@@ -69,18 +69,18 @@ def write_zip(root: Path, number: int, entries: Mapping[str, Any], pictures: Seq
 
 def items(path: Path) -> dict[str, Item]:
     """By key; nothing is rejected."""
-    found, rejected = sorted_out(open_source("diffusiondb", path, None).items())
+    read, rejected = sorted_out(open_source("diffusiondb", path, None).items())
     assert rejected == []
-    return {item.key: item for item in found}
+    return {item.key: item for item in read}
 
 
 @pytest.mark.parametrize("write", [write_folder, write_zip])
 @pytest.mark.parametrize("inside", ["", "images", "diffusiondb-large-part-2"])
 def test_a_part_is_read_as_folder_and_as_archive(tmp_path: Path, write: Any, inside: str) -> None:
     write(tmp_path / inside, 1, {"b.png": CAT, "a.png": FOX})
-    found = items(tmp_path)
-    assert list(found) == ["part-000001/a.png", "part-000001/b.png"]
-    fox = found["part-000001/a.png"]
+    read = items(tmp_path)
+    assert list(read) == ["part-000001/a.png", "part-000001/b.png"]
+    fox = read["part-000001/a.png"]
     assert (fox.prompt, fox.source, fox.width, fox.extra) == ("a fox ü夜", "part-000001/a.png", None, {})
     assert fox.settings == {"seed": 4294967295, "steps": 50, "cfg_scale": 7.5, "sampler": "k_lms"}
     assert fox.picture is not None
@@ -94,9 +94,9 @@ def test_a_part_that_is_there_twice_is_read_once_from_its_folder(tmp_path: Path)
     write_folder(tmp_path, 1, {"a.png": CAT})
     write_zip(tmp_path / "images", 1, {"a.png": CAT})
     write_zip(tmp_path / "images", 2, {"a.png": CAT})
-    found = items(tmp_path)
-    assert [item.picture.file for item in found.values() if item.picture] == ["part-000001/a.png", None]
-    assert list(found) == ["part-000001/a.png", "part-000002/a.png"]
+    read = items(tmp_path)
+    assert [item.picture.file for item in read.values() if item.picture] == ["part-000001/a.png", None]
+    assert list(read) == ["part-000001/a.png", "part-000002/a.png"]
 
 
 def test_one_part_may_be_named(tmp_path: Path) -> None:
@@ -113,9 +113,9 @@ def test_metadata_beside_the_parts_is_added(tmp_path: Path, name: str) -> None:
     rows = [row("z.png", 9), row("a.png", 1), row("other.png", 1), row("b.png", 1, prompt_nsfw=2.0, timestamp=None)]
     write_metadata(tmp_path / name, [*rows, row(None, 1), row("a.png", None)])  # type: ignore[arg-type]
     for path in (tmp_path, tmp_path / "images"):
-        found = items(path)
-        assert list(found) == ["part-000001/a.png", "part-000001/b.png", "part-000001/c.png"]
-        fox, cat, unknown = found.values()
+        read = items(path)
+        assert list(read) == ["part-000001/a.png", "part-000001/b.png", "part-000001/c.png"]
+        fox, cat, unknown = read.values()
         assert (fox.prompt, fox.width, fox.height) == ("a fox ü夜", 512, 768)
         assert fox.settings["created"] == "2022-08-09T10:11:12Z"
         assert fox.extra == {"user_name": "ab12", "image_nsfw": 0.1, "prompt_nsfw": 0.25}
@@ -142,7 +142,7 @@ def test_rows_of_metadata_that_name_no_picture_are_rejected(tmp_path: Path) -> N
     path = write_metadata(tmp_path / "metadata.parquet", rows)
     [item], rejected = sorted_out(open_source("diffusiondb", path, None).items())
     assert item.key == "part-000001/ok.png"
-    assert [one.where for one in rejected] == [f"metadata.parquet row {number}" for number in (0, 2, 3)]
+    assert [rejection.where for rejection in rejected] == [f"metadata.parquet row {number}" for number in (0, 2, 3)]
 
 
 def test_a_missing_picture_keeps_its_prompt_and_a_picture_without_one_is_kept(tmp_path: Path) -> None:
@@ -165,9 +165,9 @@ def test_names_that_lead_elsewhere_are_rejected(tmp_path: Path, write: Any) -> N
     [item], rejected = sorted_out(open_source("diffusiondb", tmp_path / "parts", None).items())
     assert item.key == "part-000001/a.png"
     assert len(rejected) == len(names)
-    for one in rejected:
-        one.reason.encode()
-        assert "is not the name of a picture" in one.reason
+    for rejection in rejected:
+        rejection.reason.encode()
+        assert "is not the name of a picture" in rejection.reason
 
 
 def test_a_members_folder_is_no_part_of_its_name(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_broken_archive_costs_only_its_part(tmp_path: Path) -> None:
     (tmp_path / "part-000004.zip").symlink_to("nowhere")
     [c], rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
     assert c.key == "part-000003/c.png"
-    assert [one.where for one in rejected] == [f"part-00000{number}.zip" for number in (1, 2, 4)]
+    assert [rejection.where for rejection in rejected] == [f"part-00000{number}.zip" for number in (1, 2, 4)]
 
 
 def test_a_damaged_member_is_the_decoders_to_tell_of(tmp_path: Path) -> None:
@@ -230,12 +230,12 @@ def test_a_name_that_is_no_utf_8_costs_no_more_than_it_must(tmp_path: Path, ever
     name, broken = "ä.png".encode(), b"\xff\xff.png"
     (tmp_path / "part-000001.zip").write_bytes(content.replace(name, broken, -1 if everywhere else 1))
     write_zip(tmp_path, 2, {"b.png": CAT})
-    found, rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    read, rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
     if everywhere:  # nothing says what is in the archive
-        assert [one.where for one in rejected] == ["part-000001.zip"]
-        assert [item.key for item in found] == ["part-000002/b.png"]
+        assert [rejection.where for rejection in rejected] == ["part-000001.zip"]
+        assert [item.key for item in read] == ["part-000002/b.png"]
     else:
-        damaged, b = found
+        damaged, b = read
         assert b.key == "part-000002/b.png"
         assert damaged.picture is not None
         with pytest.raises(PictureError, match=r"part-000001\.zip is damaged here"):
@@ -263,9 +263,10 @@ def test_metadata_that_is_damaged_further_in_costs_no_picture(tmp_path: Path) ->
     content = bytearray(path.read_bytes())
     content[4:20_000] = bytes(19_996)
     path.write_bytes(content)
-    [item], [rejected] = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    [item], rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
     assert item.prompt == "a cat"
-    assert rejected.where == "metadata.parquet"
+    assert rejected[0].where == "metadata.parquet rows 0 to 99"
+    assert len(rejected) < 50, "the row groups behind the damage are read"
 
 
 def test_what_it_needs_is_said(tmp_path: Path) -> None:
@@ -299,13 +300,36 @@ def test_diffusiondb_is_searched(tmp_path: Path) -> None:
             "prompts": 3, "images": 4, "image_vectors": 3, "quarantined": 1,
         }  # fmt: skip
         assert search.prompt("a dog on a boat").text == "a dog on a boat"
-        found = search.image(picture(7 + 2))
-        assert (found.source, found.extra["prompt_nsfw"]) == ("part-000002/dog.png", 0.75)
-        asked = Options(filter=Filter.parse({"prompt_nsfw": {"gte": 0.5}}))
-        assert len(search.collection.search("images", None, 9, asked).rows) == 1
+        read = search.image(picture(7 + 2))
+        assert (read.source, read.extra["prompt_nsfw"]) == ("part-000002/dog.png", 0.75)
+        options = Options(filter=Filter.parse({"prompt_nsfw": {"gte": 0.5}}))
+        assert len(search.collection.search("images", None, 9, options).rows) == 1
     shown = served_thumbnails(tmp_path / "indices")
     assert shown.keys() == {"part-000001/cat.png", "part-000001/fox.png", "part-000002/dog.png"}
     assert all(thumbnail and thumbnail[8:12] == b"WEBP" for thumbnail in shown.values())
     with built(tmp_path / "prompts", "diffusiondb", tmp_path / "metadata.parquet") as search:
         assert search.collection.kinds == ("prompts",)
         assert search.prompt("a fox").image_count == 2
+
+
+def test_one_odd_number_costs_neither_its_entry_nor_the_others(tmp_path: Path) -> None:
+    part = write_folder(tmp_path, 1, {"a.png": FOX, "b.png": CAT})
+    path = part / "part-000001.json"
+    path.write_text(path.read_text().replace("4294967295", "9" * 5000))
+    read = items(tmp_path)
+    assert read["part-000001/a.png"].extra == {"seed": "9" * 5000}
+    assert (read["part-000001/a.png"].prompt, read["part-000001/b.png"].settings["seed"]) == ("a fox ü夜", 2)
+
+
+def test_metadata_of_other_types_costs_its_own_cells(tmp_path: Path) -> None:
+    table = pyarrow.table({
+        "image_name": ["a.png", "b.png"], "prompt": ["a fox", "a cat"], "part_id": [1, 1],
+        "image_nsfw": ["high", "low"], "sampler": [[1], [8]], "seed": [1, 2],
+    })  # fmt: skip
+    parquet.write_table(table, tmp_path / "metadata.parquet")
+    read = items(tmp_path / "metadata.parquet")
+    assert [item.prompt for item in read.values()] == ["a fox", "a cat"]
+    assert read["part-000001/a.png"].settings == {"seed": 1}
+    assert read["part-000001/a.png"].extra == {"image_nsfw": "high", "sampler": [1]}
+    write_folder(tmp_path, 1, {"a.png": FOX})
+    assert items(tmp_path)["part-000001/a.png"].extra["image_nsfw"] == "high"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 from pyarrow import parquet
 
 from builder.sources import Item, open_source
+from builder.versions.hide import hide
 from promptsearch.encoding.encoders import unit
 from promptsearch.errors import SourceError
+from promptsearch.search.collection import Collection
+from promptsearch.storage.manifest import FILES, current_version
 from tests.builder.sources.building import built, encoders, served_thumbnails, sorted_out
 from tests.support.drawing import picture
 from tests.support.vectors import random_vectors
@@ -43,9 +47,9 @@ def rows(count: int, first: int = 0) -> list[dict[str, Any]]:
 
 
 def items(root: Path) -> list[Item]:
-    found, rejected = sorted_out(open_source("embeddings", root, None).items())
+    read, rejected = sorted_out(open_source("embeddings", root, None).items())
     assert rejected == []
-    return found
+    return read
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -53,15 +57,15 @@ def test_vectors_come_with_their_rows_as_unit_float32(tmp_path: Path, dtype: Any
     images = (random_vectors(5000, DIM, 1) * 3).astype(dtype)
     texts = (random_vectors(5000, DIM, 2) * 0.01).astype(dtype)
     write(tmp_path, 0, rows(5000), images, texts)
-    found = items(tmp_path)
-    assert len(found) == 5000
+    read = items(tmp_path)
+    assert len(read) == 5000
     for number in (0, 1, 4095, 4096, 4999):
-        item = found[number]
+        item = read[number]
         assert (item.key, item.prompt, item.picture) == (f"/data/{number}.jpg", f"caption {number}", None)
-        for vector, given in ((item.vector, images[number]), (item.prompt_vector, texts[number])):
+        for vector, stored in ((item.vector, images[number]), (item.prompt_vector, texts[number])):
             assert vector is not None
             assert vector.dtype == np.float32
-            np.testing.assert_allclose(vector, unit(given.astype(np.float32)), atol=1e-6)
+            np.testing.assert_allclose(vector, unit(stored.astype(np.float32)), atol=1e-6)
 
 
 def test_images_alone_and_texts_alone_are_embeddings(tmp_path: Path) -> None:
@@ -86,12 +90,12 @@ def test_parts_come_by_number(tmp_path: Path) -> None:
 
 
 def test_metadata_becomes_key_source_size_settings_and_extra(tmp_path: Path) -> None:
-    told = {
+    expected = {
         "key": "000000001", "url": "https://example.org/1.png", "caption": " a cat 夜 ", "width": 64,
         "original_height": 128, "seed": 5, "steps": "many", "similarity": 0.25, "exif": "", "punsafe": float("nan"),
     }  # fmt: skip
-    other = {**dict.fromkeys(told), "caption": ""}
-    write(tmp_path, 0, [told, other], random_vectors(2, DIM), random_vectors(2, DIM))
+    other = {**dict.fromkeys(expected), "caption": ""}
+    write(tmp_path, 0, [expected, other], random_vectors(2, DIM), random_vectors(2, DIM))
     cat, nothing = items(tmp_path)
     assert (cat.key, cat.source, cat.prompt) == ("000000001", "https://example.org/1.png", "a cat 夜")
     assert (cat.width, cat.height, cat.settings) == (64, 128, {"seed": 5})
@@ -204,3 +208,43 @@ def test_embeddings_are_searched_without_encoding_anything_again(tmp_path: Path)
     with built(tmp_path / "second", "embeddings", tmp_path / "texts") as search:
         assert search.collection.kinds == ("prompts",)
         assert search.prompt("a boat").text == "caption 2"
+
+
+def shown(indices: Path) -> set[str]:
+    """The sources of the images that a search finds."""
+    with contextlib.closing(Collection.open(indices / "c")) as collection:
+        rows = collection.search("images", random_vectors(1, 256)[0], 10).rows
+        return {image.source for image in collection.items.images(rows).values()}
+
+
+@pytest.mark.parametrize("earlier_release", [False, True])
+def test_a_hidden_item_stays_hidden_under_another_name(tmp_path: Path, earlier_release: bool) -> None:
+    vectors = random_vectors(3, 256)
+    write(tmp_path / "e", 0, rows(3), vectors)
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e") as before:
+        [hidden] = [
+            image for image in before.collection.items.images(range(3)).values() if image.source == "/data/1.jpg"
+        ]
+    collection = tmp_path / "indices" / "c"
+    if earlier_release:  # without digests, and with ids alone
+        (current_version(collection) / FILES.digests).unlink()
+    hide(collection, [hidden.id])
+    assert shown(tmp_path / "indices") == {"/data/0.jpg", "/data/2.jpg"}
+    renamed = [{**row, "image_path": f"/other{row['image_path']}"} for row in rows(3)]
+    write(tmp_path / "e", 0, renamed, vectors)
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e"):
+        assert shown(tmp_path / "indices") == {"/other/data/0.jpg", "/other/data/2.jpg"}
+    write(tmp_path / "e", 0, rows(3), vectors[[1, 0, 2]])  # another one took its name
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e"):
+        assert shown(tmp_path / "indices") == {"/data/1.jpg", "/data/2.jpg"}
+
+
+def test_a_hidden_prompt_stays_hidden_whatever_its_item_is_called(tmp_path: Path) -> None:
+    vectors = random_vectors(3, 256)
+    write(tmp_path / "e", 0, rows(3), None, vectors)
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e") as before:
+        prompt = before.collection.items.prompts([1])[1]
+    hide(tmp_path / "indices" / "c", [prompt.id])
+    write(tmp_path / "e", 0, [{**row, "image_path": f"/other{row['image_path']}"} for row in rows(3)], None, vectors)
+    with built(tmp_path / "indices", "embeddings", tmp_path / "e") as after:
+        assert prompt.text not in {each.text for each in after.collection.items.prompts(range(3)).values()}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,9 @@ from tests.support.drawing import as_bytes, picture
 
 def items(root: Path) -> dict[str, Item]:
     """By key; nothing is rejected."""
-    found, rejected = sorted_out(open_source("folder", root, None).items())
+    read, rejected = sorted_out(open_source("folder", root, None).items())
     assert rejected == []
-    return {item.key: item for item in found}
+    return {item.key: item for item in read}
 
 
 def save(path: Path, seed: int = 0) -> Path:
@@ -55,11 +56,11 @@ def test_a_text_beside_the_picture_is_its_prompt(tmp_path: Path) -> None:
     (tmp_path / "b.webp.txt").write_text(made.A1111)
     (tmp_path / "c.txt").write_text("a dog\nNegative prompt: a cat")
     (tmp_path / "d.txt").write_bytes("schön".encode("latin-1"))
-    found = items(tmp_path)
-    assert found["a.png"].prompt == "a cat, 夜"
-    assert found["b.webp"].settings["model"] == "foxes-v2"
-    assert (found["c.jpg"].prompt, found["c.jpg"].extra) == ("a dog", {"negative_prompt": "a cat"})
-    assert found["d.png"].prompt == "schön"
+    read = items(tmp_path)
+    assert read["a.png"].prompt == "a cat, 夜"
+    assert read["b.webp"].settings["model"] == "foxes-v2"
+    assert (read["c.jpg"].prompt, read["c.jpg"].extra) == ("a dog", {"negative_prompt": "a cat"})
+    assert read["d.png"].prompt == "schön"
 
 
 def test_an_object_beside_the_picture_has_prompt_and_settings(tmp_path: Path) -> None:
@@ -132,8 +133,8 @@ def test_files_beside_pictures_are_in_any_encoding_of_windows(tmp_path: Path, en
         save(tmp_path / name)
     (tmp_path / "a.txt").write_bytes("a ceramic fox, Übung".encode(encoding))
     (tmp_path / "b.json").write_bytes(json.dumps({"prompt": "Übung"}, ensure_ascii=False).encode(encoding))
-    found = items(tmp_path)
-    assert (found["a.png"].prompt, found["b.png"].prompt) == ("a ceramic fox, Übung", "Übung")
+    read = items(tmp_path)
+    assert (read["a.png"].prompt, read["b.png"].prompt) == ("a ceramic fox, Übung", "Übung")
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])
@@ -154,9 +155,9 @@ def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "e.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     (tmp_path / "f.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp41")
     (tmp_path / "notes").write_text("no picture")
-    found, rejected = sorted_out(open_source("folder", tmp_path, None).items())
-    assert [item.key for item in found] == ["a.jpe", "b.jpg_large", "c", "d.JPG"]
-    assert [(one.where, one.reason.partition(":")[0]) for one in rejected] == [
+    read, rejected = sorted_out(open_source("folder", tmp_path, None).items())
+    assert [item.key for item in read] == ["a.jpe", "b.jpg_large", "c", "d.JPG"]
+    assert [(rejection.where, rejection.reason.partition(":")[0]) for rejection in rejected] == [
         ("e.heic", "HEIC pictures cannot be read"), ("f.mp4", "MP4 videos are not read"),
     ]  # fmt: skip
 
@@ -215,9 +216,9 @@ def test_a_folder_of_generations_is_searched(tmp_path: Path) -> None:
         assert search.collection.raw_metadata is not None
         row = search.image(open_picture(pictures / "fox.png")).row
         assert search.collection.raw_metadata.get(row) == {"parameters": made.A1111}
-        found = search.image(open_picture(pictures / "fox.png"))
-        assert found.file == "fox.png"
-        assert found.settings["model"] == "foxes-v2"
+        read = search.image(open_picture(pictures / "fox.png"))
+        assert read.file == "fox.png"
+        assert read.settings["model"] == "foxes-v2"
         assert search.image(open_picture(pictures / "plain.webp")).prompt is None
 
 
@@ -237,3 +238,33 @@ def test_a_service_finds_a_generation_and_hands_out_its_file(tmp_path: Path) -> 
         assert image["settings"]["seed"] == 156680208700286
         assert service.get(image["image"]["file"]).content == path.read_bytes()
         assert service.end() == 0
+
+
+@pytest.mark.parametrize("name", ["a" * 247 + ".png", "a" * 251 + ".png", "夜" * 83 + ".png", "a" * 255])
+def test_names_as_long_as_a_file_may_have_are_read(tmp_path: Path, name: str) -> None:
+    """The names of their sidecars would be too long."""
+    made.save_png(tmp_path / "short.png", {"parameters": made.A1111})
+    (tmp_path / "short.png").rename(tmp_path / name)
+    [item] = items(tmp_path).values()
+    assert (item.key, item.settings["seed"]) == (name, 1234567890)
+
+
+def test_pictures_1500_folders_deep_are_read(tmp_path: Path) -> None:
+    made.save_png(tmp_path / "a.png", {"parameters": made.A1111})
+    deep = tmp_path / "top"
+    deep.mkdir()
+    (tmp_path / "a.png").rename(deep / "a.png")
+    for _ in range(1500):
+        (tmp_path / "d").mkdir()
+        deep.rename(tmp_path / "d" / "d")
+        (tmp_path / "d").rename(deep)
+    [item] = items(tmp_path).values()
+    assert item.key == "top/" + "d/" * 1500 + "a.png"
+    assert item.settings["seed"] == 1234567890
+    assert item.picture is not None
+    assert open_picture(pickle.loads(pickle.dumps(item.picture)).read()).size == (96, 64)
+    (deep / ("d/" * 1500) / "a.png").unlink()
+    while (inner := deep / "d").exists():  # pytest's own removal calls itself for each folder
+        inner.rename(tmp_path / "d")
+        deep.rmdir()
+        (tmp_path / "d").rename(deep)

@@ -85,9 +85,9 @@ def write_tar(path: Path, files: Mapping[str, bytes]) -> Path:
 
 def items(path: Path) -> dict[str, Item]:
     """By key; nothing is rejected."""
-    found, rejected = sorted_out(open_source("img2dataset", path, None).items())
+    read, rejected = sorted_out(open_source("img2dataset", path, None).items())
     assert rejected == []
-    return {item.key: item for item in found}
+    return {item.key: item for item in read}
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -96,19 +96,19 @@ def test_every_row_is_an_item_and_those_that_succeeded_have_a_picture(tmp_path: 
     rows = [sample(keys[0]), failed(keys[1]), sample(keys[2], None), sample(keys[3], " ü夜 "), sample(keys[4])]
     write(tmp_path, format, "00000", rows)
     write(tmp_path, format, "00001", [sample("000010000")])
-    found = items(tmp_path)
-    assert list(found) == [*(f"00000/{key}" for key in keys), "00001/000010000"]
-    fox = found["00000/000000000"]
+    read = items(tmp_path)
+    assert list(read) == [*(f"00000/{key}" for key in keys), "00001/000010000"]
+    fox = read["00000/000000000"]
     assert (fox.prompt, fox.source, fox.width, fox.height) == ("a fox", "https://example.org/000000000.png", 96, 64)
     assert fox.extra == {"similarity": 0.3, "original_width": 1200, "original_height": 800, "sha256": "00ff"}
-    lost = found["00000/000000001"]
+    lost = read["00000/000000001"]
     assert (lost.prompt, lost.source, lost.picture) == ("a lost fox", "https://example.org/000000001.png", None)
     assert lost.extra["status"] == "failed_to_download"
     assert lost.extra["error_message"] == "HTTP Error 404: Not Found"
-    assert found["00000/000000002"].prompt is None
-    assert found["00000/000000003"].prompt == "ü夜"
+    assert read["00000/000000002"].prompt is None
+    assert read["00000/000000003"].prompt == "ü夜"
     for key in (keys[0], *keys[2:]):
-        place = found[f"00000/{key}"].picture
+        place = read[f"00000/{key}"].picture
         assert place is not None
         assert pickle.loads(pickle.dumps(place)).read() == drawn(key)
         assert place.file == (f"00000/{key}.jpg" if format == "files" else None)
@@ -124,13 +124,13 @@ def test_without_their_table_pictures_speak_for_themselves(tmp_path: Path, forma
         path.unlink()
     else:
         path.write_bytes(b"" if table == "empty" else path.read_bytes()[:-50])
-    found, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
-    assert [(item.key, item.prompt) for item in found] == [
+    read, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    assert [(item.key, item.prompt) for item in read] == [
         ("00000/000000000", "a fox"), ("00000/000000002", "a cat"), ("00001/000010000", "a dog"),
     ]  # fmt: skip
-    assert found[0].source == "https://example.org/000000000.png"
-    assert found[0].extra["similarity"] == 0.3
-    assert [one.where for one in rejected] == ([] if table == "none" else ["00000.parquet"])
+    assert read[0].source == "https://example.org/000000000.png"
+    assert read[0].extra["similarity"] == 0.3
+    assert [rejection.where for rejection in rejected] == ([] if table == "none" else ["00000.parquet"])
 
 
 def test_a_caption_alone_is_enough(tmp_path: Path) -> None:
@@ -159,19 +159,19 @@ def test_a_truncated_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     third = whole.index(keys[2].encode())
     for cut in (third + 1000, third + 100, third):  # within the picture, its header, and between two members
         path.write_bytes(whole[:cut])
-        found, [rejected] = sorted_out(open_source("img2dataset", tmp_path, None).items())
+        read, [rejected] = sorted_out(open_source("img2dataset", tmp_path, None).items())
         assert rejected.where == "00000.tar"
-        assert [item.picture is not None for item in found] == [True, True, False, False, True]
-        assert [item.prompt for item in found] == ["a fox"] * 5
+        assert [item.picture is not None for item in read] == [True, True, False, False, True]
+        assert [item.prompt for item in read] == ["a fox"] * 5
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive" * 100, bytes(10_240), b"\x1f\x8b" * 600])
 def test_what_is_no_archive_is_told_of(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "00000.tar").write_bytes(content)
     write(tmp_path, "webdataset", "00001", [sample("000010000")])
-    found, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
-    assert [item.key for item in found] == ["00001/000010000"]
-    assert [one.where for one in rejected] == ([] if content == bytes(10_240) else ["00000.tar"])
+    read, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    assert [item.key for item in read] == ["00001/000010000"]
+    assert [rejection.where for rejection in rejected] == ([] if content == bytes(10_240) else ["00000.tar"])
 
 
 def test_damage_between_members_is_told_of(tmp_path: Path) -> None:
@@ -181,8 +181,8 @@ def test_damage_between_members_is_told_of(tmp_path: Path) -> None:
     header = content.index(b"2.jpg")
     content[header : header + 512] = b"\xaa" * 512
     path.write_bytes(content)
-    found, [rejected] = sorted_out(open_source("img2dataset", tmp_path, None).items())
-    assert [item.key for item in found] == ["00000/1"]
+    read, [rejected] = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    assert [item.key for item in read] == ["00000/1"]
     assert "no proper end" in rejected.reason
 
 
@@ -203,9 +203,9 @@ def test_members_names_lead_nowhere_and_same_names_count_once(tmp_path: Path) ->
             member = tarfile.TarInfo("link.jpg")
             member.type, member.linkname = type, "../secret.jpg"
             archive.addfile(member)
-    found = items(root)
-    assert list(found) == ["00000/../secret", "00000//etc/2", "00000/夜"]
-    pictures = [item.picture.read() for item in found.values() if item.picture]
+    read = items(root)
+    assert list(read) == ["00000/../secret", "00000//etc/2", "00000/夜"]
+    pictures = [item.picture.read() for item in read.values() if item.picture]
     assert pictures == [drawn("001"), drawn("002"), drawn("003")]
 
 
@@ -268,7 +268,23 @@ def test_img2dataset_is_searched(tmp_path: Path, format: str) -> None:
             "prompts": 3, "images": 3, "image_vectors": 2, "quarantined": 0,
         }  # fmt: skip
         assert search.prompt("a lost fox").text == "a lost fox"
-        found = search.image(open_picture(drawn("000000002")))
-        assert found.source == "https://example.org/000000002.png"
-        [prompt] = search.collection.prompts_of([found]).values()
+        read = search.image(open_picture(drawn("000000002")))
+        assert read.source == "https://example.org/000000002.png"
+        [prompt] = search.collection.prompts_of([read]).values()
         assert prompt.text == "a red boat"
+
+
+def test_a_member_of_a_negative_size_ends_its_archive_alone(tmp_path: Path) -> None:
+    write(tmp_path, "webdataset", "00000", [sample("000000000"), sample("000000001")])
+    (tmp_path / "00000.parquet").unlink()
+    content = bytearray((tmp_path / "00000.tar").read_bytes())
+    second = content.rindex(b"000000001.jpg")
+    header = content[second : second + tarfile.BLOCKSIZE]
+    header[124:136] = (2**96 - 5).to_bytes(12, "big")  # GNU's form of -5
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    content[second : second + tarfile.BLOCKSIZE] = header
+    (tmp_path / "00000.tar").write_bytes(content)
+    read, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    assert [item.key for item in read] == ["00000/000000000"]
+    assert "000000001.jpg has a size of -5 bytes" in rejected[0].reason

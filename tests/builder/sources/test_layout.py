@@ -1,4 +1,4 @@
-"""Each kind knows its own, and says so where another is named."""
+"""Each kind of source recognizes its layout, and reports another kind."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import pytest
 
 from builder.sources import Item, Rejected, open_source
 from builder.sources.inputs.picture import FilePicture
-from promptsearch.errors import SourceError
+from promptsearch.errors import PictureError, SourceError
 
 
 def items(path: Path, text: str, images: Path | None = None) -> list[Item | Rejected]:
@@ -152,3 +152,14 @@ def test_what_is_no_source_is_said_in_words(tmp_path: Path) -> None:
         open_source("manifest", tmp_path, tmp_path / "manifest.csv")
     with pytest.raises(SourceError, match=r"expected a source of manifest, open-prompts, .*, got 'album'"):
         open_source("album", tmp_path, None)
+
+
+def test_a_name_that_no_file_can_have_costs_the_picture_alone(tmp_path: Path) -> None:
+    [item] = items(tmp_path, f"image,prompt,seed\n{'a' * 300}.png,a cat,1\n")
+    assert isinstance(item, Item)
+    assert (item.prompt, item.settings, item.picture) == (
+        "a cat", {"seed": 1}, FilePicture(tmp_path.resolve(), f"{'a' * 300}.png"),
+    )  # fmt: skip
+    assert item.picture is not None
+    with pytest.raises(PictureError):
+        item.picture.read()

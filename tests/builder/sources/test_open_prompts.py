@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from pathlib import Path
 
@@ -17,9 +18,9 @@ CSV = Path(__file__).parents[2] / "data" / "open_prompts.csv"
 
 def read(images: Path | None = None) -> tuple[dict[str, Item], list[Rejected]]:
     """Items by prompt (the last of each), and what was rejected."""
-    found = list(open_source("open-prompts", CSV, images).items())
-    items = {item.prompt: item for item in found if isinstance(item, Item)}
-    return {prompt or "": item for prompt, item in items.items()}, [r for r in found if isinstance(r, Rejected)]
+    read = list(open_source("open-prompts", CSV, images).items())
+    items = {item.prompt: item for item in read if isinstance(item, Item)}
+    return {prompt or "": item for prompt, item in items.items()}, [r for r in read if isinstance(r, Rejected)]
 
 
 def test_a_generation_has_what_discord_said_of_it() -> None:
@@ -136,8 +137,8 @@ def test_a_damaged_end_costs_no_row_before_it(tmp_path: Path, row: bytes, reason
 
 def test_after_a_quote_that_is_never_closed_rows_are_read_again(tmp_path: Path) -> None:
     rows = [b'"never closed, ' + b"x" * 3_000_000, GOOD, GOOD]
-    found, rejected = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", *rows), None).items())
-    assert [item.prompt for item in found] == ["a cat", "a cat"]
+    read, rejected = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", *rows), None).items())
+    assert [item.prompt for item in read] == ["a cat", "a cat"]
     assert len(rejected) == 1
 
 
@@ -190,13 +191,22 @@ def test_open_prompts_are_searched_with_and_without_pictures(tmp_path: Path) -> 
 @pytest.mark.skipif("OPEN_PROMPTS_CSV" not in os.environ, reason="OPEN_PROMPTS_CSV names no open-prompts sample")
 def test_the_real_sample_is_searched_whole(tmp_path: Path) -> None:
     path = Path(os.environ["OPEN_PROMPTS_CSV"])
-    found, rejected = sorted_out(open_source("open-prompts", path, None).items())
+    read, rejected = sorted_out(open_source("open-prompts", path, None).items())
     assert rejected == []
-    assert all(item.width and item.height for item in found)
-    assert {tuple(item.settings) for item in found} == {(), ("seed", "steps", "cfg_scale", "created")}
+    assert all(item.width and item.height for item in read)
+    assert {tuple(item.settings) for item in read} == {(), ("seed", "steps", "cfg_scale", "created")}
     with built(tmp_path, "open-prompts", path) as search:
         assert search.collection.manifest.counts == {
             "prompts": 985, "images": 998, "image_vectors": 0, "quarantined": 0,
         }  # fmt: skip
-        asked = next(item.prompt for item in found if item.prompt)
-        assert search.prompt(asked).text == asked
+        prompt = next(item.prompt for item in read if item.prompt)
+        assert search.prompt(prompt).text == prompt
+
+
+def test_a_number_of_many_digits_costs_no_row(tmp_path: Path) -> None:
+    raw = '{"raw_discord_data": {"seed": %s, "num_step": 50}}' % ("9" * 5000)
+    with (tmp_path / "o.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("prompt", "raw_data"), ("a fox", raw)])
+    [item] = open_source("open-prompts", tmp_path / "o.csv", None).items()
+    assert isinstance(item, Item)
+    assert (item.prompt, item.settings, item.extra) == ("a fox", {"steps": 50}, {"seed": "9" * 5000})

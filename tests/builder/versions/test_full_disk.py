@@ -1,4 +1,4 @@
-"""A disk that is full ends a build with one line, and the next build goes on: on a small file system of its own."""
+"""A full disk ends a build with one line, and the next build resumes; on a separate small file system."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def unshared() -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_build_ends_when_the_disk_is_full_and_goes_on_when_there_is_room(unshared: list[str], tmp_path: Path) -> None:
+def test_a_build_ends_on_a_full_disk_and_resumes_with_room(unshared: list[str], tmp_path: Path) -> None:
     folder = source.write(tmp_path / "pictures", rows=[f"{n}.png,picture {n},{n}," for n in range(PICTURES)])
     for number in range(PICTURES):
         (folder / f"{number}.png").write_bytes(as_bytes(picture(number, 200, 200)))

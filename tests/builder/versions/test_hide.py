@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from builder.encode.cache import digest_of
 from builder.versions.hide import Affected, hidden_and_gone, hide, unhide
 from promptsearch.errors import BuildError, UnknownCollection
 from promptsearch.search.collection import Collection
+from promptsearch.storage.digests import digest_of
 from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.items import item_id
 from tests.support.vectors import build, random_vectors
@@ -58,7 +58,7 @@ def test_hiding_is_the_same_once_and_twice(collection: Path) -> None:
     assert (collection / "hidden").read_bytes() == text == f"{IMAGES[0]} # picture {digest}\n{PROMPT}\n".encode()
 
 
-def test_it_is_said_what_was_hidden(collection: Path) -> None:
+def test_hidden_items_are_printed(collection: Path) -> None:
     image, prompt = hide(collection, [IMAGES[3], PROMPT])
     assert str(image) == f"{IMAGES[3]} image 3.png: 'prompt 3'"
     assert str(prompt) == f"{PROMPT} prompt 'prompt 3'"
@@ -66,7 +66,7 @@ def test_it_is_said_what_was_hidden(collection: Path) -> None:
     assert str(unhide(collection, [IMAGES[3]])[0]) == f"{IMAGES[3]}: not in the current version"
 
 
-def test_a_long_prompt_is_said_by_its_beginning(tmp_path: Path) -> None:
+def test_a_long_prompt_is_printed_by_its_beginning(tmp_path: Path) -> None:
     collection = build(tmp_path / "c", VECTORS[:1], VECTORS[:1], texts=lambda _: "word " * 40)
     assert str(hide(collection, [IMAGES[0]])[0]) == f"{IMAGES[0]} image 0.png: '{('word ' * 40)[:59]}…'"
 
@@ -129,16 +129,6 @@ def test_copies_are_hidden_with_it_and_shown_with_it(tmp_path: Path) -> None:
     assert shown(collection) == set(range(40)) - {6, 7}
     assert ids(unhide(collection, [IMAGES[7]])) == [IMAGES[7], IMAGES[6]]
     assert read_hidden(collection) == frozenset()
-
-
-def test_a_takedown_of_an_earlier_release_follows_its_picture_from_the_next_build_on(collection: Path) -> None:
-    (collection / "hidden").write_text(f"{IMAGES[7]} # on Monday\n{PROMPT}\n{IMAGES[9]}")
-    assert shown(collection) == set(range(40)) - {7, 9}
-    build(collection, VECTORS, VECTORS)
-    assert read_hidden(collection) == {of(7), of(9), Takedown(PROMPT)}
-    assert (collection / "hidden").read_text() == f"{of(7)}; on Monday\n{PROMPT}\n{of(9)}\n"
-    build(collection, VECTORS, VECTORS, content=swapped)
-    assert shown(collection) == set(range(40)) - {8, 9}
 
 
 def test_a_version_of_an_earlier_release_hides_by_id(collection: Path) -> None:

@@ -18,15 +18,15 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("changed", "said"),
+    ("changed", "message"),
     [
         ({"image_vectors": 0}, "only 0 of 5 images with a picture that c has now"),
         ({"image_vectors": 2, "prompts": 1}, "only 2 of 5 images with a picture, 1 of 5 prompts that c has now"),
         ({"images": 3}, "only 3 of 7 images that c has now"),
     ],
 )
-def test_less_than_half_is_refused_with_counts(collection: Path, changed: dict[str, int], said: str) -> None:
-    with pytest.raises(BuildError, match=f"{said}.* Nothing was changed.* --allow-removal"):
+def test_less_than_half_is_refused_with_counts(collection: Path, changed: dict[str, int], message: str) -> None:
+    with pytest.raises(BuildError, match=f"{message}.* Nothing was changed.* --allow-removal"):
         require_most_kept(collection, SERVED | changed)
 
 

@@ -63,9 +63,9 @@ def test_vectors_that_a_source_brings_are_kept(tmp_path: Path) -> None:
         staging.add(Item("a", "a", "one", vector=picture, prompt_vector=first), picture)
         staging.add(Item("b", "b", "one", prompt_vector=second), None)
         staging.add(Item("c", "c", "two"), None)
-        [(_, given), (_, none)] = next(staging.texts(2))
-        assert given is not None
-        np.testing.assert_array_equal(given.astype(np.float32), first)
+        [(_, vector), (_, none)] = next(staging.texts(2))
+        assert vector is not None
+        np.testing.assert_array_equal(vector.astype(np.float32), first)
         assert none is None
         with pytest.raises(BuildError, match="vectors have 3 dimensions, the model's 4"):
             staging.add(Item("d", "d", None, vector=picture[:3]), picture[:3])

@@ -1,4 +1,4 @@
-"""What an upload writes, in which order, and what it does not write again."""
+"""The objects that an upload writes, their order, and those that it does not write again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from builder.versions.hide import hide
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.items import item_id
 from promptsearch.storage.manifest import Manifest, current_version
-from tests.builder.test_main import fails
+from tests.builder.cli.running import fails
 from tests.support.object_store import BUCKET, ObjectStore
 from tests.support.vectors import build, random_vectors
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -39,3 +40,11 @@ def test_a_file_that_was_not_finished_has_no_rows(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert np.load(tmp_path / "vectors.npy").shape == (0, 5)
+
+
+def test_a_full_disk_is_one_error() -> None:
+    """The one of `append`: closing the file raises no other, then or when it is collected."""
+    with pytest.raises(OSError, match="No space left on device"), VectorFile(Path("/dev/full"), 5) as file:
+        file.append(random_vectors(10_000, 5))
+    del file
+    gc.collect()

@@ -1,4 +1,4 @@
-"""Damage of every kind is found; where a test makes the checksums fit, by what else is checked."""
+"""Every kind of damage is detected, even if the checksums match."""
 
 from __future__ import annotations
 
@@ -60,17 +60,17 @@ def test_a_changed_file_is_named(collection: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
-        (sql("DELETE FROM images WHERE row = 61"), r"items\.sqlite holds 61 images, the manifest says 62"),
+        (sql("DELETE FROM images WHERE row = 61"), r"items\.sqlite has 61 images, expected 62 as in the manifest"),
         (sql("UPDATE images SET row = 62 WHERE row = 0"), "rows of images go from 1 to 62, there are 62"),
         (sql("UPDATE images SET id = upper(id) || 'Z'"), "62 ids of images are not 20 hex digits"),
         (sql("UPDATE prompts SET text = text || '!' WHERE row < 2"), "2 ids of prompts are not those of their texts"),
         (sql("UPDATE images SET prompt = 999 WHERE row = 5"), "row 5 of images refers to a row that is not there"),
         (sql("UPDATE prompts SET image_count = 7 WHERE row = 4"), "1 prompts count other images than they have"),
-        (vectors(lambda stored: stored.__setitem__(3, 0)), "1 of 60 vectors of images that were looked at are not"),
+        (vectors(lambda stored: stored.__setitem__(3, 0)), "1 of 60 vectors of images in a sample are not"),
         (vectors(lambda stored: stored.__setitem__((3, 0), np.nan)), "not finite and of unit length"),
-        (vectors(lambda stored: np.random.default_rng(0).shuffle(stored)), "searched for by their own vectors"),
+        (vectors(lambda stored: np.random.default_rng(0).shuffle(stored)), "were found by their own vectors"),
         (
             lambda folder: (folder / "images.faiss").write_bytes((folder / "prompts.faiss").read_bytes()),
             r"images\.faiss has the shape \(30, 8\), the manifest expects \(60, 8\)",
@@ -79,45 +79,45 @@ def test_a_changed_file_is_named(collection: Path) -> None:
         (lambda folder: (folder / "items.sqlite").write_bytes(b"no database" * 100), r"items\.sqlite cannot be read"),
     ],
 )
-def test_damage_that_no_checksum_tells_of_is_found(
-    collection: Path, damage: Callable[[Path], object], said: str
+def test_damage_with_valid_checksums_is_detected(
+    collection: Path, damage: Callable[[Path], object], message: str
 ) -> None:
     folder = current_version(collection)
     damage(folder)
     Manifest.read(folder).with_checksums(folder).write(folder)
-    with pytest.raises(CollectionError, match=said):
+    with pytest.raises(CollectionError, match=message):
         verify(collection)
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             lambda data: data["files"].pop("items.sqlite"),
             r"items\.sqlite is not in the manifest; items\.sqlite is missing",
         ),
         (lambda data: data.update(images=None), "there is no index of the 60 images"),
-        (lambda data: data["counts"].update(prompts=31), "the index of prompts has 30 vectors, the manifest counts 31"),
+        (lambda data: data["counts"].update(prompts=31), "the index of prompts has 30 vectors, expected 31"),
         (lambda data: data.update(version="another"), "its manifest is that of version another"),
     ],
 )
-def test_a_manifest_that_says_otherwise_is_found(
-    collection: Path, change: Callable[[dict[str, dict[str, object]]], object], said: str
+def test_a_manifest_that_disagrees_is_detected(
+    collection: Path, change: Callable[[dict[str, dict[str, object]]], object], message: str
 ) -> None:
     manifest = current_version(collection) / "manifest.json"
     data = json.loads(manifest.read_text(encoding="utf-8"))
     change(data)
     manifest.write_text(json.dumps(data), encoding="utf-8")
-    with pytest.raises(CollectionError, match=said):
+    with pytest.raises(CollectionError, match=message):
         verify(collection)
 
 
-def test_all_that_is_wrong_is_said_at_once(collection: Path) -> None:
+def test_all_problems_are_reported_together(collection: Path) -> None:
     folder = current_version(collection)
     (folder / "more").touch()
     manifest = Manifest.read(folder)
     replace(manifest, counts={**manifest.counts, "images": 1}).write(folder)
-    with pytest.raises(CollectionError, match=r"more is not in the manifest; .* the manifest says 1: build"):
+    with pytest.raises(CollectionError, match=r"more is not in the manifest; .* expected 1 as in the manifest: build"):
         verify(collection)
 
 

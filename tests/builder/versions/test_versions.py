@@ -33,7 +33,7 @@ def test_publishing_keeps_so_many_old_versions(tmp_path: Path, keep: int, left: 
     assert current_version(tmp_path / "c").name == names[-1]
 
 
-def test_one_old_version_is_kept_unless_said_otherwise(tmp_path: Path) -> None:
+def test_one_old_version_is_kept_by_default(tmp_path: Path) -> None:
     for _ in range(3):
         build(tmp_path / "c", VECTORS, None)
     assert len(versions(tmp_path / "c")) == 2

@@ -68,7 +68,7 @@ def test_more_results_for_an_image(visit: Visit) -> None:
     visit.scroll_until("^90 images")
 
 
-def test_a_reload_says_that_the_image_is_lost(visit: Visit) -> None:
+def test_a_reload_reports_the_lost_image(visit: Visit) -> None:
     visit.drop(gallery.drawn(7), "seven.png")
     visit.search("fox")
     visit.page.reload()

@@ -165,7 +165,7 @@ AT_MS = """(ms) => {
 
 
 @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
-def test_a_page_that_failed_to_load_says_so(browser: Browser, small: Service, motion: str) -> None:
+def test_a_page_that_failed_to_load_reports_it(browser: Browser, small: Service, motion: str) -> None:
     with visiting(browser, small, reduced_motion=motion) as visit:
         visit.provoked = "net::ERR_FAILED"
         visit.page.route("**/js/results/tile.js", lambda route: route.abort())

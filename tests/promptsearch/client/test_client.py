@@ -1,4 +1,4 @@
-"""The HTTP clients: keys, collections, waiting and errors. What they answer is compared in test_same_answers.py."""
+"""The HTTP clients: keys, collections, waiting and errors. test_same_answers.py compares their answers."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ either = pytest.mark.parametrize("ask", [blocking, waiting])
 def test_temporary_rejection_is_retried(ask: Any) -> None:
     with refusing(BUSY, (429, formatdate(0, usegmt=True), ""), "reset") as server:
         assert ask(server.url + "/").collection == "c"
-        assert len(server.asked) == 4
-        assert {str(asked) for asked in server.asked} == {str(("/search/images", None, {"q": "fox"}))}
+        assert len(server.requests) == 4
+        assert {str(request) for request in server.requests} == {str(("/search/images", None, {"q": "fox"}))}
 
 
 @either
@@ -53,7 +53,7 @@ def test_retries_are_limited(ask: Any) -> None:
         with pytest.raises(ServiceError, match="answered 503 Service Unavailable: busy") as caught:
             ask(server.url)
         assert (caught.value.status, caught.value.type) == (503, None)
-        assert len(server.asked) == 4
+        assert len(server.requests) == 4
         with pytest.raises(NotReady, match="the index is read"):
             ask(server.url, retries=Retries(most=0))
         assert ask(server.url, retries=Retries(most=0)).results == ()
@@ -64,7 +64,7 @@ def test_long_wait_is_not_made(ask: Any) -> None:
     with refusing((503, "3600", PROBLEM)) as server:
         with pytest.raises(NotReady):
             ask(server.url)
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
 
 
 @either
@@ -74,7 +74,7 @@ def test_permanent_error_is_not_retried(ask: Any, status: int) -> None:
         with pytest.raises(ServiceError, match=f"answered {status} ") as caught:
             ask(server.url)
         assert caught.value.status == status
-        assert len(server.asked) == 1
+        assert len(server.requests) == 1
 
 
 @either
@@ -125,10 +125,10 @@ def test_collection_is_chosen_by_name(service: Service, client: Client) -> None:
 
 
 def test_urls_of_files_are_absolute(client: Client, service: Service) -> None:
-    found = client.search_images("fox", limit=1)[0]
-    for address in (found.image.file, found.image.thumbnail):
+    result = client.search_images("fox", limit=1)[0]
+    for address in (result.image.file, result.image.thumbnail):
         assert address is not None
-        assert address.startswith(f"{service.url}/images/{found.id}/")
+        assert address.startswith(f"{service.url}/images/{result.id}/")
         assert httpx.get(address).is_success
 
 

@@ -1,4 +1,4 @@
-"""Results as a notebook shows them."""
+"""Results rendered for a notebook."""
 
 from __future__ import annotations
 

@@ -27,15 +27,15 @@ def test_pages_are_sequences(searcher: promptsearch.Searcher) -> None:
 def test_dictionary_has_the_keys_of_the_services_answer(searcher: promptsearch.Searcher, service: Any) -> None:
     for kind in ("images", "prompts"):
         page: AnyPage = getattr(searcher, f"search_{kind}")(FOX, limit=2)
-        said = json.loads(json.dumps(page.to_dict()))
+        written = json.loads(json.dumps(page.to_dict()))
         answer = service.get(f"/search/{kind}", q=FOX, limit=2).json()
-        assert said.keys() == answer.keys()
-        assert said["results"][0].keys() == answer["results"][0].keys()
+        assert written.keys() == answer.keys()
+        assert written["results"][0].keys() == answer["results"][0].keys()
 
 
 def test_tables_have_a_row_for_each_result(searcher: promptsearch.Searcher) -> None:
     images = searcher.search_images("fox", limit=5, group_by="prompt").to_pandas()
-    assert list(images["id"]) == [found.id for found in searcher.search_images("fox", limit=5, group_by="prompt")]
+    assert list(images["id"]) == [result.id for result in searcher.search_images("fox", limit=5, group_by="prompt")]
     assert {"score", "prompt", "prompt_id", "more", "width", "source", "seed", "sampler", "cfg_scale"} <= {*images}
     prompts = searcher.search_prompts("fox", limit=5).to_pandas()
     assert {"score", "text", "image_count", "images"} <= {*prompts}

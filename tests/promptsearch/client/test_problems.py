@@ -1,4 +1,4 @@
-"""Problem documents become the errors that they were made from."""
+"""Problem documents become the errors that they describe."""
 
 from __future__ import annotations
 

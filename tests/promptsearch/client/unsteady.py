@@ -1,4 +1,4 @@
-"""A web server that refuses before it answers, as a proxy in front of a service may."""
+"""A web server that refuses some requests first, as a proxy in front of a service may."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Refusal = tuple[int, str | None, str] | Literal["reset"]  # status, Retry-After,
 
 
 class Unsteady(ThreadingHTTPServer):
-    """Gives these refusals, one a request, and then ANSWER to whatever is asked."""
+    """Answers with these refusals, one a request, and then every request with ANSWER."""
 
     daemon_threads = True
 
     def __init__(self, refusals: Sequence[Refusal]) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.refusals = [*refusals]
-        self.asked: list[tuple[str, str | None, object]] = []  # path, Authorization, JSON
+        self.requests: list[tuple[str, str | None, object]] = []  # path, Authorization, JSON
 
     @property
     def url(self) -> str:
@@ -35,7 +35,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append((self.path, self.headers["Authorization"], json.loads(body)))
+        self.server.requests.append((self.path, self.headers["Authorization"], json.loads(body)))
         refusal: Refusal = self.server.refusals.pop(0) if self.server.refusals else (200, None, json.dumps(ANSWER))
         if refusal == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -1,4 +1,4 @@
-"""The reference is what PyTorch computed with the same weights; tests/builder/export/ computes it anew."""
+"""Encoders against vectors that PyTorch computed with the same weights; tests/builder/export/ computes them anew."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def test_vectors_equal_those_of_pytorch(encoders: Encoders, size: int) -> None:
     shown = pictures()
     texts = [encoders.encode_texts(TEXTS[start : start + size]) for start in range(0, len(TEXTS), size)]
     images = [encoders.encode_images(shown[start : start + size]) for start in range(0, len(shown), size)]
-    for found, expected in ((texts, Reference.read().texts), (images, Reference.read().pictures)):
-        vectors = np.concatenate(found)
+    for batches, expected in ((texts, Reference.read().texts), (images, Reference.read().pictures)):
+        vectors = np.concatenate(batches)
         assert np.vecdot(vectors, expected).min() >= 0.99999
         np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_a_text_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -> None:
+def test_a_texts_vector_does_not_depend_on_its_batch(encoders: Encoders) -> None:
     texts = [f"{'very ' * (n % 40)}long text {n}" for n in range(TEXT_BATCH + 9)]
     together = encoders.encode_texts(texts)
     alone = np.concatenate([encoders.encode_texts([text]) for text in texts[::10]])
@@ -39,7 +39,7 @@ def test_a_text_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -
     np.testing.assert_allclose(encoders.encode_texts(texts[::-1])[::-1], together, atol=2e-6)
 
 
-def test_a_picture_has_one_vector_whatever_it_is_batched_with(encoders: Encoders) -> None:
+def test_a_pictures_vector_does_not_depend_on_its_batch(encoders: Encoders) -> None:
     images: list[Image] = [picture(seed) for seed in range(IMAGE_BATCH + 3)]
     together = encoders.encode_images(images)
     alone = np.concatenate([encoders.encode_images([image]) for image in images[::9]])
@@ -54,8 +54,8 @@ def test_nothing_is_no_vectors(encoders: Encoders) -> None:
 def test_threads_may_share_encoders(encoders: Encoders) -> None:
     expected = {text: encoders.encode_texts([text]) for text in TEXTS}
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda text: encoders.encode_texts([text]), TEXTS * 20))
-    np.testing.assert_allclose(np.stack(found), np.stack([expected[text] for text in TEXTS * 20]), atol=1e-6)
+        encoded = list(pool.map(lambda text: encoders.encode_texts([text]), TEXTS * 20))
+    np.testing.assert_allclose(np.stack(encoded), np.stack([expected[text] for text in TEXTS * 20]), atol=1e-6)
 
 
 def test_vectors_are_scaled_to_unit_length() -> None:
@@ -74,7 +74,7 @@ def test_number_of_cores_follows_the_affinity() -> None:
     assert available_cores() == len(before)
 
 
-def test_missing_precision_says_how_to_export_it(vit_bundle: Bundle) -> None:
+def test_a_missing_precision_is_an_error_with_the_command(vit_bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="has no int8 encoders, only fp32; export them with --precision int8"):
         Encoders(vit_bundle, precision="int8")
 

@@ -1,4 +1,4 @@
-"""The reference is what `clip.tokenize` returned; tests/builder/export/pytorch/test_parity.py calls it anew."""
+"""Tokens against recorded ones of `clip.tokenize`; tests/builder/export/pytorch/test_parity.py calls it anew."""
 
 from __future__ import annotations
 

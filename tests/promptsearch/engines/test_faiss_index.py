@@ -1,4 +1,4 @@
-"""Exact indices against brute force; approximate ones are tests/builder/indexing/test_index.py's."""
+"""Exact indices against brute force; tests/builder/indexing/test_index.py has approximate ones."""
 
 from __future__ import annotations
 

@@ -133,13 +133,13 @@ trees = st.recursive(
 
 def as_json(tree: Any) -> dict[str, Any]:
     if tree[0] in ("and", "or"):
-        return {tree[0]: [as_json(one) for one in tree[1]]}
+        return {tree[0]: [as_json(part) for part in tree[1]]}
     return {"not": as_json(tree[1])} if tree[0] == "not" else {tree[0]: {tree[1]: tree[2]}}
 
 
 def meets(tree: Any, of: Mapping[str, Any]) -> bool:
     if tree[0] in ("and", "or"):
-        return (all if tree[0] == "and" else any)(meets(one, of) for one in tree[1])
+        return (all if tree[0] == "and" else any)(meets(part, of) for part in tree[1])
     if tree[0] == "not":
         return not meets(tree[1], of)
     name, comparison, value = tree
@@ -163,9 +163,9 @@ def test_prompts_and_ids_can_be_filtered(collection: Collection) -> None:
 
 
 def test_hidden_items_meet_no_condition(collection: Collection) -> None:
-    hiding = collection.hiding({item_id("image", "7.png"), item_id("prompt", "prompt 5")})
-    assert rows(hiding, {"id": item_id("image", "7.png")}) == []
-    assert rows(hiding, {"prompt": "prompt 5"}) == []
+    visible = collection.with_hidden({item_id("image", "7.png"), item_id("prompt", "prompt 5")})
+    assert rows(visible, {"id": item_id("image", "7.png")}) == []
+    assert rows(visible, {"prompt": "prompt 5"}) == []
 
 
 def test_fields_summarize_their_values(collection: Collection, tmp_path: Path) -> None:

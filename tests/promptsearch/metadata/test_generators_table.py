@@ -37,10 +37,10 @@ def table() -> dict[str, dict[str, bool]]:
     return {row[0]: {name: cell == "✓" for name, cell in zip(header[1:], row[1:], strict=True)} for row in rows}
 
 
-def has(found: Generation, field: str) -> bool:
+def has(result: Generation, field: str) -> bool:
     if field == "generated_width/height":
-        return {"generated_width", "generated_height"} <= found.extra.keys()
-    cells = {"prompt": found.prompt, "negative_prompt": found.negative_prompt, **found.settings, **found.extra}
+        return {"generated_width", "generated_height"} <= result.extra.keys()
+    cells = {"prompt": result.prompt, "negative_prompt": result.negative_prompt, **result.settings, **result.extra}
     return cells.get(field) is not None
 
 
@@ -50,8 +50,8 @@ def test_the_table_has_every_generator() -> None:
 
 @pytest.mark.parametrize("generator", PICTURES)
 def test_what_the_table_claims_is_read(generator: str) -> None:
-    found = generation_of_fields(PICTURES[generator])
-    assert found is not None
-    assert found.extra["generator"] == generator
+    result = generation_of_fields(PICTURES[generator])
+    assert result is not None
+    assert result.extra["generator"] == generator
     claims = table()[generator]
-    assert {field: has(found, field) for field in claims} == claims
+    assert {field: has(result, field) for field in claims} == claims

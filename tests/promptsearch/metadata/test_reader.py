@@ -20,9 +20,9 @@ SUFFIXES = ("jpg", "webp")
 
 
 def prompt(path: Path) -> str | None:
-    found = read_generation(path)
-    assert found == read_generation(path.read_bytes())
-    return found.prompt if found else None
+    result = read_generation(path)
+    assert result == read_generation(path.read_bytes())
+    return result.prompt if result else None
 
 
 def test_every_program_in_png(tmp_path: Path) -> None:
@@ -62,9 +62,9 @@ def test_the_next_picture_is_never_given_the_last_ones_prompt(tmp_path: Path) ->
 
 def test_what_stands_before_damaged_pixels_is_read(tmp_path: Path) -> None:
     content = made.save_png(tmp_path / "a.png", {"parameters": made.A1111}).read_bytes()
-    found = read_generation(content[: content.index(b"IDAT") + 20])
-    assert found is not None
-    assert found.settings["seed"] == 1234567890
+    result = read_generation(content[: content.index(b"IDAT") + 20])
+    assert result is not None
+    assert result.settings["seed"] == 1234567890
 
 
 def test_a_comment_about_something_else_is_no_prompt(tmp_path: Path) -> None:
@@ -73,19 +73,30 @@ def test_a_comment_about_something_else_is_no_prompt(tmp_path: Path) -> None:
 
 
 def test_the_prompt_alone_is_a_prompt_in_parameters_only() -> None:
-    found = generation_of_fields({"parameters": "a cat"})
-    assert found is not None
-    assert found.prompt == "a cat"
+    result = generation_of_fields({"parameters": "a cat"})
+    assert result is not None
+    assert result.prompt == "a cat"
     assert generation_of_fields({"Description": "a cat", "UserComment": "a cat"}) is None
 
 
 def test_text_that_a_node_of_comfyui_wrote_comes_before_its_graph() -> None:
-    found = generation_of_fields({"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI)})
-    assert found is not None
-    assert found.settings["seed"] == 1234567890
+    result = generation_of_fields({"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI)})
+    assert result is not None
+    assert result.settings["seed"] == 1234567890
     without = generation_of_fields({"parameters": "Steps: 5, Seed: 1, Size: 8x8", "prompt": json.dumps(made.COMFYUI)})
     assert without is not None
     assert without.prompt == "a glass bottle, 夜の銀河"
+
+
+def test_numbers_that_are_none_in_json_are_read() -> None:
+    """Python's writer of JSON makes NaN and infinities, which the format lacks."""
+    graph = json.loads(json.dumps(made.COMFYUI))
+    sampler = next(node for node in graph.values() if "denoise" in node["inputs"])
+    sampler["inputs"]["denoise"] = float("nan")
+    sampler["is_changed"] = [float("inf")]
+    found = generation_of_fields({"prompt": json.dumps(graph)})
+    assert found is not None
+    assert (found.prompt, found.extra.get("denoise")) == ("a glass bottle, 夜の銀河", None)
 
 
 def test_the_editors_graph_is_read_if_the_other_is_not_there_or_tells_nothing() -> None:
@@ -95,16 +106,16 @@ def test_the_editors_graph_is_read_if_the_other_is_not_there_or_tells_nothing() 
                            "inputs": [{"name": "positive", "link": 1}]}],
                 "links": [[1, 1, 0, 2, 0, "CONDITIONING"]]}  # fmt: skip
     for fields in ({}, {"prompt": "{}"}, {"prompt": json.dumps({"1": {"class_type": "X", "inputs": {}}})}):
-        found = generation_of_fields({**fields, "workflow": json.dumps(workflow)})
-        assert found is not None
-        assert (found.prompt, found.settings["seed"]) == ("a crane", 5)
+        result = generation_of_fields({**fields, "workflow": json.dumps(workflow)})
+        assert result is not None
+        assert (result.prompt, result.settings["seed"]) == ("a crane", 5)
 
 
 def test_the_raw_texts_are_kept() -> None:
     fields = {"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI), "workflow": "{}", "Software": "x"}
-    found = generation_of_fields(fields)
-    assert found is not None
-    assert found.raw == {name: fields[name] for name in ("parameters", "prompt", "workflow")}
+    result = generation_of_fields(fields)
+    assert result is not None
+    assert result.raw == {name: fields[name] for name in ("parameters", "prompt", "workflow")}
 
 
 def test_a_text_is_a_prompt_with_or_without_settings() -> None:
@@ -175,6 +186,13 @@ KINDS = [
     "ImpactSwitch",
     "X",
 ]
+SENDERS = [
+    "Anything Everywhere",
+    "Anything Everywhere3",
+    "Anything Everywhere?",
+    "Prompts Everywhere",
+    "Seed Everywhere",
+]
 IDS = st.sampled_from("123456")
 graphs = st.dictionaries(
     IDS,
@@ -188,11 +206,15 @@ graphs = st.dictionaries(
 )  # fmt: skip
 nodes = st.lists(
     st.fixed_dictionaries({
-        "id": st.integers(-20, 5), "type": st.sampled_from((*KINDS, "a", "b", "GetNode", "SetNode")),
+        "id": st.integers(-20, 5),
+        "type": st.sampled_from((*KINDS, *SENDERS, "a", "b", "GetNode", "SetNode")) | json_values,
         "mode": st.sampled_from([0, 2, 4]), "widgets_values": json_values,
         "inputs": st.lists(st.fixed_dictionaries({
-            "name": st.sampled_from(INPUTS), "link": st.integers(0, 6) | json_values, "widget": json_values,
-        }), max_size=3) | json_values,
+            "name": st.sampled_from(INPUTS), "link": st.integers(0, 6) | json_values, "type": st.sampled_from("AB*"),
+        }, optional={"widget": json_values, "label": json_values}), max_size=3) | json_values,
+        "properties": st.fixed_dictionaries({"ue_properties": st.dictionaries(
+            st.sampled_from(["title_regex", "input_regex", "group_regex", "widget_ue_connectable"]), json_values,
+        )}) | json_values,
         "outputs": st.lists(st.fixed_dictionaries({"type": st.sampled_from("AB*")}), max_size=2) | json_values,
     }) | json_values,
     max_size=5,
@@ -205,7 +227,9 @@ links = st.lists(
     max_size=6,
 )
 workflows = st.fixed_dictionaries({
-    "nodes": nodes, "links": links,
+    "nodes": nodes, "links": links, "extra": json_values | st.fixed_dictionaries({"ue_links": json_values | st.lists(
+        st.dictionaries(st.sampled_from(["downstream", "downstream_slot", "upstream", "upstream_slot"]),
+                        st.integers(-20, 5) | json_values), max_size=3)}),
     "definitions": st.fixed_dictionaries({"subgraphs": st.lists(st.fixed_dictionaries({
         "id": st.sampled_from("ab"), "nodes": nodes, "links": links, "inputs": nodes, "outputs": nodes}), max_size=2)}),
 })  # fmt: skip

@@ -1,4 +1,4 @@
-"""A store's collections on this disk: complete or not at all, and nothing twice."""
+"""Copies of a store's collections on this disk: complete or absent, and each file downloaded once."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ from pathlib import Path
 
 import pytest
 
-import promptsearch
-from builder.versions.upload import upload_collection, upload_model
-from promptsearch.errors import BundleError, CollectionError, ModelMismatch, UnknownCollection
+from builder.versions.upload import upload_collection
+from promptsearch.errors import CollectionError
 from promptsearch.remote.collections import Mirror
 from promptsearch.remote.store import Store
 from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import Takedown, read_hidden
 from promptsearch.storage.manifest import Manifest, current_version
 from promptsearch.system.files import replace_text
-from tests.promptsearch.conftest import Gallery
 from tests.support.object_store import ObjectStore
 from tests.support.vectors import build, random_vectors
 
@@ -128,9 +126,9 @@ def test_damaged_object_is_named_and_the_old_version_is_kept(
     old = bring(mirror)
     publish(local, SECOND)
     upload(local, store)
-    damage, said = DAMAGE[how]
+    damage, message = DAMAGE[how]
     damage(store, f"indices/c/versions/{SECOND}/images.faiss")
-    with pytest.raises(CollectionError, match=rf"^{store.url}/indices/c/versions/{SECOND}/images.faiss {said}"):
+    with pytest.raises(CollectionError, match=rf"^{store.url}/indices/c/versions/{SECOND}/images.faiss {message}"):
         mirror.fetch("c")
     assert current_version(mirror.folder / "c") == old
     assert versions(mirror) == {FIRST}
@@ -139,7 +137,7 @@ def test_damaged_object_is_named_and_the_old_version_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("key", "data", "said"),
+    ("key", "data", "message"),
     [
         ("current", b"../../elsewhere\n", "which is not a valid name"),
         ("current", b"\xff", "current cannot be read"),
@@ -148,10 +146,10 @@ def test_damaged_object_is_named_and_the_old_version_is_kept(
     ],
 )
 def test_names_of_other_objects_are_refused(
-    mirror: Mirror, store: ObjectStore, key: str, data: bytes, said: str
+    mirror: Mirror, store: ObjectStore, key: str, data: bytes, message: str
 ) -> None:
     store.write(f"indices/c/{key}", data)
-    with pytest.raises(CollectionError, match=said):
+    with pytest.raises(CollectionError, match=message):
         mirror.fetch("c")
 
 
@@ -215,25 +213,3 @@ def test_concurrent_processes_download_everything_once(mirror: Mirror, store: Ob
         [folder] = set(pool.map(bring, mirrors))
     Manifest.read(folder).verify(folder)
     assert len([key for key in store.sent() if key.endswith("images.faiss")]) == 1
-
-
-def test_collection_is_opened_from_a_url(store: ObjectStore, pictures: Gallery, tmp_path: Path) -> None:
-    upload_collection(pictures.collection, Store(f"{store.url}/indices"))
-    url, cache = f"{store.url}/indices/{pictures.collection.name}", tmp_path / "cache"
-    with pytest.raises(ModelMismatch, match=f"looked for it in {store.url}/models, models"):
-        promptsearch.open(url, cache=cache)
-    [model] = [path.parent for path in pictures.models.glob("*/model.json")]
-    upload_model(model, Store(f"{store.url}/models"))
-    with promptsearch.open(pictures.collection, models=pictures.models) as local:
-        expected = [(one.id, one.score) for one in local.search_images("a red fox", limit=5)]
-    with promptsearch.open(url, cache=cache) as opened:
-        assert [(one.id, one.score) for one in opened.search_images("a red fox", limit=5)] == expected
-    store.requests.clear()
-    promptsearch.open(url, cache=cache, models=pictures.models).close()
-    assert not [key for key in store.sent() if key.startswith("models/")]
-    store.write(f"models/{model.name}/text.onnx", b"x")
-    shutil.rmtree(next(cache.glob("s3-bucket-models-*")))
-    with pytest.raises(BundleError, match=f"^{store.url}/models/{model.name}/text.onnx is damaged"):
-        promptsearch.open(url, cache=cache, models=f"{store.url}/models")
-    with pytest.raises(UnknownCollection):
-        promptsearch.open(f"{store.url}/indices/none", cache=cache)

@@ -1,4 +1,4 @@
-"""Objects by key; and what is said where a store, or what opens it, is not there."""
+"""Objects by key; and the errors of a store, or of its library, that is missing."""
 
 from __future__ import annotations
 

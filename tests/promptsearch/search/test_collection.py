@@ -1,7 +1,8 @@
-"""The reference is brute force over the vectors that a collection was built from."""
+"""A collection against brute force over the vectors that it was built from."""
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -120,19 +121,19 @@ def test_pages_end_at_ten_thousand_places(deep: Path) -> None:
 @pytest.mark.parametrize("limit", [1, 4, 150])
 def test_hidden_items_leave_no_gaps(collection: Collection, images: Vectors, limit: int) -> None:
     gone = {3, 43, 100, *range(20)}
-    hiding = collection.hiding({image.id for image in collection.items.images(sorted(gone)).values()})
+    visible = collection.with_hidden({image.id for image in collection.items.images(sorted(gone)).values()})
     whole = [row for row in collection.search("images", images[3], 1000).rows if row not in gone]
-    pages = all_pages(hiding, hiding.search("images", images[3], limit), limit)
+    pages = all_pages(visible, visible.search("images", images[3], limit), limit)
     assert [row for page in pages for row in page.rows] == whole
     assert all(len(page.rows) == limit for page in pages[:-1])
     assert pages[-1].rows
-    assert [row for page in all_pages(hiding, similar(hiding, "images", 53, limit), limit) for row in page.rows] == [
+    assert [row for page in all_pages(visible, similar(visible, "images", 53, limit), limit) for row in page.rows] == [
         row for row in similar(collection, "images", 53, 1000).rows if row not in gone
     ]
     with pytest.raises(UnknownItem):
-        hiding.items.image(item_id("image", "3.png"))
+        visible.items.image(item_id("image", "3.png"))
     # The images of prompt 59 are those from 59 on.
-    assert hiding.items.prompts([59])[59].image_count == collection.items.prompts([59])[59].image_count - 1
+    assert visible.items.prompts([59])[59].image_count == collection.items.prompts([59])[59].image_count - 1
     assert collection.items.image(item_id("image", "3.png")).row == 3  # the other still has it
 
 
@@ -141,8 +142,8 @@ def test_hiding_between_two_pages_moves_nothing_else(collection: Collection, ima
     first = collection.search("images", images[7], 10)
     assert first.next is not None
     for rows in (whole[:5], whole[8:13], whole[20:25], []):
-        hiding = collection.hiding({image.id for image in collection.items.images(rows).values()})
-        assert hiding.page(first.next, 10).rows == [row for row in whole[10:] if row not in rows][:10]
+        visible = collection.with_hidden({image.id for image in collection.items.images(rows).values()})
+        assert visible.page(first.next, 10).rows == [row for row in whole[10:] if row not in rows][:10]
 
 
 def test_deeper_results_replace_hidden_ones(deep: Path, tmp_path: Path) -> None:
@@ -156,14 +157,14 @@ def test_deeper_results_replace_hidden_ones(deep: Path, tmp_path: Path) -> None:
 
 
 def test_prompt_can_be_hidden_without_its_image(collection: Collection) -> None:
-    hiding = collection.hiding({item_id("prompt", "prompt 5"), item_id("image", "6.png"), "of another version"})
-    results = hiding.items.images([5, 6, 7])
+    visible = collection.with_hidden({item_id("prompt", "prompt 5"), item_id("image", "6.png"), "of another version"})
+    results = visible.items.images([5, 6, 7])
     assert set(results) == {5, 7}
-    assert {prompt.text for prompt in hiding.prompts_of(list(results.values())).values()} == {"prompt 7"}
+    assert {prompt.text for prompt in visible.prompts_of(list(results.values())).values()} == {"prompt 7"}
     with pytest.raises(UnknownItem):
-        hiding.items.prompt(item_id("prompt", "prompt 5"))
-    assert hiding.items.images_of([6, 7], 5)[6] == []
-    assert 5 not in hiding.search("prompts", hiding.index("prompts").vector(5), 100).rows
+        visible.items.prompt(item_id("prompt", "prompt 5"))
+    assert visible.items.images_of([6, 7], 5)[6] == []
+    assert 5 not in visible.search("prompts", visible.index("prompts").vector(5), 100).rows
 
 
 def test_deleted_version_can_still_be_read(images: Vectors, prompts: Vectors, tmp_path: Path) -> None:
@@ -185,7 +186,7 @@ def test_files_are_closed_with_the_last_reference(folder: Path) -> None:
 
     before = opened()
     collection = Collection.open(folder)
-    other = collection.hiding(frozenset())
+    other = collection.with_hidden(frozenset())
     assert opened() == before + 1
     del collection
     assert opened() == before + 1
@@ -268,3 +269,18 @@ def test_a_damaged_file_is_a_collection_error(folder: Path, tmp_path: Path, name
     (version / name).write_bytes(b"" if damage == "empty" else b"garbage " * 1000)
     with pytest.raises(CollectionError):
         Collection.open(copy)
+
+
+def test_originals_are_read_for_takedowns_only_if_a_picture_is_hidden(tmp_path: Path) -> None:
+    with contextlib.closing(
+        Collection.open(build(tmp_path / "c", random_vectors(3, 4), random_vectors(3, 4)))
+    ) as opened:
+        missing = tmp_path / "no such file"
+        assert not opened.shows_hidden_picture(missing)
+        assert not opened.with_hidden({item_id("prompt", "prompt 1"), "unknown"}).shows_hidden_picture(missing)
+        visible = opened.with_hidden({item_id("image", "1.png")})
+        with pytest.raises(FileNotFoundError):
+            visible.shows_hidden_picture(missing)
+        for content, is_hidden in ((b"content 1", True), (b"content 2", False)):
+            (tmp_path / "a.png").write_bytes(content)
+            assert visible.shows_hidden_picture(tmp_path / "a.png") is is_hidden

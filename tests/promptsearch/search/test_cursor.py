@@ -44,9 +44,9 @@ cursors = st.builds(
 )
 
 
-def same(one: Cursor, other: Cursor) -> bool:
-    search, others = one.search, other.search
-    plain = (one.version, one.offset, search.kind, search.options, search.words, search.exclude) == (
+def same(cursor: Cursor, other: Cursor) -> bool:
+    search, others = cursor.search, other.search
+    plain = (cursor.version, cursor.offset, search.kind, search.options, search.words, search.exclude) == (
         other.version, other.offset, others.kind, others.options, others.words, others.exclude
     )  # fmt: skip
     assert search.vector is not None

@@ -15,7 +15,7 @@ def joined(vectors: Vectors) -> list[int]:
         for b in range(a):
             if vectors[a] @ vectors[b] > ALIKE:
                 old, new = max(group[a], group[b]), min(group[a], group[b])
-                group = [new if one == old else one for one in group]
+                group = [new if member == old else member for member in group]
     return [place for place in range(len(vectors)) if group[place] == place]
 
 

@@ -130,15 +130,15 @@ def test_filtered_search_equals_brute_force_over_matching_rows(
     collection: Collection, images: Vectors, filter: Any, seed: int, kind: Kind
 ) -> None:
     query = random_vectors(1, DIM, seed=seed)[0]
-    asked = None if filter is None else Filter.parse(filter)
-    mask = np.ones(IMAGES, bool) if asked is None else filtered_by(asked, collection)
+    parsed = None if filter is None else Filter.parse(filter)
+    mask = np.ones(IMAGES, bool) if parsed is None else filtered_by(parsed, collection)
     vectors = images
     if kind == "prompts":
         vectors = random_vectors(PROMPTS, DIM, seed=1)
         mask = np.isin(np.arange(PROMPTS), PROMPT_OF[mask])
     left = np.flatnonzero(mask)
     rows, scores = nearest(vectors[left], query, len(left))
-    results = every(collection, kind, query, Options(filter=asked), 400)
+    results = every(collection, kind, query, Options(filter=parsed), 400)
     assert [left[row] for row in rows] == results.rows
     np.testing.assert_allclose(scores_of(results), np.asarray(scores), atol=1e-3)
 
@@ -182,8 +182,8 @@ def test_a_minimum_score_is_kept(collection: Collection, images: Vectors) -> Non
 
 
 def test_group_is_its_best_image_and_the_number_of_others(collection: Collection, images: Vectors) -> None:
-    asked = Filter.parse({"seed": [1, 2, 3]})
-    page = collection.search("images", images[0], 400, Options(group_by="prompt", filter=asked))
+    filter = Filter.parse({"seed": [1, 2, 3]})
+    page = collection.search("images", images[0], 400, Options(group_by="prompt", filter=filter))
     prompts = PROMPT_OF
     left = [row for row in range(IMAGES) if row % 7 in (1, 2, 3)]
     best: dict[int, int] = {}
@@ -204,8 +204,8 @@ def test_near_duplicates_are_left_out(collection: Collection, images: Vectors) -
 
 
 def test_duplicates_of_a_hidden_image_are_not_hidden(collection: Collection, images: Vectors) -> None:
-    hiding = collection.hiding({item_id("image", "5.png")})
-    page = hiding.search("images", images[5], 10, Options(deduplicate=True))
+    visible = collection.with_hidden({item_id("image", "5.png")})
+    page = visible.search("images", images[5], 10, Options(deduplicate=True))
     assert page.rows[0] == 705
 
 
@@ -242,8 +242,8 @@ def test_best_results_are_sorted_by_a_field(collection: Collection, images: Vect
 
 
 def test_filter_or_sort_without_a_query_lists_rows(collection: Collection) -> None:
-    asked = Options(filter=Filter.parse({"seed": 3}), sort="-steps")
-    results = every(collection, "images", None, asked, 50)
+    options = Options(filter=Filter.parse({"seed": 3}), sort="-steps")
+    results = every(collection, "images", None, options, 50)
     left = [row for row in range(IMAGES) if row % 7 == 3]
     steps = {row: described(row)[0]["steps"] for row in left}
     assert results.rows == sorted(left, key=lambda row: (steps[row] is None, -(steps[row] or 0), row))
@@ -262,8 +262,8 @@ def test_filter_or_sort_without_a_query_lists_rows(collection: Collection) -> No
 
 def test_keyword_results_have_all_words(worded: Collection, images: Vectors) -> None:
     def results(words: str, kind: Kind = "prompts", **others: Any) -> list[int]:
-        asked = Options(mode="keyword", **others)
-        return list(every(worded, kind, images[0], asked, 500, words=words).rows)
+        options = Options(mode="keyword", **others)
+        return list(every(worded, kind, images[0], options, 500, words=words).rows)
 
     def having(*words: str) -> set[int]:
         return {row for row in range(PROMPTS) if set(words) <= set(text_of(row).split())}
@@ -281,10 +281,10 @@ def test_keyword_results_have_all_words(worded: Collection, images: Vectors) -> 
 
 
 def test_images_of_a_hidden_prompt_are_not_found_by_its_words(worded: Collection, images: Vectors) -> None:
-    hiding = worded.hiding({item_id("prompt", text_of(7))})
-    asked = Options(mode="keyword")
-    assert worded.search("images", images[0], 5, asked, words='"prompt 7 dog"').rows == [7]
-    assert hiding.search("images", images[0], 5, asked, words='"prompt 7 dog"').rows == []
+    visible = worded.with_hidden({item_id("prompt", text_of(7))})
+    options = Options(mode="keyword")
+    assert worded.search("images", images[0], 5, options, words='"prompt 7 dog"').rows == [7]
+    assert visible.search("images", images[0], 5, options, words='"prompt 7 dog"').rows == []
 
 
 def test_hybrid_ranks_by_both(worded: Collection, images: Vectors) -> None:
@@ -301,16 +301,16 @@ def test_hybrid_ranks_by_both(worded: Collection, images: Vectors) -> None:
 
 
 def test_prompts_are_ranked_by_their_best_image(collection: Collection, images: Vectors) -> None:
-    hiding = collection.hiding({item_id("image", "4.png"), item_id("prompt", text_of(9))})
-    for one in (collection, hiding):
-        results = every(one, "prompts", images[4], Options(via="images"), 70)
+    visible = collection.with_hidden({item_id("image", "4.png"), item_id("prompt", text_of(9))})
+    for searched in (collection, visible):
+        results = every(searched, "prompts", images[4], Options(via="images"), 70)
         order, scores = nearest(images, images[4], IMAGES)
-        gone = one.items.hidden("images")
+        gone = searched.items.hidden("images")
         best: dict[int, float] = {}
         for row, score in zip(order, scores, strict=True):
             if row not in gone:
                 best.setdefault(int(PROMPT_OF[row]), score)
-        left = {prompt: score for prompt, score in best.items() if prompt not in one.items.hidden("prompts")}
+        left = {prompt: score for prompt, score in best.items() if prompt not in searched.items.hidden("prompts")}
         assert results.rows == list(left)
         np.testing.assert_allclose(scores_of(results), np.asarray(list(left.values())), atol=1e-3)
 
@@ -322,8 +322,8 @@ def test_diversity_reorders_the_best_results_only(collection: Collection, images
         assert page.rows[0] == plain[0]
         assert set(page.rows[:DIVERSIFIED]) == set(plain[:DIVERSIFIED])
         assert page.rows[DIVERSIFIED:] == plain[DIVERSIFIED:]
-        apart = [float(images[one] @ images[other]) for one, other in pairwise(page.rows[:20])]
-        assert np.mean(apart) < np.mean([float(images[one] @ images[other]) for one, other in pairwise(plain[:20])])
+        apart = [float(images[row] @ images[other]) for row, other in pairwise(page.rows[:20])]
+        assert np.mean(apart) < np.mean([float(images[row] @ images[other]) for row, other in pairwise(plain[:20])])
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ def test_items_by_themselves(collection: Collection) -> None:
 
 
 def test_hidden_prompt_is_not_shown_with_its_image(collection: Collection) -> None:
-    serializer = Serializer(collection.hiding({reference(0)["id"]}), locations)
+    serializer = Serializer(collection.with_hidden({reference(0)["id"]}), locations)
     [result] = serializer.page("images", Page([0], [0.5], None))
     assert result["prompt"] is None
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builder.indexing.fulltext import write_words
 from promptsearch.errors import CollectionError
 from promptsearch.storage import items
-from promptsearch.storage.fulltext import FullTextIndex
+from promptsearch.storage.fulltext import SCHEMA, FullTextIndex
 from promptsearch.storage.manifest import FILES
 
 WORDS = ("castle", "dog", "red", "fox", "snow", "Schloß", "café", "2023")
@@ -90,3 +91,53 @@ def test_missing_or_damaged_file_is_refused(tmp_path: Path, content: bytes | Non
         (tmp_path / FILES.words).write_bytes(content)
     with pytest.raises(CollectionError, match=r"words\.sqlite cannot be read"):
         FullTextIndex(tmp_path)
+
+
+LETTERS = "猫犬の船고양이แมว"  # of runs without spaces
+runs = st.text(LETTERS, min_size=1, max_size=6)
+phrases = st.lists(runs | st.sampled_from(["cat", "dog"]), min_size=1, max_size=4).map(" ".join)
+
+
+def written(folder: Path, prompts: list[str]) -> FullTextIndex:
+    with contextlib.closing(sqlite3.connect(folder / FILES.items)) as database:
+        database.executescript(items.SCHEMA)
+        rows = [(row, f"{row:020x}", text, 0) for row, text in enumerate(prompts)]
+        database.executemany("INSERT INTO prompts VALUES (?, ?, ?, ?)", rows)
+        database.commit()
+    write_words(folder)
+    return FullTextIndex(folder)
+
+
+@settings(max_examples=30)
+@given(prompts=st.lists(phrases, min_size=1, max_size=8), run=runs)
+def test_any_part_of_a_run_without_spaces_is_found(prompts: list[str], run: str) -> None:
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(written(Path(folder), prompts)) as index:
+        assert sorted(index.search(run).tolist()) == [row for row, text in enumerate(prompts) if run in text]
+
+
+def test_runs_beside_other_words_and_in_quotes(tmp_path: Path) -> None:
+    prompts = [
+        "一只黑色的猫坐在屋顶上",
+        "夜の港に停泊する青い船",
+        "แมวดำบนหลังคา",
+        "한국의 고양이가 지붕에",
+        "1girl猫cat, 黑 dog",
+        "a cat",
+    ]
+    with contextlib.closing(written(tmp_path, prompts)) as index:
+        for query, rows in {
+            "猫": [0, 4], "黑色": [0], "屋顶 猫": [0], "青い船": [1], "港": [1], "แมว": [2], "고양이": [3],
+            "cat": [4, 5],
+            "1girl猫": [4], "猫cat": [4], "girl猫": [], "黑猫": [], '"黑 dog"': [4], '"猫 黑"': [], "黑 cat": [4],
+        }.items():  # fmt: skip
+            assert sorted(index.search(query).tolist()) == rows, query
+
+
+def test_an_index_of_an_earlier_release_is_searched_by_whole_runs(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / FILES.words)) as database:
+        database.execute(SCHEMA)
+        database.executemany("INSERT INTO words (rowid, text) VALUES (?, ?)", [(0, "黒猫 cat"), (1, "黒猫夜")])
+        database.commit()
+    with contextlib.closing(FullTextIndex(tmp_path)) as index:
+        assert index.search("黒猫").tolist() == [0]
+        assert index.search("cat").tolist() == [0]

@@ -1,4 +1,4 @@
-"""What faiss computes with, on processors of several kinds and on this one."""
+"""The kernels that faiss computes with, on processors of several kinds and on this one."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def test_choice_of_the_user_is_kept() -> None:
 
 
 def _taken(module: str, **environment: str) -> str:
-    """What faiss's own OpenBLAS says that it uses; that of numpy, which knows more kernels, says so before."""
+    """Return the kernels that faiss's own OpenBLAS reports; numpy's, which knows more kernels, reports first."""
     code = f"import numpy, sys; print('numpy', file=sys.stderr, flush=True); import {module}"
-    given = {name: value for name, value in os.environ.items() if name != CHOICE}
-    told = subprocess.run(
+    inherited = {name: value for name, value in os.environ.items() if name != CHOICE}
+    printed = subprocess.run(
         [sys.executable, "-c", code],
-        env={**given, "OPENBLAS_VERBOSE": "2", **environment},
+        env={**inherited, "OPENBLAS_VERBOSE": "2", **environment},
         capture_output=True,
         text=True,
         check=True,
         timeout=120,
     ).stderr
-    found = re.findall(r"^Core: (\w+)", told.split("numpy", 1)[1], re.MULTILINE)
-    assert found, told
-    return str(found[-1])
+    kernels = re.findall(r"^Core: (\w+)", printed.split("numpy", 1)[1], re.MULTILINE)
+    assert kernels, printed
+    return str(kernels[-1])

@@ -17,7 +17,7 @@ def test_any_shape_and_any_order_in_memory_is_read_and_left_as_it_is() -> None:
     halves = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float16)
     before = halves.copy()
     for view in (halves, halves[::2, :, ::-1].copy(), halves[:, 1], np.empty((0, 4), np.float16)):
-        found = to_float32(view)
-        assert found.dtype == np.float32
-        np.testing.assert_array_equal(found, view.astype(np.float32))
+        converted = to_float32(view)
+        assert converted.dtype == np.float32
+        np.testing.assert_array_equal(converted, view.astype(np.float32))
     np.testing.assert_array_equal(halves, before)

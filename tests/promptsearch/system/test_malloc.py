@@ -1,4 +1,4 @@
-"""What the process keeps of what was freed, seen from outside: its resident memory."""
+"""Resident memory of the process after memory is freed, seen from outside."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is promised, against work that is really done: batches on one thread, as the encoder does them."""
+"""Admission promises no more than real work achieves: batches on one thread, as the encoder runs them."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class TimelessLoop(asyncio.SelectorEventLoop):
 
 
 class Batches:
-    """Takes so long for what has queued, and then for what has queued meanwhile."""
+    """Takes the time of a batch for all queued work, and again for what queued during it."""
 
     def __init__(self) -> None:
         self._waiting: list[asyncio.Future[None]] = []
         self._running: asyncio.Task[None] | None = None
 
-    async def one(self) -> None:
+    async def run(self) -> None:
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(future)
         if self._running is None:
@@ -61,8 +61,8 @@ class Batches:
         self._running = None
 
 
-async def asked(admission: Admission, clients: int, seconds: float) -> tuple[list[float], int]:
-    """How long each answer took, and how many were refused, with so many clients that always ask again."""
+async def run_clients(admission: Admission, clients: int, seconds: float) -> tuple[list[float], int]:
+    """Let clients send requests all the time; return the seconds of each answer, and the number of refusals."""
     batches, took, refused = Batches(), list[float](), 0
     now = asyncio.get_running_loop().time
     end = now() + seconds
@@ -72,7 +72,7 @@ async def asked(admission: Admission, clients: int, seconds: float) -> tuple[lis
         while now() < end:
             started = now()
             try:
-                await admission.run("text", batches.one)
+                await admission.run("text", batches.run)
                 took.append(now() - started)
             except Overloaded:
                 refused += 1
@@ -86,7 +86,7 @@ async def asked(admission: Admission, clients: int, seconds: float) -> tuple[lis
 def test_who_can_be_answered_in_time_is_never_refused(clients: int) -> None:
     with asyncio.Runner(loop_factory=TimelessLoop) as runner:
         admission = Admission(1000, 5.0, Metrics(), runner.get_loop().time)
-        took, refused = runner.run(asked(admission, clients, 20.0))
+        took, refused = runner.run(run_clients(admission, clients, 20.0))
     assert refused == 0
     assert took
 
@@ -94,9 +94,9 @@ def test_who_can_be_answered_in_time_is_never_refused(clients: int) -> None:
 def test_who_cannot_is_refused_and_the_others_are_answered_in_time() -> None:
     with asyncio.Runner(loop_factory=TimelessLoop) as runner:
         admission = Admission(10_000, 1.0, Metrics(), runner.get_loop().time)
-        took, refused = runner.run(asked(admission, 300, 3.0))
+        took, refused = runner.run(run_clients(admission, 300, 3.0))
     assert refused > 0
-    # At each moment two fifths of a second of work are promised: what can be answered is.
+    # At each moment two fifths of a second of work are promised, which is the capacity.
     assert len(took) > 3.0 * MOST / (ALONE + EACH * MOST) * 0.9
     assert max(took) <= 1.0
 
@@ -109,7 +109,7 @@ def test_what_is_slow_at_first_is_taken_again_when_it_is_fast() -> None:
             for _ in range(4):
                 with pytest.raises(Overloaded):
                     await admission.run("text", lambda: asyncio.sleep(0.4))
-            _, refused = await asked(admission, 1, 20.0)
+            _, refused = await run_clients(admission, 1, 20.0)
             return refused
 
         assert runner.run(work()) == 0

@@ -1,4 +1,4 @@
-"""A service that asks for API keys: who is let in, how keys are replaced, and what stays open."""
+"""A service with API keys: valid and invalid keys, their replacement, and the open routes."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_each_of_several_keys_is_good(locked: Service, key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "header",
     [
         "Bearer wrong-key-0123456789",
         f"Bearer {OLD[:-1]}",
@@ -78,8 +78,8 @@ def test_each_of_several_keys_is_good(locked: Service, key: str) -> None:
         "",
     ],
 )
-def test_any_other_key_is_refused(locked: Service, given: str) -> None:
-    response = httpx.get(f"{locked.url}/search/images?q=fox", headers={"Authorization": given})
+def test_any_other_key_is_refused(locked: Service, header: str) -> None:
+    response = httpx.get(f"{locked.url}/search/images?q=fox", headers={"Authorization": header})
     check_problem(response, 401, "key-needed")
 
 
@@ -98,10 +98,9 @@ def test_the_page_exchanges_a_key_for_a_cookie_with_which_its_pictures_load(lock
         assert attributes == {"httponly", f"max-age={SESSION}", "path=/", "samesite=strict"}
         assert NEW not in cookie
         assert begun.headers["cache-control"] == "no-store"
-        found = browser.get("/search/images?q=fox").json()["results"]
-        pictures = [
-            address for one in found for address in (one["image"]["thumbnail"], one["image"]["file"]) if address
-        ]
+        results = browser.get("/search/images?q=fox").json()["results"]
+        named = [result["image"][name] for result in results for name in ("thumbnail", "file")]
+        pictures = [address for address in named if address]
         assert pictures
         assert {browser.get(address).status_code for address in pictures} == {200}
 
@@ -145,7 +144,7 @@ def test_refusals_are_counted(locked: Service) -> None:
 def test_the_description_says_that_a_key_is_needed(locked: Service) -> None:
     document = locked.get("/openapi.json").json()
     schemes = document["components"]["securitySchemes"]
-    assert {(one["type"], one.get("scheme"), one.get("in")) for one in schemes.values()} == {
+    assert {(scheme["type"], scheme.get("scheme"), scheme.get("in")) for scheme in schemes.values()} == {
         ("http", "bearer", None),
         ("apiKey", None, "cookie"),
     }

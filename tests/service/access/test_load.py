@@ -1,4 +1,4 @@
-"""Many at once: equal questions are computed once, too many are turned away, and nobody's answer is lost."""
+"""Many requests at once: equal ones are computed once, excess ones are refused, and no answer is lost."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def flags(indices: Path, models: Path) -> list[str]:
 
 @pytest.fixture
 def fresh(flags: list[str], tmp_path: Path) -> Iterator[Service]:
-    """A service that nobody has asked before."""
+    """A service without any request so far."""
     with serving(tmp_path, [*flags, "--deadline", str(START)]) as service:
         yield service
         assert service.end() == 0
@@ -94,8 +94,8 @@ def test_equal_questions_at_once_are_computed_once(flags: list[str], tmp_path: P
     patient = [*flags, "--cache-bytes", "0", "--deadline", str(START)]
     with serving(tmp_path, patient) as service, ThreadPoolExecutor(40) as pool:
         busy(service, pool, 6)
-        found = list(pool.map(lambda _: service.get("/search/images", q="a fox"), range(16)))
-        assert len({without_time(response) for response in found}) == 1
+        answers = list(pool.map(lambda _: service.get("/search/images", q="a fox"), range(16)))
+        assert len({without_time(response) for response in answers}) == 1
         assert counter(service, LOOKUPS, cache="answers", outcome="shared") > 0
         computed = counter(service, LOOKUPS, cache="answers", outcome="miss")
         assert computed + counter(service, LOOKUPS, cache="answers", outcome="shared") == 16

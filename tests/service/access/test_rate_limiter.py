@@ -1,4 +1,4 @@
-"""A service that limits how often each client may ask."""
+"""A service that limits the requests of each client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is refused at first sight, by the rule and by a real service."""
+"""Requests that are refused unparsed, by the rule and by a real service."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def test_work_alone_is_refused_and_what_a_browser_could_read(
     async def ask() -> None:
         shedding = Shedding(full, Metrics())
         for _ in range(4):
-            assert shedding.refusal(target, headers) is None  # nobody waits yet
+            assert shedding.refusal(target, headers) is None  # no request waits yet
             shedding.pass_on()
-        found = shedding.refusal(target, headers)
-        assert (found is not None) == refused
-        if found is not None:
-            assert (found.status_code, found.headers["retry-after"]) == (503, "3")
+        refusal = shedding.refusal(target, headers)
+        assert (refusal is not None) == refused
+        if refusal is not None:
+            assert (refusal.status_code, refusal.headers["retry-after"]) == (503, "3")
 
     asyncio.run(ask())
 
@@ -76,12 +76,12 @@ def test_a_loop_that_was_behind_refuses_for_a_while_without_finding_out() -> Non
 
 def test_those_that_are_not_looked_at_yet_take_room() -> None:
     async def ask() -> None:
-        told = list[int]()
-        shedding = Shedding(lambda _, before: told.append(before), Metrics())
+        waiting = list[int]()
+        shedding = Shedding(lambda _, before: waiting.append(before), Metrics())
         for _ in range(6):
             shedding.refusal(SEARCH, [])
             shedding.pass_on()
-        assert told == [4, 5]
+        assert waiting == [4, 5]
 
     asyncio.run(ask())
 
@@ -127,9 +127,11 @@ def narrow(indices: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
 def test_a_flood_of_new_connections_is_answered_or_refused_with_all_that_a_refusal_has(narrow: Service) -> None:
     async def flood() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=CLIENTS)
-        async with httpx.AsyncClient(base_url=narrow.url, timeout=START, limits=limits) as client:
-            asked = (client.get("/search/images", params={"q": f"text {number}"}) for number in range(3 * CLIENTS))
-            return await asyncio.gather(*asked)
+        async with httpx.AsyncClient(
+            base_url=narrow.url, timeout=httpx.Timeout(START, pool=None), limits=limits
+        ) as client:
+            requests = (client.get("/search/images", params={"q": f"text {number}"}) for number in range(3 * CLIENTS))
+            return await asyncio.gather(*requests)
 
     at_first_sight = 0.0
     for _ in range(10):

@@ -1,4 +1,4 @@
-"""Properties: whatever bytes arrive, what comes back is an answer or a problem document, never a failure."""
+"""Properties: any bytes lead to an answer or a problem document, never a failure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptsearch.storage.manifest import Kind
-from service.responses.schemas import JsonQuery
+from service.api.json_query import JsonQuery
 from tests.service.support.shapes import check_answer, check_problem
 from tests.support.drawing import as_bytes, picture
 

@@ -1,4 +1,4 @@
-"""Uploads that mean harm, and good ones that were damaged: each is an answer or a 4xx, in bounded time and memory."""
+"""Hostile and damaged uploads: each gets an answer or a 4xx, in bounded time and memory."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEADLINE = 30  # seconds for one upload, on a busy machine; what takes longer is
 
 
 def png(width: int, height: int, data: bytes, *, before: bytes = b"") -> bytes:
-    """A PNG whose header says what it likes; `before` are chunks that stand before the pixels."""
+    """Return a PNG with any header; `before` are chunks before the pixels."""
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + before + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
@@ -101,7 +101,7 @@ EITHER = {
 
 @pytest.fixture(scope="module")
 def target(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of its own, so that its memory tells of these uploads alone."""
+    """A separate service, whose memory depends on these uploads alone."""
     flags = ("--indices", str(indices), "--models", str(models), "--deadline", str(DEADLINE))
     with serving(tmp_path_factory.mktemp("hostile"), flags) as service:
         check_answer(upload(service, GOOD["PNG"]), "images")
@@ -125,7 +125,7 @@ def check_either(response: httpx.Response) -> None:
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_what_is_no_picture_is_refused(target: Service, what: str) -> None:
+def test_other_files_than_pictures_are_refused(target: Service, what: str) -> None:
     response = upload(target, REFUSED[what])
     assert response.status_code in (413, 415), response.text
     assert check_problem(response, response.status_code, response.json()["type"].rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""Whatever is asked, a client gets an answer or a problem that says what would be right."""
+"""Every query gets an answer or a problem that names what is expected."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ CURSORS = {
 
 
 @pytest.mark.parametrize("way", EMPTY)
-def test_nothing_asked(url: str, way: str) -> None:
+def test_empty_queries(url: str, way: str) -> None:
     assert check_problem(EMPTY[way](url), 400, "empty-query") == NOTHING
 
 

@@ -1,4 +1,4 @@
-"""What can be served is served, what cannot is refused with one line that says why, and nothing else ends a start."""
+"""Valid collections are served, others are refused with a one-line reason, and only a bad start ends the service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A collection that Milvus holds answers every query as the same one on files does, over HTTP and in the library."""
+"""A collection in Milvus answers every query like the same collection on files, over HTTP and in the library."""
 
 from __future__ import annotations
 
@@ -50,19 +50,19 @@ def held(
 
 
 def answer(response: httpx.Response, service: Service) -> Any:
-    """What is the same wherever a version lies."""
+    """Return the parts of an answer that do not depend on where the version is stored."""
     assert response.status_code == 200, response.text
     return without(json.loads(re.sub(rf"{service.url}|version=[\dTZ.]+", "", response.text)))
 
 
-def without(found: Any) -> Any:
-    if isinstance(found, list):
-        return [without(one) for one in found]
-    if isinstance(found, dict):
-        return {key: without(value) for key, value in found.items() if key not in ("version", "took_ms", "next")} | (
-            {"next": found["next"] is not None} if "next" in found else {}
+def without(data: Any) -> Any:
+    if isinstance(data, list):
+        return [without(part) for part in data]
+    if isinstance(data, dict):
+        return {key: without(value) for key, value in data.items() if key not in ("version", "took_ms", "next")} | (
+            {"next": data["next"] is not None} if "next" in data else {}
         )
-    return found
+    return data
 
 
 def queries(tiny: Collection) -> dict[str, tuple[str, str, dict[str, Any]]]:
@@ -103,26 +103,27 @@ def queries(tiny: Collection) -> dict[str, tuple[str, str, dict[str, Any]]]:
 def test_every_query_has_the_answer_that_it_has_on_files(server: Service, held: Held, tiny: Collection) -> None:
     for name, (method, path, body) in queries(tiny).items():
         on_files, in_milvus = (
-            answer(httpx.request(method, one.url + path, timeout=START, **body), one) for one in (server, held[0])
+            answer(httpx.request(method, service.url + path, timeout=START, **body), service)
+            for service in (server, held[0])
         )
         assert in_milvus == on_files, name
 
 
 def test_pages_neither_repeat_nor_skip(held: Held, server: Service) -> None:
-    whole = [one["id"] for one in server.get("/search/images", q="fox", limit=100).json()["results"]]
-    found: list[str] = []
+    whole = [result["id"] for result in server.get("/search/images", q="fox", limit=100).json()["results"]]
+    ids: list[str] = []
     cursor: str | None = None
-    while cursor is not None or not found:
-        asked = {"q": "fox"} if cursor is None else {"cursor": cursor}
-        page = held[0].get("/search/images", limit=2, **asked).json()
-        found += [one["id"] for one in page["results"]]
+    while cursor is not None or not ids:
+        query = {"q": "fox"} if cursor is None else {"cursor": cursor}
+        page = held[0].get("/search/images", limit=2, **query).json()
+        ids += [result["id"] for result in page["results"]]
         cursor = page["next"]
-    assert found == whole
+    assert ids == whole
 
 
 def test_pictures_are_served(held: Held, server: Service) -> None:
-    for one in server.get("/search/images", q="fox").json()["results"]:
-        for address in (one["image"]["thumbnail"], one["image"]["file"]):
+    for result in server.get("/search/images", q="fox").json()["results"]:
+        for address in (result["image"]["thumbnail"], result["image"]["file"]):
             assert held[0].get(address.partition("?")[0]).content == server.get(address).content
 
 
@@ -139,7 +140,7 @@ def test_a_takedown_is_seen(held: Held, held_indices: Path) -> None:
     [first, *_] = service.get("/search/images", q="fox").json()["results"]
     (held_indices / "tiny" / "hidden").write_text(first["id"] + "\n", encoding="utf-8")
     wait_for(service, first["id"], 404)
-    assert first["id"] not in [one["id"] for one in service.get("/search/images", q="fox").json()["results"]]
+    assert first["id"] not in [result["id"] for result in service.get("/search/images", q="fox").json()["results"]]
     (held_indices / "tiny" / "hidden").unlink()
     wait_for(service, first["id"], 200)
 
@@ -151,11 +152,11 @@ def wait_for(service: Service, image: str, status: int) -> None:
         time.sleep(0.1)
 
 
-def test_the_library_asks_milvus_too(held: Held, held_indices: Path, models: Path) -> None:
+def test_the_library_searches_in_milvus(held: Held, held_indices: Path, models: Path) -> None:
     with promptsearch.open(held_indices / "tiny", models=models) as searcher:
         page = searcher.search_images("fox", limit=3)
-        assert [one.id for one in page] == [
-            one["id"] for one in held[0].get("/search/images", q="fox", limit=3).json()["results"]
+        assert [result.id for result in page] == [
+            result["id"] for result in held[0].get("/search/images", q="fox", limit=3).json()["results"]
         ]
         with pytest.raises(Unsupported):
             searcher.search_images("fox", mode="keyword")

@@ -1,4 +1,4 @@
-"""A service whose collections and models lie in an object store: what it fetches, and what it does without."""
+"""A service whose collections and models are in an object store: its downloads, and what works without them."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ def publish(local: Path, version: str) -> None:
     replace_text(local / "current", version + "\n")
 
 
-def found(service: Service, **parameters: str | int) -> dict[str, Any]:
+def search(service: Service, **parameters: str | int) -> dict[str, Any]:
     return check_answer(service.get("/search/images", q="fox", **parameters), "images")
 
 
 def without_addresses(answer: dict[str, Any]) -> list[Any]:
-    return [{**one, "image": {**one["image"], "file": None, "thumbnail": None}} for one in answer["results"]]
+    return [{**result, "image": {**result["image"], "file": None, "thumbnail": None}} for result in answer["results"]]
 
 
 def large(keys: Sequence[str]) -> list[str]:
@@ -72,14 +72,14 @@ def test_it_answers_as_from_a_folder_and_follows_what_is_uploaded(
     files = large(sorted(key for key in store.objects() if "LICENSES" not in key))
     with serving(tmp_path, flags) as service:
         assert sorted(large(store.sent())) == files
-        first = found(service)
-        assert without_addresses(first) == without_addresses(found(server))
+        first = search(service)
+        assert without_addresses(first) == without_addresses(search(server))
         assert service.get("/readyz").json() == {"status": "ready", "problems": {}}
-        page = found(service, limit=1)
+        page = search(service, limit=1)
         publish(local, LATER)
         upload(local, store)
         service.process.send_signal(signal.SIGHUP)  # sooner than by itself
-        wait_for(lambda: found(service)["version"] == LATER, "serve the new version")
+        wait_for(lambda: search(service)["version"] == LATER, "serve the new version")
         following = check_answer(service.get("/search/images", cursor=page["next"], limit=1), "images")
         assert following["version"] == first["version"]
         gone = first["results"][0]["id"]
@@ -89,7 +89,7 @@ def test_it_answers_as_from_a_folder_and_follows_what_is_uploaded(
         assert {line["level"] for line in service.errors()} == {"INFO"}
     store.requests.clear()
     with serving(tmp_path, flags) as again:
-        assert found(again)["version"] == LATER
+        assert search(again)["version"] == LATER
         assert large(store.sent()) == []
         assert again.end() == 0
 
@@ -98,7 +98,7 @@ def test_a_damaged_object_is_named_and_the_old_version_is_served_until_it_is_men
     local: Path, store: ObjectStore, flags: Sequence[str], tmp_path: Path
 ) -> None:
     with serving(tmp_path, flags) as service:
-        first = found(service)
+        first = search(service)
         publish(local, LATER)
         key = f"indices/tiny/versions/{LATER}"
         for path in current_version(local).iterdir():
@@ -109,7 +109,7 @@ def test_a_damaged_object_is_named_and_the_old_version_is_served_until_it_is_men
         assert problem.startswith(f"{store.url}/{key}/images.faiss is damaged: expected SHA-256 ")
         assert ", found 2d711642" in problem
         assert service.get("/collections").json()["outdated"] == {"tiny": problem}
-        assert found(service) | {"took_ms": 0} == first | {"took_ms": 0}
+        assert search(service) | {"took_ms": 0} == first | {"took_ms": 0}
         assert counter(service, "prompt_search_reload_failures_total", collection="tiny") == 1
         store.requests.clear()
         # What a look at the store leads to has begun by the time of the next: nothing is fetched again.
@@ -119,7 +119,7 @@ def test_a_damaged_object_is_named_and_the_old_version_is_served_until_it_is_men
         assert line["message"] == f"collection tiny stays at version {first['version']}: {problem}"
         upload(local, store)
         service.process.send_signal(signal.SIGHUP)
-        wait_for(lambda: found(service)["version"] == LATER, "serve what was mended")
+        wait_for(lambda: search(service)["version"] == LATER, "serve what was mended")
         assert f"{key}/images.faiss" in store.sent()
         assert f"{key}/field-0.npy" not in store.sent()  # it was fetched before the one that is damaged
         wait_for(lambda: service.get("/readyz").json()["status"] == "ready", "be content again")
@@ -130,12 +130,12 @@ def test_a_store_that_cannot_be_reached(
 ) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     with serving(tmp_path, flags) as service:
-        first = found(service)
+        first = search(service)
         store.break_down()
         wait_for(lambda: service.get("/readyz").json()["status"] == "degraded", "notice it")
         [problem] = service.get("/readyz").json()["problems"].values()
         assert problem.startswith(f"{store.url}/indices cannot be reached: ")
-        assert found(service) | {"took_ms": 0} == first | {"took_ms": 0}
+        assert search(service) | {"took_ms": 0} == first | {"took_ms": 0}
         store.mend()
         wait_for(lambda: service.get("/readyz").json()["status"] == "ready", "be content again")
         assert len([line for line in service.errors() if line["level"] == "ERROR"]) == 1
@@ -157,8 +157,8 @@ def test_several_that_start_at_once_on_one_cache(
             folder = tmp_path / workers
             folder.mkdir()
             begun.append(pool.submit(stack.enter_context, serving(folder, [*flags, "--workers", workers])))
-        one, other = (found(started.result()) | {"took_ms": 0} for started in begun)
-        assert one == other
+        first, other = (search(started.result()) | {"took_ms": 0} for started in begun)
+        assert first == other
         assert sorted(large(store.sent())) == files
 
 
@@ -169,7 +169,7 @@ def test_a_folder_of_collections_with_models_of_a_store(
     shutil.copytree(local, local.parent / "other")
     mixed = ["--indices", str(local.parent), *flags[2:]]
     with serving(tmp_path, mixed) as service:
-        assert len(found(service, collection="tiny")["results"]) == 3
+        assert len(search(service, collection="tiny")["results"]) == 3
     assert not [key for key in store.sent() if key.startswith("indices/")]
     shutil.rmtree(tmp_path / "cache")
     store.write("models/tiny/text.onnx", good[:-1])

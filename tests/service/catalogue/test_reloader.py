@@ -1,4 +1,4 @@
-"""What changes on disk under a running service: new versions, bad ones, takedowns, new and deleted collections."""
+"""Changes on disk under a running service: new and damaged versions, takedowns, new and deleted collections."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from builder.versions.hide import hide
 from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import Takedown
 from promptsearch.storage.manifest import FILES, Manifest, current_version
@@ -56,7 +57,7 @@ def served(service: Service, name: str = "tiny") -> str:
 
 
 def without_thumbnails(results: list[Any]) -> list[Any]:
-    """The same but for the addresses that name the version."""
+    """Return an answer without the addresses that name the version."""
     return [{**result, "image": {**result["image"], "thumbnail": None}} for result in results]
 
 
@@ -135,7 +136,7 @@ def test_a_bad_version_is_refused_and_the_old_one_stays(
     assert served(running) == old
     assert check_answer(running.get("/search/images", q="fox"), "images")["results"] == good["results"]
     assert counter(running, "prompt_search_reload_failures_total", collection="tiny") == 1
-    # Another look at the disk, which finds a collection more, says nothing twice.
+    # Another look at the disk, which finds a further collection, logs nothing twice.
     replace_text(Path(shutil.copytree(folder / "tiny", folder.parent / "other")) / "current", old + "\n")
     (folder.parent / "other").rename(folder / "other")
     wait_for(lambda: len(running.get("/collections").json()["collections"]) == 2, "look again")
@@ -174,13 +175,38 @@ def test_a_takedown_follows_its_picture_into_the_next_version(running: Service, 
     wait_for(lambda: served(running) == version.name, "serve the new version")
     for path in ("", "/similar", "/thumbnail", "/file"):
         check_problem(running.get(f"/images/{first}{path}"), 404, "unknown-id")
-    found = check_answer(running.get("/search/images", q="fox", limit=3), "images")["results"]
-    assert found[0]["id"] == second
-    assert first not in [result["id"] for result in found]
+    results = check_answer(running.get("/search/images", q="fox", limit=3), "images")["results"]
+    assert results[0]["id"] == second
+    assert first not in [result["id"] for result in results]
     # In the version before, which a cursor still reaches, it is the other one.
     following = check_answer(running.get("/search/images", cursor=page["next"], limit=3), "images")
     assert following["version"] != version.name
     assert second not in [result["id"] for result in following["results"]]
+
+
+def test_a_hidden_picture_is_not_served_under_the_name_of_another(
+    folder: Path, models: Path, source_folder: Path, tmp_path: Path
+) -> None:
+    files = Path(shutil.copytree(source_folder, tmp_path / "files"))
+    flags = ["--indices", str(folder), "--models", str(models), "--files", f"tiny={files}"]
+    with serving(tmp_path, flags) as service:
+        found = check_answer(service.get("/search/images", q="fox", limit=2), "images")["results"]
+        (hidden, hidden_file), (shown, shown_file) = (
+            (result["id"], files / result["image"]["source"]) for result in found
+        )
+        original = shown_file.read_bytes()
+        shutil.copy(hidden_file, tmp_path / "kept")
+        hidden_file.replace(shown_file)
+        assert service.get(f"/images/{shown}/file").content == (tmp_path / "kept").read_bytes()
+        hide(folder / "tiny", [hidden])
+        wait_for(lambda: service.get(f"/images/{hidden}").status_code == 404, "hide it")
+        etag = {"If-None-Match": service.get(f"/images/{shown}/thumbnail").headers["etag"]}
+        for headers in ({}, {"Range": "bytes=0-9"}, etag):
+            response = httpx.get(f"{service.url}/images/{shown}/file", headers=headers)
+            assert "holds another picture since" in check_problem(response, 404, "no-file")
+        shown_file.write_bytes(original)
+        assert service.get(f"/images/{shown}/file").content == original
+        assert service.end() == 0
 
 
 def test_what_is_taken_down_is_gone_at_once(running: Service, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several services of the same collections: it does not matter which of them a request reaches."""
+"""Several services of the same collections: requests may reach any of them."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ LATER = "30000101T000000.000000Z"
 @pytest.fixture
 def folders(indices: Path, tmp_path: Path) -> tuple[Path, Path]:
     """Two copies of an indices folder with `tiny`."""
-    one, other = (tmp_path / name / "indices" for name in ("one", "the-other"))
-    for folder in (one, other):
+    first, other = (tmp_path / name / "indices" for name in ("one", "the-other"))
+    for folder in (first, other):
         shutil.copytree(indices / "tiny", folder / "tiny")
-    return one, other
+    return first, other
 
 
 @pytest.fixture
@@ -47,8 +47,8 @@ def replicas(
         for folder, workers in zip(folders, "12", strict=True):
             flags = ("--indices", str(folder), "--models", str(models), "--files", f"tiny={source_folder}")
             started.append(stack.enter_context(serving(folder.parent, [*flags, "--workers", workers])))
-        one, other = started
-        yield one, other
+        first, other = started
+        yield first, other
         for service in started:
             assert service.end() == 0
             assert not [line for line in service.errors() if line["level"] != "INFO"]
@@ -73,7 +73,7 @@ def body(service: Service, path: str, **parameters: str | int) -> dict[str, Any]
 
 
 def _ids(page: Page[ImageResult] | None) -> list[str]:
-    return [one.id for one in page or ()]
+    return [result.id for result in page or ()]
 
 
 def next_page(service: Service, cursor: str) -> httpx.Response:
@@ -82,23 +82,23 @@ def next_page(service: Service, cursor: str) -> httpx.Response:
 
 @pytest.mark.slow
 def test_answers_cursors_and_etags_are_the_same(replicas: tuple[Service, Service]) -> None:
-    one, other = replicas
-    [first, *_] = body(one, "/search/images", q="fox")["results"]
-    asked: list[tuple[str, dict[str, str | int]]] = [
+    replica, other = replicas
+    [best, *_] = body(replica, "/search/images", q="fox")["results"]
+    requests: list[tuple[str, dict[str, str | int]]] = [
         ("/search/images", {"q": "fox", "limit": 1}),
         ("/search/prompts", {"q": "fox", "limit": 2}),
         ("/search/images", {"q": "fox", "mode": "hybrid", "limit": 1}),
-        (f"/images/{first['id']}/similar", {"limit": 1}),
-        (f"/images/{first['id']}", {}),
+        (f"/images/{best['id']}/similar", {"limit": 1}),
+        (f"/images/{best['id']}", {}),
         ("/collections/tiny", {}),
         ("/collections/tiny/fields", {}),
     ]
-    for path, parameters in asked:
-        answer = body(one, path, **parameters)
+    for path, parameters in requests:
+        answer = body(replica, path, **parameters)
         assert answer == body(other, path, **parameters)
         if cursor := answer.get("next"):
-            assert body(one, path, cursor=cursor) == body(other, path, cursor=cursor)
-    for path in (first["image"]["file"], first["image"]["thumbnail"]):
+            assert body(replica, path, cursor=cursor) == body(other, path, cursor=cursor)
+    for path in (best["image"]["file"], best["image"]["thumbnail"]):
         answers = [httpx.get(service.url + path) for service in replicas]
         assert len({(answer.content, answer.headers["etag"]) for answer in answers}) == 1
         unchanged = httpx.get(other.url + path, headers={"If-None-Match": answers[0].headers["etag"]})
@@ -109,29 +109,33 @@ def test_answers_cursors_and_etags_are_the_same(replicas: tuple[Service, Service
 def test_a_cursor_of_a_version_that_a_replica_has_not_seen(
     replicas: tuple[Service, Service], folders: tuple[Path, Path]
 ) -> None:
-    one, other = replicas
-    old = body(one, "/search/images", q="fox", limit=1)
+    first, other = replicas
+    old = body(first, "/search/images", q="fox", limit=1)
     publish(folders[0] / "tiny", LATER)
-    wait_for(lambda: body(one, "/search/images", q="fox")["version"] == LATER, "serve the new version")
-    new = body(one, "/search/images", q="fox", limit=1)
+    wait_for(lambda: body(first, "/search/images", q="fox")["version"] == LATER, "serve the new version")
+    new = body(first, "/search/images", q="fox", limit=1)
     # It is not there at all: that replica's folder is behind.
     refused = next_page(other, new["next"])
     check_problem(refused, 503, "version-pending")
     assert refused.headers["retry-after"] == "1"
     # A client waits until it is.
-    with promptsearch.Client(one.url) as ahead, promptsearch.Client(other.url) as behind, ThreadPoolExecutor(1) as pool:
+    with (
+        promptsearch.Client(first.url) as ahead,
+        promptsearch.Client(other.url) as behind,
+        ThreadPoolExecutor(1) as pool,
+    ):
         page = ahead.search_images("fox", limit=1)
         before = pending(other)
         waiting = pool.submit(behind.next_page, page)
-        wait_for(lambda: pending(other) > before, "be told that it is too early")
+        wait_for(lambda: pending(other) > before, "refuse the cursor as too early")
         publish(folders[1] / "tiny", LATER)
         assert _ids(waiting.result()) == _ids(ahead.next_page(page))
     # Then it is found at once, not with the next look, and so by every process.
     for _ in range(10):
         assert next_page(other, new["next"]).json()["version"] == LATER
     # A cursor of the version before is good at both.
-    assert next_page(one, old["next"]).json()["results"] == next_page(other, old["next"]).json()["results"]
-    assert old["version"] == next_page(one, old["next"]).json()["version"]
+    assert next_page(first, old["next"]).json()["results"] == next_page(other, old["next"]).json()["results"]
+    assert old["version"] == next_page(first, old["next"]).json()["version"]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A service with small limits: what is too large is refused, however it is sent, and the service goes on."""
+"""A service with small limits refuses larger inputs of every form, and keeps running."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_too_many_pixels(strict: Service) -> None:
         httpx.post(f"{strict.url}/search/prompts", json={"image": base64.b64encode(wide).decode()}),
     ):
         detail = check_problem(response, 413, "picture-too-large")
-        assert detail == "the picture has 81 x 80 pixels, the limit is 6,400 in all: send a smaller one"
+        assert detail == "the picture has 81 x 80 pixels, the limit is 6,400 in all: send a smaller picture"
 
 
 def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(server: Service) -> None:

@@ -1,4 +1,4 @@
-"""Every error is a problem document, from the router's to a bug's, and the API's description says which may come."""
+"""Every error is a problem document, and the API's description lists those of each route."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ DECLARED = {
 
 
 def answer_to(error: Exception) -> httpx.Response:
-    """What a route that raises `error` answers."""
+    """Return the answer of a route that raises `error`."""
     app = FastAPI()
     problems.install(app)
     app.add_middleware(RequestLog, metrics=Metrics())

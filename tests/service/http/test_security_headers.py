@@ -1,4 +1,4 @@
-"""What a browser is told about every answer, and which other pages may read it."""
+"""The security headers of every answer, and the pages of other origins that may read it."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_pages_load_from_here_alone(server: Service, path: str) -> None:
 def test_other_origins_are_closed_out_by_default(server: Service, origin: str) -> None:
     answer = httpx.get(f"{server.url}/search/images?q=fox", headers={"Origin": origin})
     assert not [name for name in answer.headers if name.startswith("access-control-")]
-    asked = {"Origin": origin, "Access-Control-Request-Method": "POST"}
-    assert httpx.options(f"{server.url}/search/images", headers=asked).status_code == 405
+    headers = {"Origin": origin, "Access-Control-Request-Method": "POST"}
+    assert httpx.options(f"{server.url}/search/images", headers=headers).status_code == 405
 
 
 def test_origins_that_are_named_may_read_and_no_others(shared: Service) -> None:
@@ -68,12 +68,12 @@ def test_origins_that_are_named_may_read_and_no_others(shared: Service) -> None:
         answer = httpx.get(f"{shared.url}/search/images?q=fox", headers={"Origin": origin})
         assert answer.headers.get("access-control-allow-origin") == allowed
         assert answer.headers["cross-origin-resource-policy"] == "cross-origin"
-        asked = {
+        headers = {
             "Origin": origin,
             "Access-Control-Request-Method": "POST",
             "Access-Control-Request-Headers": "authorization,content-type,x-request-id",
         }
-        assert httpx.options(f"{shared.url}/search/images", headers=asked).is_success == (origin == FRIEND)
+        assert httpx.options(f"{shared.url}/search/images", headers=headers).is_success == (origin == FRIEND)
 
 
 def test_problems_can_be_read_from_there_as_well(shared: Service) -> None:

@@ -1,4 +1,4 @@
-"""Which texts are encoded together, against every way to divide them; and what a batcher owes its callers."""
+"""The division of texts into batches, against every possible one; and the promises of a batcher."""
 
 from __future__ import annotations
 
@@ -82,9 +82,13 @@ def test_one_alone_starts_at_once_and_what_came_meanwhile_goes_together() -> Non
         others[2].cancel()  # its client has left: nobody encodes 4
         await asyncio.sleep(0)
         encoder.release.set()
-        found = await asyncio.gather(first, *others, return_exceptions=True)
-        assert [one if isinstance(one, BaseException) else float(one[0]) for one in found][:3] == [1.0, 2.0, 3.0]
-        assert isinstance(found[3], asyncio.CancelledError)
+        results = await asyncio.gather(first, *others, return_exceptions=True)
+        assert [result if isinstance(result, BaseException) else float(result[0]) for result in results][:3] == [
+            1.0,
+            2.0,
+            3.0,
+        ]
+        assert isinstance(results[3], asyncio.CancelledError)
 
     assert run(scenario).batches == [[1], [2, 3, 5, 6]]
 
@@ -136,9 +140,9 @@ def test_what_several_wait_for_ends_with_the_last_of_them() -> None:
                 raise
             return 1
 
-        one, other = (asyncio.create_task(single_flight.run("key", compute)) for _ in range(2))
+        first, other = (asyncio.create_task(single_flight.run("key", compute)) for _ in range(2))
         await asyncio.sleep(0.01)
-        one.cancel()
+        first.cancel()
         await asyncio.sleep(0.01)
         assert ("key" in single_flight, ended) == (True, [])
         other.cancel()

@@ -1,4 +1,4 @@
-"""`/metrics`, as Prometheus reads it, and the dashboard over it."""
+"""`/metrics`, as Prometheus reads it, and its dashboard."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ def samples(service: Service, headers: dict[str, str] | None = None) -> dict[tup
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     families = text_string_to_metric_families(answer.text)
-    return {(one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples}
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
 
 
 def counted(service: Service, name: str, headers: dict[str, str] | None = None, **labels: str) -> float:
@@ -111,8 +115,8 @@ def test_a_new_version_takes_the_place_of_the_old_one() -> None:
 
 
 def test_every_stage_is_there_from_the_start() -> None:
-    found = re.findall(r'^prompt_search_stage_seconds_count\{stage="([^"]+)"\} 0.0$', text(Metrics()), re.MULTILINE)
-    assert tuple(found) == STAGES
+    stages = re.findall(r'^prompt_search_stage_seconds_count\{stage="([^"]+)"\} 0.0$', text(Metrics()), re.MULTILINE)
+    assert tuple(stages) == STAGES
 
 
 def test_a_stage_is_timed_even_if_it_fails() -> None:

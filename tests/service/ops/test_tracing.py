@@ -1,4 +1,4 @@
-"""Traces reach an OpenTelemetry collector: here one of our own that keeps what it is sent."""
+"""Traces reach an OpenTelemetry collector, here a test's own that keeps them."""
 
 from __future__ import annotations
 
@@ -45,18 +45,18 @@ def test_each_request_is_a_span(indices: Path, models: Path, tmp_path: Path, way
     received: list[ExportTraceServiceRequest] = []
     flags = ["--indices", str(indices), "--models", str(models)]
     with collector(received) as address:
-        said = {"OTEL_EXPORTER_OTLP_ENDPOINT": address} if way != "flag" else {}
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": address} if way != "flag" else {}
         flags += ["--otlp-endpoint", address] if way == "flag" else []
-        with serving(tmp_path, flags, settings=said) as service:
+        with serving(tmp_path, flags, settings=environment) as service:
             assert service.get("/search/images", q="fox").status_code == 200
             assert service.get("/healthz").status_code == 200
             assert service.end() == 0
             assert service.errors() == []
-    resources = [one for request in received for one in request.resource_spans]
+    resources = [entry for request in received for entry in request.resource_spans]
     assert {("service.name", "prompt-search")} <= {
-        (one.key, one.value.string_value) for found in resources for one in found.resource.attributes
+        (entry.key, entry.value.string_value) for resource in resources for entry in resource.resource.attributes
     }
-    names = {span.name for found in resources for scope in found.scope_spans for span in scope.spans}
+    names = {span.name for resource in resources for scope in resource.scope_spans for span in scope.spans}
     assert "GET /search/images" in names
     assert not [name for name in names if "healthz" in name]
 

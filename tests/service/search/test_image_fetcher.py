@@ -1,6 +1,6 @@
-"""What is fetched from an address that a client names, and what is not.
+"""Pictures from addresses that clients name: those that are fetched, and those that are refused.
 
-No public host can be asked here. So where one is needed, a test gives names and public addresses to a server on this
+No public host can be reached here. So tests that need one give names and public addresses to a server on this
 machine; all that lies between finding a host and reaching it is what the service does.
 """
 
@@ -62,35 +62,35 @@ class Hosts:
         self.serve = serve
         self.tls = tls
         self.connected: list[tuple[str, int]] = []
-        self.asked: list[str] = []
+        self.requests: list[str] = []
 
     async def get(self, url: str, **limits: Any) -> bytes:
-        async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             try:
                 with suppress(OSError, asyncio.IncompleteReadError):
-                    self.asked.append((await reader.readuntil(b"\r\n\r\n")).decode())
+                    self.requests.append((await reader.readuntil(b"\r\n\r\n")).decode())
                     await self.serve(reader, writer)
                     await writer.drain()
             finally:
                 writer.close()
 
-        server = await asyncio.start_server(one, "127.0.0.1", 0, ssl=self.tls)
+        server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=self.tls)
         port = server.sockets[0].getsockname()[1]
 
-        async def found(host: str, _port: int) -> list[str]:
+        async def resolve(host: str, _port: int) -> list[str]:
             if host not in self.names:
                 raise OSError("no such host")
             return self.names[host]
 
         async def reached(
-            address: str, asked: int, tls: ssl.SSLContext | None, host: str
+            address: str, its_port: int, tls: ssl.SSLContext | None, host: str
         ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-            self.connected.append((address, asked))
+            self.connected.append((address, its_port))
             return await connect("127.0.0.1", port, tls, host)
 
         limits = {"max_bytes": 1_000_000, **limits}
         try:
-            return await ImageFetcher(resolve=found, connect=reached, **limits).get(url)
+            return await ImageFetcher(resolve=resolve, connect=reached, **limits).get(url)
         finally:
             server.close()
 
@@ -124,7 +124,7 @@ def test_this_machine_is_refused_however_it_is_written(url: str) -> None:
     with web.serving() as served:
         with pytest.raises(FetchError, match="is not a public host"):
             run(lambda: ImageFetcher(1_000_000).get(url.format(port=served.server_port) + "good/1.png"))
-        assert not served.asked
+        assert not served.requests
 
 
 @pytest.mark.parametrize("url", NO_ADDRESS)
@@ -142,7 +142,7 @@ def test_a_picture_of_a_public_host_is_fetched_from_the_address_that_was_looked_
     hosts = Hosts({"pictures.test": [PUBLIC, "8.8.8.8"]}, replying(whole))
     assert run(lambda: hosts.get("http://pictures.test/a cat/ä.png?size=1 2#part")) == PICTURE
     assert hosts.connected == [(PUBLIC, 80)]
-    [head] = hosts.asked
+    [head] = hosts.requests
     assert head.startswith("GET /a%20cat/%C3%A4.png?size=1%202 HTTP/1.1\r\nHost: pictures.test\r\n")
 
 
@@ -176,7 +176,7 @@ def test_redirects_are_followed_to_other_hosts() -> None:
     )  # fmt: skip
     assert run(lambda: hosts.get("http://pictures.test/")) == PICTURE
     assert hosts.connected == [(PUBLIC, 80), ("8.8.8.8", 8080), ("8.8.8.8", 8080)]
-    assert "GET /still HTTP/1.1\r\nHost: elsewhere.test:8080\r\n" in hosts.asked[-1]
+    assert "GET /still HTTP/1.1\r\nHost: elsewhere.test:8080\r\n" in hosts.requests[-1]
 
 
 @pytest.mark.parametrize("location", ["http://inner.test/", "http://127.0.0.1:22/", "//[::1]/", "http://nowhere.test/"])
@@ -198,7 +198,7 @@ def test_redirects_come_to_an_end() -> None:
     hosts = Hosts({"pictures.test": [PUBLIC]}, replying(answer("302 Found", "Location: /again")))
     with pytest.raises(FetchError, match=f"redirects more than {MAX_REDIRECTS} times"):
         run(lambda: hosts.get("http://pictures.test/"))
-    assert len(hosts.asked) == MAX_REDIRECTS + 1
+    assert len(hosts.requests) == MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("whole", [GOOD, CHUNKED])
@@ -224,7 +224,7 @@ def test_time_ends_for_a_host_that_drips(before: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("whole", "said"),
+    ("whole", "message"),
     [
         (answer("404 Not Found", "Content-Length: 0"), "pictures.test responded with 404"),
         (answer("304 Not Modified", "Location: /"), "pictures.test responded with 304"),
@@ -234,21 +234,21 @@ def test_time_ends_for_a_host_that_drips(before: bytes) -> None:
         (b"", "sent an invalid response"),
     ],
 )
-def test_what_is_no_picture_is_told(whole: bytes, said: str) -> None:
+def test_invalid_responses_are_errors(whole: bytes, message: str) -> None:
     hosts = Hosts({"pictures.test": [PUBLIC]}, replying(whole))
-    with pytest.raises(FetchError, match=said):
+    with pytest.raises(FetchError, match=message):
         run(lambda: hosts.get("http://pictures.test/"))
 
 
-def test_a_host_that_cannot_be_reached_is_told() -> None:
+def test_an_unreachable_host_is_an_error() -> None:
     async def refused(*_: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         return await connect("127.0.0.1", 1, None, "")
 
-    async def found(_host: str, _port: int) -> list[str]:
+    async def resolve(_host: str, _port: int) -> list[str]:
         return [PUBLIC]
 
     with pytest.raises(FetchError, match=r"pictures\.test cannot be reached"):
-        run(lambda: ImageFetcher(1_000, resolve=found, connect=refused).get("http://pictures.test/"))
+        run(lambda: ImageFetcher(1_000, resolve=resolve, connect=refused).get("http://pictures.test/"))
 
 
 def test_no_more_than_a_few_are_fetched_at_once() -> None:
@@ -279,12 +279,12 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if os.environ.get("CI"):
             pytest.fail("openssl is not there")
         pytest.skip("no openssl to make a certificate with")
-    made = tmp_path_factory.mktemp("certificate") / "both.pem"
+    file = tmp_path_factory.mktemp("certificate") / "both.pem"
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     command += ["-subj", "/CN=pictures.test", "-addext", "subjectAltName=DNS:pictures.test"]
-    subprocess.run([*command, "-keyout", str(made), "-out", f"{made}.crt"], check=True, capture_output=True)
-    made.write_text(made.read_text() + Path(f"{made}.crt").read_text())
-    return made
+    subprocess.run([*command, "-keyout", str(file), "-out", f"{file}.crt"], check=True, capture_output=True)
+    file.write_text(file.read_text() + Path(f"{file}.crt").read_text())
+    return file
 
 
 def test_https_wants_the_certificate_of_the_name(certificate: Path) -> None:
@@ -297,4 +297,4 @@ def test_https_wants_the_certificate_of_the_name(certificate: Path) -> None:
     for url, tls in (("https://other.test/", believed), ("https://pictures.test/", None)):
         with pytest.raises(FetchError, match="cannot be reached"):
             run(lambda url=url, tls=tls: hosts.get(url, tls=tls))  # type: ignore[misc]
-    assert len(hosts.asked) == 1
+    assert len(hosts.requests) == 1

@@ -17,12 +17,12 @@ pytestmark = pytest.mark.slow
 
 def children(service: Service) -> set[int]:
     """The processes that serve; Python's own helper for shared resources is none."""
-    found = set()
+    processes = set()
     for task in Path(f"/proc/{service.process.pid}/task").iterdir():
         for pid in (task / "children").read_text().split():
             if b"resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(int(pid))
-    return found
+                processes.add(int(pid))
+    return processes
 
 
 @pytest.fixture

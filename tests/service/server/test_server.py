@@ -1,4 +1,4 @@
-"""The running process: what it has loaded, how it ends, and that many may ask at once."""
+"""The running process: its imports, its end, and many requests at once."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PNG = as_bytes(picture(5))
 
 def requests_of(service: Service) -> list[tuple[str, str, dict[str, Any]]]:
     """One of every kind: method, address, and how httpx is to send it."""
-    found = service.get("/search/images", q="fox").json()["results"]
-    image = next(result for result in found if result["prompt"])
+    results = service.get("/search/images", q="fox").json()["results"]
+    image = next(result for result in results if result["prompt"])
     id, prompt = image["id"], image["prompt"]["id"]
     cursor = service.get("/search/images", q="fox", limit=1).json()["next"]
     return [
@@ -145,8 +145,8 @@ def test_many_at_once_are_answered_as_one_by_one(server: Service) -> None:
     with httpx.Client() as client:
         expected = [ask(client, server.url, request) for request in requests]
         with ThreadPoolExecutor(16) as pool:
-            found = list(pool.map(lambda request: ask(client, server.url, request), requests * 12))
-    assert found == expected * 12
+            answers = list(pool.map(lambda request: ask(client, server.url, request), requests * 12))
+    assert answers == expected * 12
 
 
 def test_a_client_that_hangs_up_does_not_matter(server: Service) -> None:

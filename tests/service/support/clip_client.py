@@ -1,7 +1,7 @@
-"""Asks as clip-retrieval's own client, in its environment: arguments and calls as JSON on standard input, answers out.
+"""Search with clip-retrieval's own client, in its environment: calls as JSON on standard input, answers as output.
 
 The package's `__init__` imports its server, and with it PyTorch and 80 packages more, which the client does not need:
-the client is imported as the module that it is, out of the package as it is installed.
+the client's module is imported alone, from the installed package.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 
 def client_module() -> Any:
+    """Return the client's module."""
     spec = importlib.util.find_spec("clip_retrieval")
     assert spec is not None
     package = types.ModuleType("clip_retrieval")
@@ -25,16 +26,17 @@ def client_module() -> Any:
 
 
 def main() -> None:
+    """Run the calls, or a file that is named."""
     module = client_module()
     if len(sys.argv) > 1:  # a file to run, such as the documentation's example
         runpy.run_path(sys.argv[1])
         return
-    asked = json.load(sys.stdin)
-    options = asked["client"]
+    task = json.load(sys.stdin)
+    options = task["client"]
     if "modality" in options:
         options["modality"] = module.Modality(options["modality"])
     client = module.ClipClient(**options)
-    json.dump([client.query(**call) for call in asked["queries"]], sys.stdout)
+    json.dump([client.query(**call) for call in task["queries"]], sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Clients that ask all the time, and a reading of the service's own counters."""
+"""Clients that send requests all the time, and the service's own counters."""
 
 from __future__ import annotations
 
@@ -15,34 +15,35 @@ from tests.service.support.serving import START, Service
 
 
 def counter(service: Service, name: str, **labels: str) -> float:
-    """One of `/metrics`; 0 where it was never counted."""
+    """Return a counter of `/metrics`; 0 if it was never incremented."""
     wanted = "".join(rf'(?=[^}}]*\b{label}="{re.escape(value)}")' for label, value in labels.items())
-    found = re.search(
+    match = re.search(
         rf"^{name}(?:{{{wanted}[^}}]*}})? (\S+)$" if labels else rf"^{name} (\S+)$", service.get("/metrics").text, re.M
     )
-    return float(found[1]) if found else 0.0
+    return float(match[1]) if match else 0.0
 
 
 def wait_for(met: Callable[[], bool], what: str) -> None:
+    """Wait until a condition is met; `what` describes it in the error."""
     end = time.monotonic() + START
     while not met():
-        assert time.monotonic() < end, f"in {START:.0f} seconds it did not come to {what}"
+        assert time.monotonic() < end, f"within {START:.0f} seconds it did not {what}"
         time.sleep(0.02)
 
 
 @dataclass
 class Load:
-    """What clients were answered: each request's status, or what broke instead."""
+    """The outcome for clients: the status of each request, or its error."""
 
     statuses: list[int] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
-    refused: int = 0  # connections: nothing was asked on them
+    refused: int = 0  # connections, before any request
     versions: set[str] = field(default_factory=set)
 
 
 @contextmanager
 def under_load(url: str, clients: int, parameters: Callable[[int], dict[str, str]]) -> Iterator[Load]:
-    """Each client asks `GET url` over and over, the next as soon as it has been answered, on a connection it keeps."""
+    """Let clients send `GET url` over and over, each on its own connection, without a pause."""
     load, stop, lock = Load(), threading.Event(), threading.Lock()
     numbers = iter(range(10**9))
 

@@ -1,4 +1,4 @@
-"""Clients that read every page of what is found, over and over, as people write them: with `promptsearch.Client`."""
+"""Clients that read all pages of searches over and over, with `promptsearch.Client`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT = 3  # results a page
 
 @dataclass
 class Paging:
-    """What the clients met. A text's ids are to be the same, in the same order, each time that all pages are read."""
+    """The outcome for the clients. A text's ids must have the same order each time that all pages are read."""
 
     rounds: int = 0
     versions: set[str] = field(default_factory=set)
@@ -27,7 +27,8 @@ class Paging:
 
 @contextmanager
 def paging(url: str, clients: int, collection: str | None = None) -> Iterator[Paging]:
-    found, stop, lock = Paging(), threading.Event(), threading.Lock()
+    """Let clients read all pages of searches for this block; yield the outcome so far."""
+    outcome, stop, lock = Paging(), threading.Event(), threading.Lock()
 
     def read(number: int) -> None:
         with promptsearch.Client(url, collection=collection) as client:
@@ -37,21 +38,21 @@ def paging(url: str, clients: int, collection: str | None = None) -> Iterator[Pa
                 try:
                     pages = [*client.pages(client.search_images(text, limit=LIMIT))]
                 except PromptSearchError as error:
-                    found.failed.append(repr(error))
+                    outcome.failed.append(repr(error))
                     continue
                 versions = {page.version for page in pages}
                 with lock:
-                    found.rounds += 1
-                    found.versions |= versions
-                    found.mixed += len(versions) > 1
-                    ids = tuple(one.id for page in pages for one in page)
-                    found.orders.setdefault(text, set()).add(ids)
+                    outcome.rounds += 1
+                    outcome.versions |= versions
+                    outcome.mixed += len(versions) > 1
+                    ids = tuple(result.id for page in pages for result in page)
+                    outcome.orders.setdefault(text, set()).add(ids)
 
     threads = [threading.Thread(target=read, args=(number,)) for number in range(clients)]
     for thread in threads:
         thread.start()
     try:
-        yield found
+        yield outcome
     finally:
         stop.set()
         for thread in threads:

@@ -1,4 +1,4 @@
-"""What Schemathesis must know beyond the API's description, which cannot say it; loaded by test_schema.py."""
+"""Rules for Schemathesis that the API's description cannot express; loaded by test_openapi.py."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from schemathesis import Case, GenerationMode, HookContext
 
 @schemathesis.hook
 def filter_case(_context: HookContext, case: Case[Any]) -> bool:
-    """Leaves out what is valid by the description alone, and what is invalid by it alone."""
+    """Leave out cases that are valid or invalid only by the description."""
     if case.meta is not None and case.meta.generation.mode == GenerationMode.NEGATIVE:
         # In a form every value is a text: the number 1 as `q` is sent as "1".
         description = getattr(case.meta.phase.data, "description", None) or ""
@@ -20,12 +20,12 @@ def filter_case(_context: HookContext, case: Case[Any]) -> bool:
         return True
     query = case.query or {}
     words = str(query.get("q", "")).strip() != ""
-    asked = words or not case.path.startswith("/search/")
-    return asked and _goes_together(case.path, query, words=words)
+    ranked = words or not case.path.startswith("/search/")
+    return ranked and _goes_together(case.path, query, words=words)
 
 
 def _goes_together(path: str, query: Mapping[str, Any], *, words: bool) -> bool:
-    """Nobody makes up a cursor; texts that are JSON, and names of fields, are what a description cannot give."""
+    """Return whether parameters agree; a description cannot express cursors, JSON as text and names of fields."""
     if not query.keys().isdisjoint(("cursor", "terms", "filter", "sort")):
         return False
     if query.get("mode", "semantic") != "semantic" and not words:

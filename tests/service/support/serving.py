@@ -1,4 +1,4 @@
-"""The service as its users start it: a process of its own, reached over HTTP and ended by a signal."""
+"""The service as its users start it: a separate process, reached over HTTP and ended by a signal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import httpx
 
 ROOT = Path(__file__).parents[3]
 START = 60.0  # seconds to listen in, and to end in, on a busy machine
-# A warning in a handler is a failed request, as it is in every other test; SWIG's in faiss cannot be an error.
+# A warning in a handler fails its request, as in every other test; SWIG's in faiss cannot be an error.
 WARNINGS = ("-W", "error", "-W", "ignore:builtin type:DeprecationWarning")
 
 
@@ -33,34 +33,36 @@ class Service:
     stderr: Path
 
     def get(self, path: str, **parameters: str | int) -> httpx.Response:
+        """Return the response to a GET request."""
         return httpx.get(self.url + path, params=parameters or None, timeout=START)
 
     def raw(self, target: str) -> httpx.Response:
-        """GET with a target as it is; httpx would resolve its dots and quote what should be quoted."""
+        """Return the response to a GET of an unchanged target, whose dots and characters httpx would replace."""
         with httpx.Client() as client:
             return client.get(self.url, extensions={"target": target.encode()}, timeout=START)
 
     def errors(self) -> list[dict[str, Any]]:
-        """What it has logged of what went wrong."""
+        """Return the log lines on standard error."""
         return lines(self.stderr.read_text(encoding="utf-8"))
 
     def requests(self) -> list[dict[str, Any]]:
-        """What it has logged of requests; the greeting stands before."""
+        """Return the log lines of requests, which follow the greeting."""
         logged = self.stdout.read_text(encoding="utf-8").partition("stops the service.\n\n")[2]
-        return lines(logged[: logged.rfind("\n") + 1])  # without one that is being written
+        return lines(logged[: logged.rfind("\n") + 1])  # without a line that is being written
 
     def end(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """The exit status."""
+        """End the service with a signal; return its exit status."""
         self.process.send_signal(by)
         return self.process.wait(START)
 
 
 def lines(logged: str) -> list[dict[str, Any]]:
+    """Return the parsed lines of a log."""
     return [json.loads(line) for line in logged.splitlines()]
 
 
 def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment with these settings of the service and no others."""
+    """Return this process's environment with these settings of the service and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PROMPT_SEARCH_")}
     return {**kept, **(settings or {})}
 
@@ -69,7 +71,7 @@ def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
 def serving(
     folder: Path, flags: Sequence[str], *, python: Sequence[str] = WARNINGS, settings: Mapping[str, str] | None = None
 ) -> Iterator[Service]:
-    """A service on a free port that writes its output into `folder`; killed if the test has not ended it."""
+    """Run a service on a free port, with its output in `folder`; kill it if the test has not ended it."""
     stdout, stderr = folder / "stdout", folder / "stderr"
     command = [sys.executable, *python, "-m", "service", "--port", "0", *flags]
     with stdout.open("wb") as out, stderr.open("wb") as err:
@@ -83,7 +85,7 @@ def serving(
 
 
 def failing(flags: Sequence[str], settings: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
-    """What becomes of a service that is expected to give up."""
+    """Run a service that is expected to fail; return its output and exit status."""
     command = [sys.executable, *WARNINGS, "-m", "service", *flags]
     return subprocess.run(
         command, cwd=ROOT, env=environment(settings), capture_output=True, text=True, check=False, timeout=START
@@ -93,7 +95,7 @@ def failing(flags: Sequence[str], settings: Mapping[str, str] | None = None) -> 
 def _address(process: subprocess.Popen[bytes], stdout: Path, stderr: Path) -> str:
     end = time.monotonic() + START
     while time.monotonic() < end and process.poll() is None:
-        if found := re.search(r"serving at (http://\S+)", stdout.read_text(encoding="utf-8")):
-            return found[1]
+        if match := re.search(r"serving at (http://\S+)", stdout.read_text(encoding="utf-8")):
+            return match[1]
         time.sleep(0.05)
     raise AssertionError(f"the service did not start:\n{stderr.read_text(encoding='utf-8')}")

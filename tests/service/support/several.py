@@ -1,4 +1,4 @@
-"""An indices folder as it may become over time: collections to serve, and some that must be refused."""
+"""An indices folder with collections to serve, and some that must be refused."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SERVED = {"tiny", "many", "words", "renamed"}
 REFUSED = {
     "another": "was built with another model called tiny",
     "damaged": "manifest.json cannot be read",
-    "missing": "was built with the model given, which is not there",
+    "missing": "was built with the model random, which is not there",
     "unpublished": "has no file `current`",
 }
-# What `file` says of the pictures of `renamed`, by row. The last is a link to the file outside that the first names.
+# `file` of the pictures of `renamed`, by row. The last is a link to the outside file that the first names.
 OUTSIDE = ("../secret.png", "{outside}", "a\0.png", "x" * 300 + ".png", "sub", "link.png")
 
 
 def write(folder: Path, tiny: Path, source: Path, bundle: Bundle) -> Path:
-    """`folder/indices`, and `folder/files` for the originals of the pictures in `tiny` and `renamed`."""
+    """Write `folder/indices`, and `folder/files` for the originals of the pictures in `tiny` and `renamed`."""
     indices = folder / "indices"
     shutil.copytree(tiny, indices / "tiny")
     shutil.copytree(source, folder / "files")
@@ -35,7 +35,7 @@ def write(folder: Path, tiny: Path, source: Path, bundle: Bundle) -> Path:
     model = ModelReference(bundle.name, bundle.identity, bundle.embedding_dim)
 
     pictures = random_vectors(MANY, bundle.embedding_dim)
-    pictures[100:140] = np.tile(pictures[:10], (4, 1))  # pages must not lose one of several that are alike
+    pictures[100:140] = np.tile(pictures[:10], (4, 1))  # pages must not lose any of several equal pictures
     many = build(indices / "many", pictures, random_vectors(MANY_PROMPTS, bundle.embedding_dim, seed=1))
     _of_model(many, model)
     _of_model(build(indices / "words", None, random_vectors(5, bundle.embedding_dim, seed=2)), model)

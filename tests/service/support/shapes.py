@@ -1,4 +1,4 @@
-"""What clients may rely on: the keys of answers, and problem documents for every error."""
+"""The shapes that clients may rely on: the keys of answers, and problem documents for every error."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ PROMPT_ITEM = {"id", "collection", "text", "image_count", "images"}
 PROBLEM = ["type", "title", "status", "detail"]
 
 
-def check_generation(found: dict[str, Any], keys: set[str] = GENERATION) -> None:
-    assert set(found) == keys
-    assert set(found["image"]) == PICTURE
+def check_generation(generation: dict[str, Any], keys: set[str] = GENERATION) -> None:
+    """Check the keys of an image in an answer."""
+    assert set(generation) == keys
+    assert set(generation["image"]) == PICTURE
     if "prompt" in keys:
-        assert found["prompt"] is None or set(found["prompt"]) == {"id", "text"}
+        assert generation["prompt"] is None or set(generation["prompt"]) == {"id", "text"}
 
 
 def check_answer(response: httpx.Response, kind: str) -> dict[str, Any]:
-    """The JSON of a search's answer, whose every part has the keys that it must have."""
+    """Check the keys of every part of a search's answer; return its JSON."""
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
     answer: dict[str, Any] = response.json()
@@ -40,7 +41,7 @@ def check_answer(response: httpx.Response, kind: str) -> dict[str, Any]:
 
 
 def check_problem(response: httpx.Response, status: int, slug: str) -> str:
-    """The detail of the problem document that the response must be."""
+    """Check that the response is this problem document; return its detail."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     assert "cache-control" not in response.headers

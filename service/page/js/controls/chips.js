@@ -32,7 +32,7 @@ export class Chips {
   }
 
   /**
-   * Return the query as words, for a collection where its ids mean nothing.
+   * Return the query as words, for a collection in which its ids mean nothing.
    * @param {Query} query
    */
   asWords({ like, promptId, q }) {

@@ -27,7 +27,7 @@ export function fieldControl(field, onChange) {
   if (type === "prompt" || distinct < 2) return null;
   if (type === "integer" || type === "number") return rangeControl(field, onChange, "number");
   if (type === "time") return rangeControl(field, onChange, "date");
-  // Values that are all different are no use as a list, but they can be filtered by how they start.
+  // A list of values that are all different does not help; they are filtered by how they start.
   return values.some(([, count]) => count > 1) ? choiceControl(field, onChange) : prefixControl(field, onChange);
 }
 

@@ -1,4 +1,4 @@
-// What the notice says when a search has no results or fails, and what the user can do about it.
+// The notice's texts when a search has no results or fails, and the remedies it offers.
 
 /** @import { Failure } from "../api/failure.js" */
 /** @import { Kind } from "../api/types.js" */

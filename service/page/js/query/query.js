@@ -2,6 +2,8 @@
 
 /** @import { Filter, Kind, Mode } from "../api/types.js" */
 
+import { truncate } from "../lib/format.js";
+
 /**
  * @typedef {object} Query
  * @property {Kind} kind
@@ -81,3 +83,12 @@ export const optionParameters = ({ sort, filter, minScore, grouped, deduplicated
   deduplicate: deduplicated ? "true" : "",
   diversity: diversity ? String(diversity) : "",
 });
+
+/**
+ * Return the title of the page that shows a query.
+ * @param {Query} query
+ */
+export function titleOf({ q, like, promptId, image }) {
+  const subject = q.trim() || (like || promptId ? "similar" : image ? "image" : "");
+  return subject ? `${truncate(subject, 60)} · prompt-search` : "prompt-search";
+}

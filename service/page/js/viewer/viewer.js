@@ -217,6 +217,6 @@ export class Viewer {
     try {
       const item = await client.item(path, this.collection, signal);
       if (!signal.aborted) onLoad(item);
-    } catch {} // what the result says is shown; if the service is down, the next search reports it
+    } catch {} // the result's own data is shown; if the service is down, the next search reports it
   }
 }

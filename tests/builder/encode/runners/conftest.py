@@ -1,4 +1,4 @@
-"""What the tests of runners share: a place that Spark's own files go to, and stores that speak S3."""
+"""Shared by the tests of runners: a folder for Spark's own files, and S3 stores."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The URL of an empty bucket; where it is and how to come in stands in the environment."""
+    """Return the URL of an empty bucket; its address and credentials are in the environment."""
     import boto3
     from moto.server import ThreadedMotoServer
     from s3fs import S3FileSystem

@@ -1,4 +1,4 @@
-"""What is said where Spark is missing or does not start, and of what a task raised."""
+"""Errors of a missing Spark, of one that does not start, and of tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CRASH = """An error occurred while calling z:org.apache.spark.api.python.PythonR
         ("", "ValueError"),
     ],
 )
-def test_an_error_is_told_without_its_traces(text: str, expected: str) -> None:
+def test_a_message_has_no_stack_traces(text: str, expected: str) -> None:
     assert message(ValueError(text)) == expected
 
 
@@ -47,7 +47,7 @@ def test_without_pyspark_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.spark
-def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_java_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     with (
@@ -59,7 +59,7 @@ def test_without_java_it_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("spark_home")
-def test_a_master_that_is_none_is_told() -> None:
+def test_an_invalid_master_is_named() -> None:
     expected = (
         r"Spark does not start with --master local\[x\]: .*Could not parse Master URL: 'local\[x\]'; a master is local"
     )

@@ -41,6 +41,8 @@ def test_a_shard_may_have_nothing_new() -> None:
 
 
 def test_texts_come_back_as_they_were() -> None:
-    shard = TextShard.of_bytes(TextShard(dict(zip(DIGESTS, VECTORS, strict=True))).to_bytes())
+    truncated = np.array([False, True, False])
+    shard = TextShard.of_bytes(TextShard(dict(zip(DIGESTS, VECTORS, strict=True)), truncated).to_bytes())
     assert list(shard.vectors) == DIGESTS
     np.testing.assert_array_equal(list(shard.vectors.values()), VECTORS)
+    np.testing.assert_array_equal(shard.truncated, truncated)

@@ -43,7 +43,7 @@ def test_files_are_put_whole(url: str, tmp_path: Path) -> None:
     assert shards.get("vectors.npy") == b"vectors"
 
 
-def test_work_is_what_was_asked_for_or_refused(url: str) -> None:
+def test_altered_work_is_refused(url: str) -> None:
     shards = Shards.at(url, "c")
     key = shards.put_work(b"to do")
     assert shards.work(key) == b"to do"
@@ -69,17 +69,17 @@ def test_a_relative_path_is_the_same_place_from_everywhere(tmp_path: Path, monke
         ("/proc/shards", "No such file or directory"),
     ],
 )
-def test_what_cannot_be_written_is_told_at_once(url: str, why: str) -> None:
+def test_an_unwritable_folder_is_refused_at_once(url: str, why: str) -> None:
     with pytest.raises(BuildError, match=f"--shards {url} cannot be written: .*{why}"):
         Shards.at(url, "c")
 
 
-def test_a_bucket_that_is_not_there_is_told_at_once(bucket: str) -> None:
+def test_a_missing_bucket_is_refused_at_once(bucket: str) -> None:
     with pytest.raises(BuildError, match=r"--shards s3://elsewhere/folder cannot be written: .*bucket does not exist"):
         Shards.at("s3://elsewhere/folder", "c")
 
 
-def test_a_store_without_its_package_says_which_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gcsfs", None)
     with pytest.raises(BuildError, match=r"--shards gs://a/b needs a package: install prompt-search\[stores\]"):
         Shards.at("gs://a/b", "c")

@@ -1,4 +1,4 @@
-"""A build on Spark is, item for item, the one of a single process, whatever happens to its workers."""
+"""A build on Spark equals a build in one process, item for item, even if workers die."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def bundle() -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory: pytest.TempPathFactory) -> Listed:
+def source(tmp_path_factory: pytest.TempPathFactory) -> Listed:
     """Pictures, and one of everything that can be between them."""
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(NEW):
@@ -56,16 +56,16 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Listed:
     def item(key: str, file: str, prompt: str | None = None) -> Item:
         return Item(key, key, prompt, FilePicture(folder, file), settings={"seed": len(key)})
 
-    given: list[Item | Rejected | None] = [item(f"{n}.png", f"{n}.png", f"prompt {n % 300}") for n in range(NEW)]
-    given[40:40] = [
+    items: list[Item | Rejected | None] = [item(f"{n}.png", f"{n}.png", f"prompt {n % 300}") for n in range(NEW)]
+    items[40:40] = [
         Rejected("row 40", "no item"),
         item("damaged.png", "damaged.png", "a damaged picture"),
         item("missing.png", "missing.png"),
         Item("words", "words", "only words 夜"),
         item("5.png", "5.png", "the same key and picture again"),
     ]
-    given[-10:-10] = [item(f"copy of {n}", f"{n}.png") for n in range(20)]  # of pictures in another task
-    return Listed(given, folder)
+    items[-10:-10] = [item(f"copy of {n}", f"{n}.png") for n in range(20)]  # of pictures in another task
+    return Listed(items, folder)
 
 
 def build(source: Listed, runner: Runner, bundle: Bundle, collection: Path) -> dict[str, Any]:
@@ -78,9 +78,9 @@ def build(source: Listed, runner: Runner, bundle: Bundle, collection: Path) -> d
 
 
 @pytest.fixture(scope="module")
-def expected(given: Listed, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def expected(source: Listed, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Of one process."""
-    built = build(given, LocalRunner(Encoders(bundle)), bundle, tmp_path_factory.mktemp("local") / "c")
+    built = build(source, LocalRunner(Encoders(bundle)), bundle, tmp_path_factory.mktemp("local") / "c")
     assert built["encoded"] == {"images": NEW, "prompts": 303}
     assert built["from_cache"] == {"images": 21, "prompts": 0}
     return built
@@ -102,19 +102,19 @@ def shards(collection: Path) -> list[str]:
 
 
 def test_the_collection_is_that_of_one_process(
-    given: Listed, expected: dict[str, Any], bundle: Bundle, bucket: str, tmp_path: Path
+    source: Listed, expected: dict[str, Any], bundle: Bundle, bucket: str, tmp_path: Path
 ) -> None:
     """A second build encodes what is new alone, wherever the shards are."""
     with on_spark(bundle, tmp_path / "c") as runner:
-        assert build(given, runner, bundle, tmp_path / "c") == expected
+        assert build(source, runner, bundle, tmp_path / "c") == expected
     assert [path.suffix for path in (tmp_path / "c" / "cache").iterdir()] == [".sqlite"]
 
-    (given.root / "new.png").write_bytes(as_bytes(picture(NEW, 64, 64)))
+    (source.root / "new.png").write_bytes(as_bytes(picture(NEW, 64, 64)))
     new = [
-        Item("new", "new", "a new prompt", FilePicture(given.root, "new.png")),
-        Item("deadly", "deadly", None, Deadly()),  # costs itself alone, as it does in one process
+        Item("new", "new", "a new prompt", FilePicture(source.root, "new.png")),
+        Item("deadly", "deadly", None, Deadly()),  # is the only one lost, as in one process
     ]
-    grown = replace(given, given=[*new, *given.given])
+    grown = replace(source, listed=[*new, *source.listed])
     # The workers' environment is that of the JVM, which may be older than the bucket's.
     environment = {f"spark.executorEnv.{name}": value for name, value in os.environ.items() if name.startswith("AWS_")}
     store = replace(LOCAL, shards=f"{bucket}/below", settings={**SETTINGS, **environment})
@@ -126,13 +126,13 @@ def test_the_collection_is_that_of_one_process(
         **expected["quarantined"],
         "the process that decoded it died": 1,
     }
-    one = build(grown, LocalRunner(Encoders(bundle)), bundle, tmp_path / "c")
-    assert collected(again) == collected(one)
+    local = build(grown, LocalRunner(Encoders(bundle)), bundle, tmp_path / "c")
+    assert collected(again) == collected(local)
 
 
 @pytest.mark.parametrize("what", ["python worker", "executor"])
 def test_a_worker_that_is_killed_changes_nothing(
-    what: str, given: Listed, expected: dict[str, Any], bundle: Bundle, tmp_path: Path
+    what: str, source: Listed, expected: dict[str, Any], bundle: Bundle, tmp_path: Path
 ) -> None:
     cluster = LOCAL if what == "python worker" else replace(LOCAL, master="local-cluster[2,1,1024]")
     killed: list[int] = []
@@ -151,18 +151,16 @@ def test_a_worker_that_is_killed_changes_nothing(
     killer = threading.Thread(target=kill)
     killer.start()
     with on_spark(bundle, tmp_path / "c", cluster) as runner:
-        assert build(given, runner, bundle, tmp_path / "c") == expected
+        assert build(source, runner, bundle, tmp_path / "c") == expected
     killer.join()
     assert killed
 
 
-def test_a_driver_that_is_stopped_goes_on_where_it_was(
-    given: Listed, expected: dict[str, Any], bundle: Bundle, tmp_path: Path
-) -> None:
+def test_a_stopped_driver_resumes(source: Listed, expected: dict[str, Any], bundle: Bundle, tmp_path: Path) -> None:
     stats = EncodeStats()
 
     def interrupted(runner: SparkRunner, cache: Cache) -> None:
-        for number, _ in enumerate(runner.pictures(given.items(), cache, stats)):
+        for number, _ in enumerate(runner.pictures(source.items(), cache, stats)):
             if number == 10:  # of the first shard
                 while len(shards(tmp_path / "c")) < 2:
                     time.sleep(0.05)
@@ -173,19 +171,19 @@ def test_a_driver_that_is_stopped_goes_on_where_it_was(
             interrupted(runner, cache)
     assert stats.encoded < PICTURES < NEW
     with on_spark(bundle, tmp_path / "c") as runner:
-        built = build(given, runner, bundle, tmp_path / "c")
+        built = build(source, runner, bundle, tmp_path / "c")
     assert built["encoded"]["images"] <= NEW - 2 * PICTURES + 10
     assert collected(built) == collected(expected)
 
 
-def test_a_task_that_fails_for_good_ends_the_build(given: Listed, bundle: Bundle, tmp_path: Path) -> None:
+def test_a_task_that_fails_for_good_ends_the_build(source: Listed, bundle: Bundle, tmp_path: Path) -> None:
     with (
         pytest.raises(
-            BuildError, match=r"Spark gave up on a task: .*expected an engine of onnx, torch, got 'jax'; what was"
+            BuildError, match=r"Spark gave up on a task: .*expected an engine of onnx, torch, got 'jax'; all encoded"
         ),
         SparkRunner(bundle, tmp_path / "c", LOCAL, engine="jax") as runner,
     ):
-        build(given, runner, bundle, tmp_path / "c")
+        build(source, runner, bundle, tmp_path / "c")
 
 
 def at_work() -> Iterator[int]:
@@ -210,14 +208,14 @@ def is_below(pid: int, top: int) -> bool:
 
 
 def parents() -> dict[int, int]:
-    found = {}
+    parents_of = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             # The fields after the name, which may have anything in it.
-            found[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parents_of[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
         except (OSError, IndexError):
             continue
-    return found
+    return parents_of
 
 
 def command(pid: int) -> str:

@@ -1,4 +1,4 @@
-"""An index that Spark's executors have added to is, to the last byte, the one of a single process."""
+"""An index built by Spark's executors equals that of one process, byte for byte."""
 
 from __future__ import annotations
 

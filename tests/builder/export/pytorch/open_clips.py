@@ -113,6 +113,10 @@ def random_model(architecture: str, folder: Path) -> nn.Module:
             if value.ndim == 1 or "positional" in name or "embeddings" in name or "pos_embed" in name:
                 is_scale = value.ndim == 1 and name.endswith("weight")
                 value.copy_(0.1 * torch.randn_like(value) + (1.0 if is_scale else 0.0))
+        if architecture.startswith("PE-Core"):  # random weights of its size see no difference between pictures
+            for name, value in model.named_parameters():
+                if name.startswith("visual") and value.ndim == 2:
+                    value.mul_(12)
     return model.eval().requires_grad_(False)
 
 

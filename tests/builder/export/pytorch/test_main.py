@@ -11,7 +11,7 @@ from builder.__main__ import main
 from builder.export.pytorch.checkpoint import StateDict
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.manifest import Manifest
-from tests.builder.test_main import run
+from tests.builder.cli.running import run
 
 
 def test_a_build_says_that_torch_has_encoded(

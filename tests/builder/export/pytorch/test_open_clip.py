@@ -330,7 +330,7 @@ def test_tokenizers_that_do_not_belong_are_refused(xlm_roberta: Path, vit: Path,
 
     folder = open_clips.write_tokenizer("xlm-roberta", tmp_path / "right")
     assert "has CLIP's own tokenizer: leave --tokenizer out" in refused(folder, "tiny-ViT", vit)
-    assert "is no tokenizer of the library" in refused(tmp_path / "missing.json")
+    assert "is not a tokenizer of the library" in refused(tmp_path / "missing.json")
     assert "expected the padding token of tiny-xlm-roberta, 1, got 0" in refused(
         _edited(folder, tmp_path / "pads", pad_token="<s>")
     )

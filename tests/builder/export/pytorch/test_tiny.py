@@ -1,4 +1,4 @@
-"""The bundle and the reference that tests without PyTorch use are what PyTorch gives today."""
+"""The committed bundle and reference, which tests without PyTorch use, equal PyTorch's current results."""
 
 from __future__ import annotations
 

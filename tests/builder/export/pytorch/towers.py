@@ -19,7 +19,7 @@ class VisionTower(nn.Module):
         self.visual = model.visual
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        """float32 [batch, 3, size, size] -> float32 [batch, embedding_dim], not normalised."""
+        """Encode float32 [batch, 3, size, size] to float32 [batch, embedding_dim], not normalised."""
         visual: Any = self.visual
         patches = visual.conv1(pixels).flatten(2).permute(0, 2, 1)  # [batch, patches, width]
         first = visual.class_embedding.expand(patches.shape[0], 1, -1)

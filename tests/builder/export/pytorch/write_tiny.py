@@ -1,4 +1,4 @@
-"""Writes what tests/support/tiny.py reads: `python -m tests.builder.export.pytorch.write_tiny`."""
+"""Write the files of tests/support/tiny.py: `python -m tests.builder.export.pytorch.write_tiny`."""
 
 from __future__ import annotations
 

@@ -11,6 +11,6 @@ def test_the_first_of_equal_names_is_found() -> None:
 
 
 def test_two_lookups_have_nothing_in_common() -> None:
-    with Lookup() as one, Lookup() as other:
-        one.add([("a", "1")])
+    with Lookup() as first, Lookup() as other:
+        first.add([("a", "1")])
         assert other.get("a") is None

@@ -45,8 +45,8 @@ def test_members_are_read_from_many_threads(tmp_path: Path) -> None:
         for name, content in contents.items():
             archive.writestr(name, content)
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda name: ZipPicture(path, name).read(), contents))
-    assert found == list(contents.values())
+        read = list(pool.map(lambda name: ZipPicture(path, name).read(), contents))
+    assert read == list(contents.values())
     with pytest.raises(PictureError, match=r"a\.zip has no such file"):
         ZipPicture(path, "no").read()
 

@@ -96,11 +96,11 @@ def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path) -> None:
 
 def test_a_folder_that_went_away_is_told_of(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png", "b/2.png", "c/3.png")
-    found = pictures_below(tmp_path)
-    assert next(found) == "a/1.png"
+    pictures = pictures_below(tmp_path)
+    assert next(pictures) == "a/1.png"
     (tmp_path / "b" / "2.png").unlink()
     (tmp_path / "b").rmdir()
-    rejected, last = found
+    rejected, last = pictures
     assert isinstance(rejected, Rejected)
     assert rejected.where == "b"
     assert last == "c/3.png"
@@ -112,7 +112,7 @@ def test_a_name_that_is_no_text_is_told_of(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system allows UTF-8 names alone")
     touch(tmp_path, "a.png")
-    found, rejected = pictures_below(tmp_path)
-    assert found == "a.png"
+    pictures, rejected = pictures_below(tmp_path)
+    assert pictures == "a.png"
     assert isinstance(rejected, Rejected)
     rejected.where.encode()

@@ -47,8 +47,8 @@ def usual(**changes: Any) -> dict[str, Any]:
     return workflow(*(nodes | changes).values(), links=links, **more)
 
 
-def cells(found: dict[str, Any]) -> dict[str, Any]:
-    read = read_graph(found)
+def cells(workflow: dict[str, Any]) -> dict[str, Any]:
+    read = read_graph(workflow)
     assert read is not None
     return read
 
@@ -75,8 +75,8 @@ def test_of_unknown_nodes_the_words_are_recognised() -> None:
     assert cells(usual(positive=unknown))["prompt"] == "a tin crane by night"
     linked = node(2, "SomeEncoder", ["an older text that was linked"], text_w=20, clip=2)
     text = node(7, "PrimitiveStringMultiline", ["a tin crane"], outputs="STRING")
-    found = usual(positive=linked, text=text, links=[[20, 7, 0, 2, 0, "STRING"]])
-    assert cells(found)["prompt"] == "a tin crane"
+    workflow = usual(positive=linked, text=text, links=[[20, 7, 0, 2, 0, "STRING"]])
+    assert cells(workflow)["prompt"] == "a tin crane"
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def subgraph(text_input: dict[str, Any]) -> dict[str, Any]:
 def test_subgraphs_are_unfolded(user: dict[str, Any], expected: str) -> None:
     text = node(7, "PrimitiveStringMultiline", ["from a link"], outputs="STRING")
     definitions = {"subgraphs": [subgraph({"name": "text", "type": "STRING"})]}
-    found = usual(positive=user, text=text, links=[[20, 7, 0, 2, 0, "STRING"]], definitions=definitions)
-    assert cells(found)["prompt"] == expected
+    workflow = usual(positive=user, text=text, links=[[20, 7, 0, 2, 0, "STRING"]], definitions=definitions)
+    assert cells(workflow)["prompt"] == expected
 
 
 def test_nodes_of_subgraphs_have_the_ids_that_they_run_under() -> None:

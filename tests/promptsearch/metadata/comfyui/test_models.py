@@ -73,10 +73,10 @@ def test_loras_have_their_weights(
     kind, inputs = patch
     stack = {"switch_1": "On", "lora_name_1": "ink", "model_weight_1": 0.8, "switch_2": "Off", "lora_name_2": "off",
              "model_weight_2": 1, "switch_3": "On", "lora_name_3": "line", "model_weight_3": 0.5}  # fmt: skip
-    found = cells(sampler=THROUGH, patch=(kind, {**inputs, "model": ["loader", 0]}),
+    result = cells(sampler=THROUGH, patch=(kind, {**inputs, "model": ["loader", 0]}),
                   weight=("PrimitiveFloat", {"value": 0.25}), stack=("CR LoRA Stack", stack))  # fmt: skip
-    assert (found.get("lora"), found.get("lora_weights")) == (names, weights)
-    assert found["model"] == "m.safetensors"
+    assert (result.get("lora"), result.get("lora_weights")) == (names, weights)
+    assert result["model"] == "m.safetensors"
 
 
 def test_loras_are_in_the_order_in_which_they_are_applied() -> None:
@@ -94,6 +94,6 @@ def test_a_vae_of_its_own_and_clip_skip() -> None:
         "skip": ("CLIPSetLastLayer", {"stop_at_clip_layer": -2, "clip": ["loader", 1]}),
         "positive": ("CLIPTextEncode", {"text": "a paper crane", "clip": ["skip", 0]}),
     }
-    found = cells(**own)  # type: ignore[arg-type]
-    assert (found["vae"], found["clip_skip"]) == ("ae.safetensors", 2)
+    result = cells(**own)  # type: ignore[arg-type]
+    assert (result["vae"], result["clip_skip"]) == ("ae.safetensors", 2)
     assert (cells()["vae"], cells()["clip_skip"]) == (None, None)

@@ -10,8 +10,8 @@ from promptsearch.metadata.comfyui import read_graph
 from tests.promptsearch.metadata.comfyui.graphs import Graph, alone, encode, graph, sampler
 
 
-def prompts(found: Graph) -> tuple[Any, Any]:
-    cells = read_graph(found)
+def prompts(nodes: Graph) -> tuple[Any, Any]:
+    cells = read_graph(nodes)
     assert cells is not None
     return cells["prompt"], cells["negative_prompt"]
 
@@ -64,8 +64,8 @@ def test_a_text_comes_through_any_node(node: tuple[str, dict[str, Any]]) -> None
 
 def test_a_stylers_second_output_is_the_negative_prompt() -> None:
     styler = ("SDXLPromptStyler", {"text_positive": "a paper crane", "text_negative": "text", "style": "base"})
-    found = graph(styler=styler, positive=encode(["styler", 0]), negative=encode(["styler", 1]))
-    assert prompts(found) == ("a paper crane", "text")
+    nodes = graph(styler=styler, positive=encode(["styler", 0]), negative=encode(["styler", 1]))
+    assert prompts(nodes) == ("a paper crane", "text")
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_different_texts_of_one_encoder_are_joined() -> None:
     ],
 )
 def test_a_conditioning_comes_through_any_node(node: tuple[str, dict[str, Any]]) -> None:
-    found = graph(positive=node, text=encode("a paper crane"), other=encode("another"), photo=encode("of the photo"))
-    assert prompts(found) == ("a paper crane", "watermark")
+    nodes = graph(positive=node, text=encode("a paper crane"), other=encode("another"), photo=encode("of the photo"))
+    assert prompts(nodes) == ("a paper crane", "watermark")
 
 
 def test_texts_that_are_put_together_all_count() -> None:
@@ -161,16 +161,16 @@ def test_pipes_and_loaders_with_texts() -> None:
 
 
 def test_of_a_language_model_the_wish_is_read_and_not_its_instructions() -> None:
-    asked = ("StringConcatenate", {"string_a": "You are a prompt engineer. Expand.", "string_b": "a paper crane"})
-    found = graph(asked=asked, positive=encode(["writer", 0]), writer=("TextGenerate", {"prompt": ["asked", 0]}))
-    assert prompts(found)[0] == "a paper crane"
+    request = ("StringConcatenate", {"string_a": "You are a prompt engineer. Expand.", "string_b": "a paper crane"})
+    nodes = graph(asked=request, positive=encode(["writer", 0]), writer=("TextGenerate", {"prompt": ["asked", 0]}))
+    assert prompts(nodes)[0] == "a paper crane"
     template = ("StringReplace", {"string": "Describe USER", "find": "USER", "replace": "a paper crane"})
-    assert prompts({**found, **alone(asked=template)})[0] == "a paper crane"
+    assert prompts({**nodes, **alone(asked=template)})[0] == "a paper crane"
     captioner = graph(positive=encode(["eye", 0]), eye=("Florence2Run", {"text_input": "caption", "image": ["p", 0]}))
     assert prompts(captioner)[0] == ""
 
 
 def test_what_stands_before_luminas_mark_is_no_prompt() -> None:
     text = "You are an assistant. <Prompt Start> a paper crane"
-    found = graph(positive=encode(["text", 0]), text=("PrimitiveString", {"value": text}))
-    assert prompts(found)[0] == "a paper crane"
+    nodes = graph(positive=encode(["text", 0]), text=("PrimitiveString", {"value": text}))
+    assert prompts(nodes)[0] == "a paper crane"

@@ -13,14 +13,14 @@ from tests.promptsearch.metadata.comfyui.graphs import DECODE, SAMPLER, Graph, a
 CONDITIONING = {name: SAMPLER[1][name] for name in ("model", "positive", "negative", "latent_image")}
 
 
-def cells(found: Graph) -> dict[str, Any]:
-    read = read_graph(found)
+def cells(nodes: Graph) -> dict[str, Any]:
+    read = read_graph(nodes)
     assert read is not None
     return read
 
 
-def settings(found: Graph) -> tuple[Any, ...]:
-    read = cells(found)
+def settings(nodes: Graph) -> tuple[Any, ...]:
+    read = cells(nodes)
     return tuple(read[name] for name in ("seed", "steps", "cfg_scale", "sampler", "scheduler"))
 
 
@@ -58,46 +58,48 @@ def test_any_sampler_is_read(node: tuple[str, dict[str, Any]], expected: tuple[A
         "ancestral": ("SamplerEulerAncestral", {"eta": 1.0}),
         "manual": ("ManualSigmas", {"sigmas": "1.0, 0.9, 0.5, 0"}),
     }  # fmt: skip
-    found = graph(sampler=node, **parts)
-    assert settings(found) == expected
-    assert (cells(found)["prompt"], cells(found)["negative_prompt"]) == ("a paper crane", "watermark")
-    assert cells(found)["model"] == "m.safetensors"
+    nodes = graph(sampler=node, **parts)
+    assert settings(nodes) == expected
+    assert (cells(nodes)["prompt"], cells(nodes)["negative_prompt"]) == ("a paper crane", "watermark")
+    assert cells(nodes)["model"] == "m.safetensors"
 
 
 def test_links_to_values_are_followed() -> None:
     linked = sampler(seed=["seed", 0], steps=["int", 0], cfg=["switch", 0], denoise=["reroute", 0])
-    found = graph(
+    nodes = graph(
         sampler=linked, seed=("Seed (rgthree)", {"seed": 5}), int=("PrimitiveInt", {"value": 8}),
         switch=("ComfySwitchNode", {"switch": True, "on_true": ["high", 0], "on_false": ["low", 0]}),
         high=("PrimitiveFloat", {"value": 7.5}), low=("PrimitiveFloat", {"value": 1.0}),
         reroute=("Reroute", {"": ["low", 0]}),
     )  # fmt: skip
-    assert settings(found)[:3] == (5, 8, 7.5)
-    assert cells(found)["denoise"] == 1.0
+    assert settings(nodes)[:3] == (5, 8, 7.5)
+    assert cells(nodes)["denoise"] == 1.0
 
 
 def test_a_link_to_no_value_stays_as_it_stood() -> None:
-    found = generation(cells(graph(sampler=sampler(steps=["math", 1]), math=("MathExpression", {"expression": "a*2"}))))
-    assert found.extra["steps"] == ["math", 1]
-    assert found.settings["seed"] == 11
+    result = generation(
+        cells(graph(sampler=sampler(steps=["math", 1]), math=("MathExpression", {"expression": "a*2"})))
+    )
+    assert result.extra["steps"] == ["math", 1]
+    assert result.settings["seed"] == 11
 
 
 def test_two_passes_have_the_settings_of_the_first_and_the_texts_of_both() -> None:
     second = sampler(seed=99, steps=4, denoise=0.5, latent_image=["larger", 0], positive=["detail", 0])
-    found = graph(
+    nodes = graph(
         larger=("LatentUpscaleBy", {"samples": ["sampler", 0], "upscale_method": "bislerp"}), second=second,
         detail=encode("fine folds"), decode=("VAEDecode", {"samples": ["second", 0], "vae": ["loader", 2]}),
         preview=("PreviewImage", {"images": ["first", 0]}), first=DECODE,
     )  # fmt: skip
-    assert settings(found)[:2] == (11, 9)
-    assert cells(found)["prompt"] == "a paper crane, fine folds"
-    assert cells(found)["hires_upscaler"] == "bislerp"
+    assert settings(nodes)[:2] == (11, 9)
+    assert cells(nodes)["prompt"] == "a paper crane, fine folds"
+    assert cells(nodes)["hires_upscaler"] == "bislerp"
 
 
 def test_the_settings_are_those_of_the_sampler_that_the_text_is_given_to() -> None:
     first = sampler(seed=1, positive=["nothing", 0])
-    found = graph(first=first, nothing=encode(""), sampler=sampler(latent_image=["first", 0]))
-    assert settings(found)[0] == 11
+    nodes = graph(first=first, nothing=encode(""), sampler=sampler(latent_image=["first", 0]))
+    assert settings(nodes)[0] == 11
 
 
 def test_only_what_leads_to_the_saved_picture_counts() -> None:
@@ -124,11 +126,11 @@ def test_only_what_leads_to_the_saved_picture_counts() -> None:
     ],
 )
 def test_pictures_of_services_have_their_nodes_prompt(kind: str, inputs: dict[str, Any], negative: str | None) -> None:
-    found = cells(alone(api=(kind, inputs), save=("SaveImage", {"images": ["api", 0]})))
-    assert (found["prompt"], found["negative_prompt"], found["seed"]) == ("a paper crane", negative, 1)
+    result = cells(alone(api=(kind, inputs), save=("SaveImage", {"images": ["api", 0]})))
+    assert (result["prompt"], result["negative_prompt"], result["seed"]) == ("a paper crane", negative, 1)
 
 
 def test_what_is_looked_for_in_a_picture_is_no_prompt() -> None:
-    found = alone(text=("CLIPTextEncode", {"text": "guitar"}), find=("SAM3_Detect", {"conditioning": ["text", 0]}),
+    nodes = alone(text=("CLIPTextEncode", {"text": "guitar"}), find=("SAM3_Detect", {"conditioning": ["text", 0]}),
                   save=("SaveImage", {"images": ["find", 0]}))  # fmt: skip
-    assert not cells(found).get("prompt")
+    assert not cells(nodes).get("prompt")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from promptsearch.encoding.image_io import FORMATS
 from promptsearch.metadata.embedded.fields import MAX_TEXT_BYTES, read_fields
 from tests.promptsearch.metadata import samples as made
 from tests.support.drawing import as_bytes, picture
@@ -57,14 +58,15 @@ def test_tags_of_tiff() -> None:
     assert fields(as_bytes(picture(), "TIFF", exif=exif))["prompt"] == '{"1": {}}'
 
 
-@pytest.mark.parametrize("format", ["JPEG", "WEBP", "PNG", "AVIF"])
+# HEIF and JXL if their plugins are installed, as `make setup-all` does.
+@pytest.mark.parametrize("format", [format for format in FORMATS if format not in ("GIF", "BMP", "TIFF")])
 def test_exif_of_every_format(format: str) -> None:
     exif = Image.Exif()
     exif[made.SOFTWARE] = "Fooocus"
     exif[made.MODEL] = 'prompt:{"1": {}}'
     exif[made.MAKE] = 'Workflow: {"nodes": []}'
     exif.get_ifd(made.EXIF_IFD)[made.USER_COMMENT] = made.unicode_comment("a fox, 夜")
-    found = fields(as_bytes(picture(), format, exif=exif))
+    found = fields(as_bytes(picture(), format, exif=exif.tobytes()))
     assert {name: found[name] for name in ("Software", "prompt", "workflow", "UserComment")} == {
         "Software": "Fooocus", "prompt": '{"1": {}}', "workflow": '{"nodes": []}', "UserComment": "a fox, 夜",
     }  # fmt: skip
@@ -81,6 +83,26 @@ def test_xmp_of_every_format(format: str) -> None:
     assert found["xmp.CreatorTool"] == "Draw Things"
     assert found["xmp.UserComment"] == '{"c": "a <b>"}'
     assert found["xmp.description"] == "a stone & 夜"
+
+
+def box(name: bytes, content: bytes, *, large: bool = False) -> bytes:
+    if large:
+        return struct.pack(">I4sQ", 1, name, 16 + len(content)) + content
+    return struct.pack(">I4s", 8 + len(content), name) + content
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_boxes_of_jpeg_xl(large: bool) -> None:
+    exif = Image.Exif()
+    exif[made.MODEL] = 'prompt:{"1": {}}'
+    start = box(b"JXL ", b"\r\n\x87\n") + box(b"ftyp", b"jxl \0\0\0\0jxl ")
+    metadata = box(b"Exif", bytes(4) + exif.tobytes().removeprefix(b"Exif\0\0"), large=large)
+    packet = made.xmp({"xmp:CreatorTool": "Draw Things"}, "a stone")
+    pixels = b"\0\0\0\0jxlc\xff\x0a"  # up to the end of the file
+    found = fields(start + metadata + box(b"xml ", packet, large=large) + pixels)
+    assert (found["prompt"], found["xmp.CreatorTool"]) == ('{"1": {}}', "Draw Things")
+    assert fields(start + metadata[:-1]).keys() <= {"prompt"}
+    assert fields(start + struct.pack(">I4s", 3, b"Exif") + metadata) == {}, "a box that is shorter than its head"
 
 
 def test_the_first_frame_of_a_moving_webp_tells() -> None:

@@ -36,18 +36,18 @@ def hide(text: str, place: str, *, compressed: bool, size: tuple[int, int] = (30
 def test_hidden_text_is_found(place: str, compressed: bool, size: tuple[int, int]) -> None:
     content = hide(made.A1111, place, compressed=compressed, size=size)
     assert read_stealth(io.BytesIO(content)) == made.A1111
-    found = read_generation(content)
-    assert found is not None
-    assert found.settings["seed"] == 1234567890
+    result = read_generation(content)
+    assert result is not None
+    assert result.settings["seed"] == 1234567890
 
 
 def test_texts_that_say_nothing_hide_no_hidden_one() -> None:
     info = PngInfo()
     info.add_text("Software", "an editor")
     with Image.open(io.BytesIO(hide(made.A1111, "alpha", compressed=True))) as image:
-        found = read_generation(as_bytes(image, pnginfo=info))
-    assert found is not None
-    assert found.settings["seed"] == 1234567890
+        result = read_generation(as_bytes(image, pnginfo=info))
+    assert result is not None
+    assert result.settings["seed"] == 1234567890
 
 
 def test_other_pictures_have_none() -> None:

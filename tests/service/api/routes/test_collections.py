@@ -1,4 +1,4 @@
-"""What is served says so, and so does what is refused."""
+"""Served and refused collections are listed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_kind_without_vectors_is_null(several_server: Service) -> None:
 
 
 @pytest.mark.parametrize("name", several.REFUSED)
-def test_a_refused_collection_says_why_wherever_it_is_named(several_server: Service, name: str) -> None:
+def test_a_refused_collection_is_an_error_with_the_reason(several_server: Service, name: str) -> None:
     url = several_server.url
     for response in (
         httpx.get(f"{url}/collections/{name}"),
@@ -70,7 +70,7 @@ def test_a_refused_collection_says_why_wherever_it_is_named(several_server: Serv
 
 
 @pytest.mark.parametrize("name", ["other", "building", "..", "%00", "%ff"])
-def test_an_unknown_collection_says_what_there_is(server: Service, name: str) -> None:
+def test_an_unknown_collection_is_an_error_with_the_known_ones(server: Service, name: str) -> None:
     response = server.raw(f"/collections/{name}")
     assert check_problem(response, 404, "unknown-collection").endswith("; there are: tiny")
 

@@ -1,4 +1,4 @@
-"""clip-retrieval's contract: its own client asks, and requests are made as its page makes them."""
+"""clip-retrieval's contract, with its own client and with the requests of its page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.service.support.shapes import check_problem
 from tests.support import source, web
 from tests.support.drawing import as_bytes, picture
 
-CLIENT = (str(ROOT / ".venv-client" / "bin" / "python"), str(Path(__file__).parents[1] / "support" / "clip_client.py"))
+CLIENT = (str(ROOT / ".venv-client" / "bin" / "python"), str(Path(__file__).parents[2] / "support" / "clip_client.py"))
 PAGE = "http://localhost:1235"
 # What its page sends with every search, beside the text, picture or address.
 OF_THE_PAGE = {
@@ -36,18 +36,18 @@ METADATA = {"url", "caption", "image", "source", "item_id"}
 
 
 def post(service: Service, path: str, body: Any, content_type: str | None = None, **headers: str) -> httpx.Response:
-    """A body as it is sent, with the content type that is said or none."""
+    """Send a body, with a content type or none."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    said = {**headers, **({} if content_type is None else {"Content-Type": content_type})}
-    return httpx.post(f"{service.url}{path}", content=content, headers=said, timeout=START)
+    sent = {**headers, **({} if content_type is None else {"Content-Type": content_type})}
+    return httpx.post(f"{service.url}{path}", content=content, headers=sent, timeout=START)
 
 
-def knn(service: Service, **asked: Any) -> list[dict[str, Any]]:
-    response = post(service, "/knn-service", asked)
+def knn(service: Service, **query: Any) -> list[dict[str, Any]]:
+    response = post(service, "/knn-service", query)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
-    found: list[dict[str, Any]] = response.json()
-    return found
+    results: list[dict[str, Any]] = response.json()
+    return results
 
 
 @pytest.fixture(scope="module")
@@ -71,8 +71,8 @@ def shared(
 
 def client(service: Service, *queries: dict[str, Any], **options: Any) -> list[Any]:
     """What clip-retrieval's client gives to each query."""
-    asked = {"client": {"url": f"{service.url}/knn-service", **options}, "queries": queries}
-    done = subprocess.run(CLIENT, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=START)
+    task = {"client": {"url": f"{service.url}/knn-service", **options}, "queries": queries}
+    done = subprocess.run(CLIENT, input=json.dumps(task), capture_output=True, text=True, check=False, timeout=START)
     assert done.returncode == 0, done.stderr
     answers: list[Any] = json.loads(done.stdout)
     return answers
@@ -109,18 +109,18 @@ def test_its_client_asks_by_text_picture_and_vector(
 
 
 def test_its_client_asks_for_prompts_and_for_fewer(server: Service, tiny: Collection) -> None:
-    [found] = client(server, {"text": "fox"}, indice_name="tiny", modality="text", num_images=2, deduplicate=False)
-    assert len(found) == 2
+    [results] = client(server, {"text": "fox"}, indice_name="tiny", modality="text", num_images=2, deduplicate=False)
+    assert len(results) == 2
     images = tiny.manifest.counts["images"]
     answers = server.get("/search/prompts", q="fox", limit=2).json()["results"]
-    assert [result["caption"] for result in found] == [answer["text"] for answer in answers]
-    assert [result["item_id"] for result in found] == [answer["id"] for answer in answers]
-    assert [result["id"] - images for result in found] == [
+    assert [result["caption"] for result in results] == [answer["text"] for answer in answers]
+    assert [result["item_id"] for result in results] == [answer["id"] for answer in answers]
+    assert [result["id"] - images for result in results] == [
         row for answer in answers for row in tiny.items.rows("prompts", [answer["id"]])
     ]
 
 
-def test_its_client_is_told_what_was_wrong(server: Service) -> None:
+def test_its_client_gets_the_reason_of_an_error(server: Service) -> None:
     [unknown, address] = [
         client(server, {"text": "fox"}, indice_name="laion5B")[0],
         client(server, {"image": "https://example.org/cat.png"}, indice_name="tiny")[0],
@@ -146,12 +146,12 @@ def test_the_example_of_the_documentation_runs(shared: Service, tmp_path: Path) 
 )
 @pytest.mark.parametrize("slashes", ["/", "//", "///"])
 def test_any_content_type_and_doubled_slashes(shared: Service, content_type: str | None, slashes: str) -> None:
-    found = post(shared, f"{slashes}knn-service", {"text": "fox", "num_images": 3}, content_type).json()
-    assert len(found) == 3
-    ids = [result["id"] for result in found]
+    results = post(shared, f"{slashes}knn-service", {"text": "fox", "num_images": 3}, content_type).json()
+    assert len(results) == 3
+    ids = [result["id"] for result in results]
     known = post(shared, f"{slashes}metadata", {"ids": ids, "indice_name": "many"}, content_type).json()
-    assert [{"id": one["id"], **one["metadata"]} for one in known] == [
-        {name: value for name, value in result.items() if name != "similarity"} for result in found
+    assert [{"id": item["id"], **item["metadata"]} for item in known] == [
+        {name: value for name, value in result.items() if name != "similarity"} for result in results
     ]
 
 
@@ -173,36 +173,36 @@ def test_a_proxys_name_is_the_one_in_addresses(server: Service) -> None:
     assert (
         httpx.get(f"{server.url}/config.json", headers=host).json()["defaultBackend"] == "http://pictures.example.org"
     )
-    [found] = post(server, "/knn-service", {"text": "fox", "num_images": 1}, **host).json()
-    assert found["url"].startswith("http://pictures.example.org/images/")
+    [result] = post(server, "/knn-service", {"text": "fox", "num_images": 1}, **host).json()
+    assert result["url"].startswith("http://pictures.example.org/images/")
     for strange in ("[", '"<', "a b", "\\"):
         answer = post(server, "/knn-service", {"text": "fox", "num_images": 1}, Host=strange)
         assert answer.status_code in (200, 400)
 
 
 def test_a_search_as_its_page_makes_it(shared: Service, many: Collection) -> None:
-    """A simple request, as browsers call what they send to another origin without asking first."""
+    """Send a simple request, which browsers send to other origins without a preflight."""
     response = post(shared, "/knn-service", {**OF_THE_PAGE, "text": "fox"}, "text/plain;charset=UTF-8", Origin=PAGE)
     assert response.headers["access-control-allow-origin"] == PAGE
-    found = response.json()
-    assert len(found) == MANY - 40  # 40 are copies
-    assert all(set(result) >= METADATA for result in found[:40])
-    assert all(set(result) == {"id", "similarity"} for result in found[40:])
-    similarities = [result["similarity"] for result in found]
+    results = response.json()
+    assert len(results) == MANY - 40  # 40 are copies
+    assert all(set(result) >= METADATA for result in results[:40])
+    assert all(set(result) == {"id", "similarity"} for result in results[40:])
+    similarities = [result["similarity"] for result in results]
     assert similarities == sorted(similarities, reverse=True)
 
-    more = [result["id"] for result in found[40:80]]  # as it does when someone scrolls
-    asked = {"ids": more, "indice_name": "many"}
-    response = post(shared, "//metadata", asked, "text/plain;charset=UTF-8", Origin=PAGE)
+    more = [result["id"] for result in results[40:80]]  # as when someone scrolls
+    body = {"ids": more, "indice_name": "many"}
+    response = post(shared, "//metadata", body, "text/plain;charset=UTF-8", Origin=PAGE)
     assert response.headers["access-control-allow-origin"] == PAGE
     answer = response.json()
-    assert [one["id"] for one in answer] == more
-    for one in answer:
-        image = many.items.images([one["id"]])[one["id"]]
-        assert one["metadata"]["item_id"] == image.id
+    assert [item["id"] for item in answer] == more
+    for item in answer:
+        image = many.items.images([item["id"]])[item["id"]]
+        assert item["metadata"]["item_id"] == image.id
         address = f"{shared.url}/images/{image.id}/thumbnail"
-        assert one["metadata"]["url"] == f"{address}?collection=many&version={many.version}"
-        assert set(one["metadata"]) == METADATA
+        assert item["metadata"]["url"] == f"{address}?collection=many&version={many.version}"
+        assert set(item["metadata"]) == METADATA
     picture = httpx.get(answer[0]["metadata"]["url"], headers={"Origin": PAGE})
     assert picture.headers["cross-origin-resource-policy"] == "cross-origin"
 
@@ -210,11 +210,11 @@ def test_a_search_as_its_page_makes_it(shared: Service, many: Collection) -> Non
     assert post(shared, "/knn-service", again, Origin=PAGE).status_code == 200
     all_of_it = {**OF_THE_PAGE, "text": "fox", "num_images": 10_000, "num_result_ids": 10_000}  # its download button
     everything = post(shared, "/knn-service", all_of_it).json()
-    assert [{name: one[name] for name in ("id", "similarity")} for one in everything] == [
-        {name: one[name] for name in ("id", "similarity")} for one in found
+    assert [{name: item[name] for name in ("id", "similarity")} for item in everything] == [
+        {name: item[name] for name in ("id", "similarity")} for item in results
     ]
-    assert sum("image" in one for one in everything) == 100
-    assert sum("url" in one for one in everything) == len(everything)
+    assert sum("image" in item for item in everything) == 100
+    assert sum("url" in item for item in everything) == len(everything)
 
 
 def test_other_pages_may_not_read(shared: Service, server: Service) -> None:
@@ -233,7 +233,7 @@ def alike(vectors: np.ndarray[Any, Any], rows: list[int]) -> list[int]:
         for b in range(a):
             if vectors[rows[a]] @ vectors[rows[b]] > 0.94:
                 old, new = max(group[a], group[b]), min(group[a], group[b])
-                group = [new if one == old else one for one in group]
+                group = [new if member == old else member for member in group]
     return [rows[place] for place in range(len(rows)) if group[place] == place]
 
 
@@ -241,26 +241,32 @@ def test_of_what_is_alike_the_first_stays_and_others_come_up(several_server: Ser
     vectors = many.index("images").vectors(np.arange(MANY))
     for start in range(3):
         query = vectors[start].tolist()
-        every = [one["id"] for one in knn(several_server, embedding_input=query, indice_name="many", num_images=MANY)]
+        every = [
+            result["id"] for result in knn(several_server, embedding_input=query, indice_name="many", num_images=MANY)
+        ]
         assert len(every) == MANY
         expected = alike(vectors, every)
         for wanted in (1, 12, 50, MANY):
-            found = knn(several_server, embedding_input=query, indice_name="many", num_images=wanted, deduplicate=True)
-            assert [one["id"] for one in found] == expected[:wanted]
+            results = knn(
+                several_server, embedding_input=query, indice_name="many", num_images=wanted, deduplicate=True
+            )
+            assert [result["id"] for result in results] == expected[:wanted]
 
 
 @pytest.mark.parametrize("modality", ["image", "text"])
 def test_ids_are_rows_and_known_to_metadata(several_server: Service, modality: str) -> None:
     first, count = (0, MANY) if modality == "image" else (MANY, MANY_PROMPTS)
-    found = knn(several_server, text="fox", indice_name="many", modality=modality, num_images=3, num_result_ids=10_000)
-    assert sorted(one["id"] for one in found) == list(range(first, first + count))
-    ids = [one["id"] for one in found[:3]]
+    results = knn(
+        several_server, text="fox", indice_name="many", modality=modality, num_images=3, num_result_ids=10_000
+    )
+    assert sorted(item["id"] for item in results) == list(range(first, first + count))
+    ids = [item["id"] for item in results[:3]]
     known = post(several_server, "/metadata", {"ids": ids, "indice_name": "many"}).json()
-    for one, result in zip(known, found, strict=False):
-        assert one["metadata"] == {name: result[name] for name in METADATA}
+    for entry, result in zip(known, results, strict=False):
+        assert entry["metadata"] == {name: result[name] for name in METADATA}
         path = "images" if modality == "image" else "prompts"
-        item = several_server.get(f"/{path}/{one['metadata']['item_id']}", collection="many").json()
-        assert one["metadata"]["caption"] == (item["prompt"]["text"] if modality == "image" else item["text"])
+        item = several_server.get(f"/{path}/{entry['metadata']['item_id']}", collection="many").json()
+        assert entry["metadata"]["caption"] == (item["prompt"]["text"] if modality == "image" else item["text"])
 
 
 def test_numbers_may_be_texts_and_empty_texts_are_nothing(server: Service) -> None:
@@ -312,17 +318,17 @@ WRONG: dict[str, tuple[str, Any, int, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_it_answers_with_500_is_told_clearly(server: Service, name: str) -> None:
+def test_errors_of_the_original_service_are_clear_problems(server: Service, name: str) -> None:
     path, body, status, slug = WRONG[name]
     check_problem(post(server, path, body), status, slug)
 
 
-def test_a_collection_without_pictures_says_so(several_server: Service) -> None:
+def test_a_collection_without_pictures_is_refused_with_the_reason(several_server: Service) -> None:
     response = post(several_server, "/knn-service", {"text": "fox", "indice_name": "words"})
     check_problem(response, 409, "no-image-index")
-    [found, *_] = knn(several_server, text="fox", indice_name="words", modality="text")
-    assert {"id", "similarity", "caption", "item_id"} <= set(found)
-    assert "image" not in found
+    [result, *_] = knn(several_server, text="fox", indice_name="words", modality="text")
+    assert {"id", "similarity", "caption", "item_id"} <= set(result)
+    assert "image" not in result
 
 
 def test_what_is_private_is_not_fetched_where_fetching_is_allowed(shared: Service) -> None:
@@ -330,12 +336,12 @@ def test_what_is_private_is_not_fetched_where_fetching_is_allowed(shared: Servic
         for host in ("127.0.0.1", "localhost", "[::1]"):
             address = f"http://{host}:{served.server_port}/good/1.png"
             check_problem(post(shared, "/knn-service", {"image_url": address}), 400, "not-fetched")
-        assert not served.asked
+        assert not served.requests
     check_problem(post(shared, "/knn-service", {"image_url": "file:///etc/passwd"}), 400, "not-fetched")
     check_problem(post(shared, "/knn-service", {"image_url": shared.url}), 400, "not-fetched")
 
 
-def test_what_is_taken_down_never_appears_and_keys_are_asked_for(
+def test_hidden_items_never_appear_and_keys_are_required(
     indices: Path, models: Path, tiny: Collection, tmp_path: Path
 ) -> None:
     shutil.copytree(indices / "tiny", tmp_path / "indices" / "tiny")
@@ -345,19 +351,19 @@ def test_what_is_taken_down_never_appears_and_keys_are_asked_for(
     key = {"Authorization": "Bearer 0123456789abcdef"}
     flags = ["--indices", str(tmp_path / "indices"), "--models", str(models)]
     with serving(tmp_path, flags, settings={"PROMPT_SEARCH_API_KEYS": "0123456789abcdef"}) as service:
-        asked = {"text": prompt.text, "num_images": 100}
-        images = post(service, "/knn-service", asked, **key).json()
-        prompts = post(service, "/knn-service", {**asked, "modality": "text"}, **key).json()
+        query = {"text": prompt.text, "num_images": 100}
+        images = post(service, "/knn-service", query, **key).json()
+        prompts = post(service, "/knn-service", {**query, "modality": "text"}, **key).json()
         known = post(service, "/metadata", {"ids": [0, 1, first, first + 1]}, **key).json()
-        assert sorted(one["id"] for one in images) == [1, 2]
-        assert first not in [one["id"] for one in prompts]
-        assert [one["id"] for one in known] == [1, first + 1]
+        assert sorted(item["id"] for item in images) == [1, 2]
+        assert first not in [item["id"] for item in prompts]
+        assert [item["id"] for item in known] == [1, first + 1]
         assert "caption" not in known[0]["metadata"]
-        said = json.dumps([images, prompts, known])
-        assert prompt.text not in said
-        assert image.id not in said
+        answers = json.dumps([images, prompts, known])
+        assert prompt.text not in answers
+        assert image.id not in answers
         for path in ("/knn-service", "/metadata"):
-            check_problem(post(service, path, asked), 401, "key-needed")
+            check_problem(post(service, path, query), 401, "key-needed")
         for path in ("/indices-list", "/config.json"):
             check_problem(service.get(path), 401, "key-needed")
             assert httpx.get(service.url + path, headers=key).status_code == 200

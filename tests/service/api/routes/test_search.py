@@ -1,4 +1,4 @@
-"""The reference is brute force: every stored vector against what the bundle's own encoders make of the question."""
+"""Searches against brute force: every stored vector and the bundle's own encoders."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ BY_TEXT: dict[str, Ask] = {
     "form": lambda url: httpx.post(url, data={"q": TEXT}),
     "multipart": lambda url: httpx.post(url, files={"q": (None, TEXT)}),
     "JSON": lambda url: httpx.post(url, json={"q": TEXT}),
-    # What a browser sends for a form whose picture nobody chose.
+    # A browser's form without a chosen picture.
     "empty file": lambda url: httpx.post(
         url,
         content=b'--x\r\nContent-Disposition: form-data; name="q"\r\n\r\n' + TEXT.encode() + b"\r\n--x\r\n"
@@ -143,7 +143,7 @@ def test_limit_is_how_many_come(server: Service, kind: Kind, limit: int) -> None
     )
 
 
-def test_twenty_come_unless_said(several_server: Service) -> None:
+def test_the_default_limit_is_twenty(several_server: Service) -> None:
     assert len(several_server.get("/search/images", q="fox", collection="many").json()["results"]) == 20
 
 
@@ -162,12 +162,12 @@ def test_pages_neither_repeat_nor_skip(several_server: Service, kind: Kind, coun
                 response = client.post(url, json=fields) if way == "JSON" else client.post(url, data=fields)
             pages.append(check_answer(response, kind))
             assert len(pages[-1]["results"]) == min(limit, count - limit * (len(pages) - 1))
-    found = [result for page in pages for result in page["results"]]
-    assert len({result["id"] for result in found}) == len(found) == count
-    scores = [result["score"] for result in found]
+    results = [result for page in pages for result in page["results"]]
+    assert len({result["id"] for result in results}) == len(results) == count
+    scores = [result["score"] for result in results]
     assert scores == sorted(scores, reverse=True)
     whole = check_answer(httpx.get(url, params={"q": "fox", "limit": 200, "collection": "many"}), kind)["results"]
-    assert found[:200] == whole
+    assert results[:200] == whole
 
 
 @pytest.mark.parametrize("kind", KINDS)

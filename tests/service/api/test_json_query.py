@@ -1,4 +1,4 @@
-"""What a search may ask for beside a text: over HTTP, in a URL, a form and JSON alike."""
+"""The parameters of a search beside its text, over HTTP, alike in a URL, a form and JSON."""
 
 from __future__ import annotations
 
@@ -26,98 +26,102 @@ UPLOAD = as_bytes(picture(7, 120, 80))
 Ask = Callable[..., dict[str, Any]]
 
 
-def by_url(url: str, **asked: Any) -> dict[str, Any]:
-    written = {name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in asked.items()}
+def by_url(url: str, **parameters: Any) -> dict[str, Any]:
+    written = {
+        name: json.dumps(value) if isinstance(value, list | dict) else value for name, value in parameters.items()
+    }
     return answer(httpx.get(url, params=written))
 
 
-def by_form(url: str, **asked: Any) -> dict[str, Any]:
+def by_form(url: str, **parameters: Any) -> dict[str, Any]:
     written = {
-        name: json.dumps(value) if isinstance(value, list | dict) else str(value) for name, value in asked.items()
+        name: json.dumps(value) if isinstance(value, list | dict) else str(value) for name, value in parameters.items()
     }
     return answer(httpx.post(url, data=written))
 
 
-def by_json(url: str, **asked: Any) -> dict[str, Any]:
-    return answer(httpx.post(url, json=asked))
+def by_json(url: str, **parameters: Any) -> dict[str, Any]:
+    return answer(httpx.post(url, json=parameters))
 
 
 def answer(response: httpx.Response) -> dict[str, Any]:
     assert response.status_code == 200, response.text
-    found: dict[str, Any] = response.json()
-    return found
+    body: dict[str, Any] = response.json()
+    return body
 
 
 @pytest.fixture(params=[by_url, by_form, by_json], ids=["URL", "form", "JSON"])
 def ask(request: pytest.FixtureRequest) -> Ask:
-    found: Ask = request.param
-    return found
+    way: Ask = request.param
+    return way
 
 
-def ids(found: dict[str, Any]) -> list[str]:
-    return [result["id"] for result in found["results"]]
+def ids(body: dict[str, Any]) -> list[str]:
+    return [result["id"] for result in body["results"]]
 
 
 def vector_of(encoders: Encoders, text: str) -> Vectors:
-    found: Vectors = encoders.encode_texts([text])[0]
-    return found
+    vector: Vectors = encoders.encode_texts([text])[0]
+    return vector
 
 
 def test_terms_have_weights(ask: Ask, url: str, kind: Kind, tiny: Collection, encoders: Encoders) -> None:
     own, vector = item_ids(tiny, kind)[0], [0.5] * 32
     terms = [{"text": "snow", "weight": 0.7}, {"id": own, "weight": 2}, {"vector": vector, "weight": -0.3}]
-    found = ask(url, q="a fox", negative="night", terms=terms, limit=20)
+    body = ask(url, q="a fox", negative="night", terms=terms, limit=20)
     vectors = [vector_of(encoders, "a fox"), vector_of(encoders, "snow"), unit(stored(tiny, kind)[0]),
                unit(np.full(32, 0.5, dtype=np.float32)), vector_of(encoders, "night")]  # fmt: skip
     expected, scores = exact(tiny, kind, combine(vectors, [1, 0.7, 2, -0.3, NEGATIVE]))
     scored = [(id, score) for id, score in zip(expected, scores, strict=True) if id != own][:20]
-    assert ids(found) == [id for id, _ in scored]
-    np.testing.assert_allclose([one["score"] for one in found["results"]], [score for _, score in scored], atol=1e-3)
+    assert ids(body) == [id for id, _ in scored]
+    np.testing.assert_allclose(
+        [result["score"] for result in body["results"]], [score for _, score in scored], atol=1e-3
+    )
 
 
 def test_several_pictures_are_terms(url: str, kind: Kind, tiny: Collection, encoders: Encoders) -> None:
     pictures = [picture(number, 90, 60) for number in (1, 2)]
-    files = [("image", as_bytes(one)) for one in pictures]
-    found = answer(httpx.post(url, files=files, data={"q": "snow"}))
+    files = [("image", as_bytes(drawn)) for drawn in pictures]
+    body = answer(httpx.post(url, files=files, data={"q": "snow"}))
     coded = [{"image": base64.b64encode(content).decode()} for _, content in files]
-    assert ids(found) == ids(by_json(url, q="snow", terms=coded))
+    assert ids(body) == ids(by_json(url, q="snow", terms=coded))
     vectors = [vector_of(encoders, "snow"), *encoders.encode_images(pictures)]
-    assert ids(found) == exact(tiny, kind, combine(vectors, [1, 1, 1]))[0][:20]
+    assert ids(body) == exact(tiny, kind, combine(vectors, [1, 1, 1]))[0][:20]
 
 
 def test_a_filter_in_its_three_ways(url: str, kind: Kind, tiny: Collection) -> None:
-    given = {"prompt": {"exists": True}, "width": {"gte": 1, "lte": 64}}
-    expected = by_json(url, q="fox", filter=given)
+    tree = {"prompt": {"exists": True}, "width": {"gte": 1, "lte": 64}}
+    expected = by_json(url, q="fox", filter=tree)
     assert 0 < len(expected["results"]) < len(by_json(url, q="fox", limit=200)["results"])
     conditions = {"filter.prompt.exists": "true", "filter.width.gte": 1, "filter.width.lte": 64}
-    for found in (
-        by_url(url, q="fox", filter=given),
-        by_form(url, q="fox", filter=given),
+    for body in (
+        by_url(url, q="fox", filter=tree),
+        by_form(url, q="fox", filter=tree),
         by_url(url, q="fox", **conditions),
         by_form(url, q="fox", **conditions),
         by_json(url, q="fox", filter={"prompt": "a red fox", "width": {"in": [64, 8]}}),
         by_url(url, q="fox", **{"filter.prompt": "a red fox", "filter.width.in": "64,8"}),
     ):
-        assert ids(found) == ids(expected)
+        assert ids(body) == ids(expected)
 
 
 def test_a_filter_alone_is_browsed(ask: Ask, url: str, kind: Kind) -> None:
     first = ask(url, filter={"width": {"gte": 1}}, sort="-width", limit=1)
     rest = by_json(url, cursor=first["next"]) if first["next"] else {"results": []}
-    found = [*first["results"], *rest["results"]]
-    assert {result["score"] for result in found} == {None}
+    results = [*first["results"], *rest["results"]]
+    assert {result["score"] for result in results} == {None}
     if kind == "images":
-        assert [result["image"]["width"] for result in found] == [300, 64, 40]
+        assert [result["image"]["width"] for result in results] == [300, 64, 40]
     else:
-        assert [result["text"] for result in found] == ["a red fox"]
+        assert [result["text"] for result in results] == ["a red fox"]
 
 
 def test_options_travel_with_the_cursor(ask: Ask, url: str, kind: Kind) -> None:
-    asked = {"q": "fox", "negative": "night", "min_score": -0.9}
+    parameters = {"q": "fox", "negative": "night", "min_score": -0.9}
     if kind == "images":
-        asked["filter"] = {"width": {"gte": 1}}
-    whole = ids(ask(url, **asked, limit=9))
-    first = ask(url, **asked, limit=1)
+        parameters["filter"] = {"width": {"gte": 1}}
+    whole = ids(ask(url, **parameters, limit=9))
+    first = ask(url, **parameters, limit=1)
     second = by_json(url, cursor=first["next"], limit=8)
     assert len(whole) > 1
     assert ids(first) + ids(second) == whole
@@ -125,18 +129,18 @@ def test_options_travel_with_the_cursor(ask: Ask, url: str, kind: Kind) -> None:
 
 
 def test_vectors_are_included_on_request(ask: Ask, url: str, kind: Kind, tiny: Collection) -> None:
-    found = ask(url, q="fox", include="vector", limit=2)
+    body = ask(url, q="fox", include="vector", limit=2)
     by_id = dict(zip(item_ids(tiny, kind), unit(stored(tiny, kind)), strict=True))
-    for result in found["results"]:
+    for result in body["results"]:
         np.testing.assert_allclose(result["vector"], by_id[result["id"]], atol=1e-6)
-    page = by_json(url, cursor=found["next"], include="vector", limit=1)
+    page = by_json(url, cursor=body["next"], include="vector", limit=1)
     assert len(page["results"][0]["vector"]) == 32
 
 
 def test_stages_are_explained_on_request(ask: Ask, url: str, kind: Kind) -> None:
-    found = ask(url, q="explained", explain="true" if ask is not by_json else True)
-    assert set(found["explain"]) == {"encode", "search", "re-score", "store"}
-    assert all(0 <= took <= found["took_ms"] for took in found["explain"].values())
+    body = ask(url, q="explained", explain="true" if ask is not by_json else True)
+    assert set(body["explain"]) == {"encode", "search", "re-score", "store"}
+    assert all(0 <= took <= body["took_ms"] for took in body["explain"].values())
     filtered = by_json(url, q="explained", mode="hybrid", filter={"width": 64}, explain=True)
     assert {"filter", "keyword"} <= set(filtered["explain"])
 
@@ -172,12 +176,12 @@ def test_similar_takes_the_options_of_a_search(server: Service, tiny: Collection
 def test_the_images_of_a_prompt(server: Service, tiny: Collection) -> None:
     prompt = next(iter(tiny.items.prompts([0]).values()))
     of = [image.id for image in tiny.items.images_of([prompt.row], 100)[prompt.row]]
-    found = by_url(f"{server.url}/prompts/{prompt.id}/images", limit=200)
-    assert set(ids(found)) <= set(of)
-    assert all(result["prompt"]["id"] == prompt.id for result in found["results"])
-    assert found["results"]
+    body = by_url(f"{server.url}/prompts/{prompt.id}/images", limit=200)
+    assert set(ids(body)) <= set(of)
+    assert all(result["prompt"]["id"] == prompt.id for result in body["results"])
+    assert body["results"]
     ranked = by_url(f"{server.url}/prompts/{prompt.id}/images", q="fox", limit=200)
-    assert set(ids(ranked)) == set(ids(found))
+    assert set(ids(ranked)) == set(ids(body))
     scores = [result["score"] for result in ranked["results"]]
     assert scores == sorted(scores, reverse=True)
     check_problem(httpx.get(f"{server.url}/prompts/{'0' * 20}/images"), 404, "unknown-id")
@@ -191,12 +195,12 @@ def test_many_queries_at_once(server: Service) -> None:
         {"target": "images", "q": "x", "limit": 2, "filter": {"stesp": 1}},
         {"target": "prompts", "image": base64.b64encode(UPLOAD).decode()},
     ]
-    found = answer(httpx.post(f"{server.url}/search/batch", json={"queries": queries}))["results"]
-    assert ids(found[0]) == ids(by_json(f"{server.url}/search/images", q="fox"))
-    assert ids(found[1]) == ids(by_json(f"{server.url}/search/prompts", q="snow", limit=2))
-    assert found[2]["type"] == "urn:prompt-search:empty-query"
-    assert found[3]["detail"].startswith("there is no field 'stesp'")
-    assert ids(found[4]) == ids(answer(httpx.post(f"{server.url}/search/prompts", files={"image": UPLOAD})))
+    results = answer(httpx.post(f"{server.url}/search/batch", json={"queries": queries}))["results"]
+    assert ids(results[0]) == ids(by_json(f"{server.url}/search/images", q="fox"))
+    assert ids(results[1]) == ids(by_json(f"{server.url}/search/prompts", q="snow", limit=2))
+    assert results[2]["type"] == "urn:prompt-search:empty-query"
+    assert results[3]["detail"].startswith("there is no field 'stesp'")
+    assert ids(results[4]) == ids(answer(httpx.post(f"{server.url}/search/prompts", files={"image": UPLOAD})))
     wrongs: list[dict[str, Any]] = [
         {"queries": []},
         {"queries": [{"q": "x"}]},
@@ -210,16 +214,16 @@ def test_many_queries_at_once(server: Service) -> None:
 
 def test_vectors_alone(server: Service, encoders: Encoders) -> None:
     texts = ["a fox", "fox " * 90]
-    found = answer(
+    body = answer(
         httpx.post(
             f"{server.url}/embed",
             json={"texts": texts, "images": [base64.b64encode(UPLOAD).decode()], "collection": "tiny"},
         )
     )
-    assert found["model"] == "tiny"
-    assert len(found["notes"]) == 1
-    np.testing.assert_allclose(found["texts"], encoders.encode_texts(texts), atol=1e-5)
-    np.testing.assert_allclose(found["images"], encoders.encode_images([picture(7, 120, 80)]), atol=1e-5)
+    assert body["model"] == "tiny"
+    assert len(body["notes"]) == 1
+    np.testing.assert_allclose(body["texts"], encoders.encode_texts(texts), atol=1e-5)
+    np.testing.assert_allclose(body["images"], encoders.encode_images([picture(7, 120, 80)]), atol=1e-5)
     check_problem(httpx.post(f"{server.url}/embed", json={}), 400, "empty-query")
     check_problem(httpx.post(f"{server.url}/embed", json={"texts": [" "]}), 400, "bad-parameter")
     check_problem(httpx.post(f"{server.url}/embed", json={"images": ["?"]}), 400, "bad-query")
@@ -227,10 +231,10 @@ def test_vectors_alone(server: Service, encoders: Encoders) -> None:
 
 
 def test_fields_are_listed(server: Service, tiny: Collection) -> None:
-    found = answer(server.get("/collections/tiny/fields"))
-    assert found["version"] == tiny.version
-    assert [field["name"] for field in found["fields"]] == [field.name for field in tiny.fields]
-    width = next(field for field in found["fields"] if field["name"] == "width")
+    body = answer(server.get("/collections/tiny/fields"))
+    assert body["version"] == tiny.version
+    assert [field["name"] for field in body["fields"]] == [field.name for field in tiny.fields]
+    width = next(field for field in body["fields"] if field["name"] == "width")
     assert width["type"] == "integer"
     assert width["least"] <= width["greatest"]
     check_problem(server.get("/collections/other/fields"), 404, "unknown-collection")

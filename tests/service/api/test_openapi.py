@@ -1,6 +1,6 @@
-"""Schemathesis asks for whatever the API's description allows, and for much that it does not, with its checks on.
+"""Schemathesis sends requests that the API's description allows, and others, with its checks on.
 
-No answer may be a 5xx, or one that the description does not have. Of uploads the check that valid data is accepted says
+No answer may be a 5xx, or differ from the description. Of uploads the check that valid data is accepted says
 nothing: random bytes are rightly refused.
 """
 
@@ -26,7 +26,7 @@ RUN = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathe
 
 
 @pytest.fixture(scope="module")
-def asked(
+def fuzzed(
     indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
     """A service of its own, whose log must stay free of errors under all that."""
@@ -46,17 +46,17 @@ def asked(
     ],
     ids=["by URL", "by body"],
 )
-def test_every_answer_is_one_that_the_description_allows(
-    asked: Service, tmp_path: Path, effort: list[str], choice: list[str]
+def test_every_answer_conforms_to_the_description(
+    fuzzed: Service, tmp_path: Path, effort: list[str], choice: list[str]
 ) -> None:
     flags = ["--checks", "all", *effort, "--seed", "1", "--no-color", "--continue-on-failure"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "SCHEMATHESIS_HOOKS": "tests.service.support.schema_hooks"}
     done = subprocess.run(
-        [sys.executable, "-c", RUN, "run", f"{asked.url}/openapi.json", *flags, *choice],
+        [sys.executable, "-c", RUN, "run", f"{fuzzed.url}/openapi.json", *flags, *choice],
         cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=4 * START,
     )  # fmt: skip
-    found = "\n".join(line[:500] for line in done.stdout.splitlines())
-    assert done.returncode == 0, found + done.stderr
-    [(generated, passed)] = re.findall(r"(\d+) generated, (\d+) passed", found)
+    report = "\n".join(line[:500] for line in done.stdout.splitlines())
+    assert done.returncode == 0, report + done.stderr
+    [(generated, passed)] = re.findall(r"(\d+) generated, (\d+) passed", report)
     assert generated == passed
     assert int(passed) > 100

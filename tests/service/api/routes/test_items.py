@@ -1,4 +1,4 @@
-"""One item, its files and what is like it, against what the builder stored."""
+"""Single items, their files and similar items, against the builder's input."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def test_similar_is_brute_force_without_the_item_itself(server: Service, tiny: C
 
 @pytest.mark.parametrize(("kind", "count"), [("images", several.MANY), ("prompts", several.MANY_PROMPTS)])
 def test_pages_of_similar_neither_repeat_nor_skip(several_server: Service, kind: Kind, count: int) -> None:
-    found = several_server.get(f"/search/{kind}", q="fox", collection="many").json()["results"]
-    path, id = f"/{kind}/{found[0]['id']}/similar", found[0]["id"]
+    results = several_server.get(f"/search/{kind}", q="fox", collection="many").json()["results"]
+    path, id = f"/{kind}/{results[0]['id']}/similar", results[0]["id"]
     answer = check_answer(several_server.get(path, collection="many", limit=50), kind)
     ids = [result["id"] for result in answer["results"]]
     while answer["next"]:
@@ -102,11 +102,11 @@ def test_pages_of_similar_neither_repeat_nor_skip(several_server: Service, kind:
     assert id not in ids
 
 
-def test_a_cursor_continues_what_it_was_given_for_alone(several_server: Service) -> None:
-    found = several_server.get("/search/images", q="fox", collection="many", limit=2).json()
-    first, second = (f"/images/{result['id']}/similar" for result in found["results"])
+def test_a_cursor_continues_only_its_own_search(several_server: Service) -> None:
+    page = several_server.get("/search/images", q="fox", collection="many", limit=2).json()
+    first, second = (f"/images/{result['id']}/similar" for result in page["results"])
     similar = several_server.get(first, collection="many", limit=1).json()["next"]
-    for cursor, path in ((similar, second), (found["next"], first)):
+    for cursor, path in ((similar, second), (page["next"], first)):
         detail = check_problem(several_server.get(path, collection="many", cursor=cursor), 400, "bad-cursor")
         assert "`next`" in detail
     prompts = several_server.get("/search/prompts", q="fox", collection="many", limit=1).json()["next"]
@@ -179,7 +179,7 @@ def test_the_thumbnail_is_what_the_builder_made(server: Service, tiny: Collectio
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_a_client_that_has_it_is_told_so(server: Service, ids: dict[str, str], part: str) -> None:
+def test_a_current_copy_is_answered_with_304(server: Service, ids: dict[str, str], part: str) -> None:
     url = f"{server.url}/images/{ids['a.png']}/{part}"
     first = httpx.get(url)
     tag = first.headers["etag"]
@@ -220,8 +220,8 @@ def test_a_file_outside_the_folder_is_not_served(several_server: Service, tiny: 
 
 
 def test_originals_are_served_only_where_a_folder_is_set(several_server: Service) -> None:
-    found = several_server.get("/search/images", q="fox", collection="many", limit=1).json()["results"]
-    response = several_server.get(f"/images/{found[0]['id']}/file", collection="many")
+    results = several_server.get("/search/images", q="fox", collection="many", limit=1).json()["results"]
+    response = several_server.get(f"/images/{results[0]['id']}/file", collection="many")
     assert "--files many=DIR" in check_problem(response, 404, "no-file")
 
 
