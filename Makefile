@@ -1,7 +1,7 @@
 # prompt-search: the table of contents. `make help` prints it.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-all setup-stores setup-milvus setup-download setup-client setup-peer setup-page \
-  demo test test-all test-rest check lint types format bench lock clean
+  demo up test test-all test-rest check lint types format bench lock clean
 
 PORT ?= 8000
 # The locked sets are tested under these; a later one may lack wheels.
@@ -30,6 +30,10 @@ setup-peer: .venv-peer/.all ## .venv-peer, the service that `make bench` compare
 
 demo: indices/emoji/current ## build the emoji collection if it is not there, and serve it (PORT=8000)
 	@exec $(BIN)/python -m service --port $(PORT) --collection emoji --files emoji=builder/demo/emoji
+
+up: .venv/.service ## build, serve and follow a folder: FOLDER=DIR [MODEL=models/NAME] [NAME=mine] [PORT=8000]
+	@test -n "$(FOLDER)" || { echo "error: name the folder of your pictures: make up FOLDER=DIR" >&2; exit 2; }
+	@exec $(BIN)/python -m promptsearch up "$(FOLDER)" --port $(PORT) --no-browser $(if $(MODEL),--model "$(MODEL)") $(if $(NAME),--name "$(NAME)")
 
 test: setup-test setup-client $(if $(shell command -v npm),setup-page) ## every room's tests, without PyTorch, Spark and Milvus
 	$(PYTEST) --junitxml=$(RESULTS)/test.xml -m "not ($(MORE))"
@@ -104,7 +108,7 @@ indices/emoji/current: .venv/.service models/emoji/model.json builder/demo/emoji
 	@$(BIN)/python -m builder build manifest builder/demo/emoji --model models/emoji --collection emoji
 
 clean: ## remove what was built: .venv, caches, collections
-	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build indices/*/
+	rm -rf tools/page/node_modules .venv .venv-download .venv-client .venv-peer .pytest_cache .mypy_cache .ruff_cache .import_linter_cache build indices/*/ indices/.cache
 
 .venv/.python: requirements/uv.txt
 	@test -n "$(PYTHON)" || { echo "prompt-search needs Python 3.11, 3.12, 3.13 or 3.14 with venv, found $$(python3 --version 2>&1). \

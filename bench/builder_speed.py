@@ -235,8 +235,8 @@ def between(folder: Path, files: list[Path], bundle: Bundle) -> dict[str, float]
     with (
         ThreadPoolExecutor(1) as pool,
         tempfile.TemporaryDirectory() as collection,
-        Cache(Path(collection), bundle) as cache,
-        Staging(Path(collection), bundle.embedding_dim) as staging,
+        Cache(Path(collection) / "c", bundle) as cache,
+        Staging(Path(collection) / "c", bundle.embedding_dim) as staging,
     ):
         return {
             "hand it over to the encoder's process": _cpu(hand_over, decoded.values()),

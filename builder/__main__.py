@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from promptsearch.errors import PromptSearchError
 
 from .cli import parser
+from .progress import silence
 
 # The package is called `builder` in a checkout only.
 PROGRAM = "python -m builder" if __package__ == "builder" else "prompt-search-builder"
@@ -26,14 +27,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stage in ("progress", "indexing"):
         logging.getLogger(f"{__package__}.{stage}").setLevel(logging.INFO)
     parsed = parser(PROGRAM).parse_args(arguments)
+    quiet = getattr(parsed, "quiet", False)
+    if quiet:
+        silence()
+        logging.getLogger(f"{__package__}.indexing").setLevel(logging.WARNING)
     try:
         for line in parsed.run(parsed):
-            print(line)
+            if not quiet:
+                print(line, flush=True)
     except (PromptSearchError, OSError, sqlite3.Error) as error:  # a full disk, a folder without permission
         print(f"error: {_describe(error)}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("stopped; nothing was published", file=sys.stderr)
+        print("stopped" if getattr(parsed, "watch", False) else "stopped; nothing was published", file=sys.stderr)
         sys.exit(130)
 
 

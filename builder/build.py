@@ -5,17 +5,23 @@ A step imports what it needs when it runs: each runs without the dependencies of
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Set
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptsearch.encoding.bundle import Bundle
+from promptsearch.remote.cache import CACHE
 from promptsearch.storage.manifest import Manifest
+from promptsearch.system.checksums import Checksums
 
 from .plan import BuildPlan, EmbedPlan
+from .versions.versions import file_memory
 
 if TYPE_CHECKING:
-    from .encode.runners import Runner
+    from .encode.runners import EncodeStats, Runner
     from .indexing.index_file import Adder
+    from .sources import Item, Source
 
 
 def require_installed() -> None:
@@ -24,31 +30,80 @@ def require_installed() -> None:
     from .indexing import index  # noqa: F401
 
 
-def embed_source(plan: BuildPlan) -> Manifest:
-    """Stage the items of the plan's source and their vectors. Raises BundleError and BuildError."""
-    from .encode.embed import embed
-    from .sources import open_source
-
+@contextmanager
+def open_runner(plan: BuildPlan) -> Iterator[Runner]:
+    """Open what encodes the plan's source, for one build or several. Raises BundleError and BuildError."""
     assert plan.embed is not None, "the plan names a source"
     bundle = Bundle.open(plan.embed.model)
-    source = open_source(plan.embed.source, plan.embed.path, plan.embed.images)
+    bundle.verify(Checksums(CACHE))
     with _runner(plan, plan.embed, bundle) as runner:
+        yield runner
+
+
+def embed_source(
+    plan: BuildPlan,
+    runner: Runner | None = None,
+    *,
+    unsettled: Set[str] = frozenset(),
+    enough: Callable[[EncodeStats], bool] | None = None,
+) -> Manifest:
+    """Stage the items of the plan's source and their vectors. Raises BundleError and BuildError.
+
+    `runner`: that of `open_runner` (default: one for this build). `unsettled`: files of a folder that are being
+    written, whose last state counts. `enough`: see `encode.embed.embed`.
+    """
+    from .encode.embed import embed
+
+    assert plan.embed is not None, "the plan names a source"
+    with (
+        _source(plan.collection, plan.embed, unsettled) as (source, learn),
+        nullcontext(runner) if runner is not None else open_runner(plan) as opened,
+    ):
         return embed(
             source,
-            runner,
-            bundle,
+            opened,
+            Bundle.open(plan.embed.model),
             plan.collection,
             engine_name=plan.embed.engine,
             prompt_text=plan.embed.prompt_text,
             allow_removal=plan.embed.allow_removal,
+            learn=learn,
+            enough=enough,
         )
+
+
+@contextmanager
+def _source(
+    collection: Path, embed: EmbedPlan, unsettled: Set[str]
+) -> Iterator[tuple[Source, Callable[[Item, bytes], None] | None]]:
+    """Open the source, and what learns the digests of its pictures, if it remembers its files."""
+    from .sources import open_source
+    from .sources.file_memory import FileMemory
+    from .sources.folder import FolderSource
+    from .sources.remembered_folder import RememberedFolder
+
+    source = open_source(embed.source, embed.path, embed.images)
+    if not isinstance(source, FolderSource):
+        yield source, None
+        return
+    with FileMemory(file_memory(collection.parent), source.root) as memory:
+        remembered = RememberedFolder(source, memory, unsettled)
+        yield remembered, remembered.learn
 
 
 def index_staged(plan: BuildPlan) -> Manifest:
     """Build the indices of what is staged. Raises BuildError and NotInstalled."""
     from .indexing.index import index
 
-    return index(plan.collection, max_memory=plan.index.max_memory, recall=plan.index.recall, add=_adder(plan))
+    return index(
+        plan.collection,
+        max_memory=plan.index.max_memory,
+        recall=plan.index.recall,
+        key=plan.index.key,
+        require_recall=plan.index.require_recall,
+        reuse=plan.index.reuse,
+        add=_adder(plan),
+    )
 
 
 def publish_staged(plan: BuildPlan) -> Manifest:
@@ -58,15 +113,24 @@ def publish_staged(plan: BuildPlan) -> Manifest:
     return publish(plan.collection, keep=plan.keep)
 
 
+def discard_unchanged(plan: BuildPlan) -> Manifest | None:
+    """Discard what is staged if the served version has the same content; return the manifest of that, else None."""
+    from .versions.unchanged import discard_unchanged
+
+    index = {"max_memory": plan.index.max_memory, "recall": plan.index.recall, "key": plan.index.key}
+    return discard_unchanged(plan.collection, index)
+
+
 def _runner(plan: BuildPlan, embed: EmbedPlan, bundle: Bundle) -> AbstractContextManager[Runner]:
     if plan.cluster is not None:
         from .encode.runners.spark import SparkRunner
 
         return SparkRunner(bundle, plan.collection, plan.cluster, engine=embed.engine)
-    from .encode.engines import open_engine
+    from .encode.engines import LazyEncoders, open_engine
     from .encode.runners.local import LocalRunner
 
-    return nullcontext(LocalRunner(open_engine(embed.engine, bundle)))
+    engine = LazyEncoders(bundle) if embed.engine == "onnx" else open_engine(embed.engine, bundle)
+    return nullcontext(LocalRunner(engine))
 
 
 def _adder(plan: BuildPlan) -> Adder:

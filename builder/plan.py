@@ -34,6 +34,9 @@ class IndexPlan:
 
     max_memory: int = MAX_MEMORY  # bytes that building an index may take
     recall: float = RECALL_TARGET  # recall@10 that searches are tuned to
+    key: str | None = None  # of the index of images; None: it is chosen
+    require_recall: bool = False  # whether an index that cannot reach it is an error
+    reuse: bool = False  # keep the training and tuning of the served version while few vectors have changed
 
 
 @dataclass(frozen=True)

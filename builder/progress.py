@@ -14,6 +14,16 @@ log = logging.getLogger(__name__)
 EVERY = 30.0  # seconds between two lines
 
 
+def say(message: str) -> None:
+    """Log a line about the progress of a build, such as the start of a step."""
+    log.info(message)
+
+
+def silence() -> None:
+    """Show no progress from here on: neither bars nor lines."""
+    log.setLevel(logging.WARNING)
+
+
 class Progress:
     """Count what is done of `total`, None if the total is not known. `now` is the clock of the log, in seconds."""
 
@@ -22,7 +32,8 @@ class Progress:
         self._done = 0
         self._now = now
         self._started = self._logged = now()
-        self._bar = tqdm(total=total, desc=unit, unit=f" {unit}") if sys.stderr.isatty() else None
+        shown = sys.stderr.isatty() and log.level <= logging.INFO
+        self._bar = tqdm(total=total, desc=unit, unit=f" {unit}") if shown else None
 
     def add(self, count: int) -> None:
         """Count more as done, and show or log it."""

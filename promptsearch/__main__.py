@@ -19,7 +19,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with 1 after an error, 130 after Ctrl-C, 141 if the reader closed the pipe."""
     parsed = parser().parse_args(arguments)
     try:
-        answer, rendered = parsed.run(parsed)
+        result = parsed.run(parsed)
+        if result is None:  # a command that printed what it did itself
+            return
+        answer, rendered = result
         if parsed.json:
             print(json.dumps(answer, ensure_ascii=False))
         else:

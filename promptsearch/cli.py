@@ -13,6 +13,7 @@ from typing import Any, cast
 from rich.console import RenderableType
 
 import promptsearch
+from promptsearch import up
 from promptsearch.client.arguments import Arguments, read_picture
 from promptsearch.client.page import AnyPage
 from promptsearch.client.terminal import render_fields, render_page
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _add_search(commands.add_parser("search", help="search by text, pictures and fields"))
     _add_similar(commands.add_parser("similar", help="find items like an image or prompt of the collection"))
+    up.add_command(commands.add_parser("up", help="build, serve and follow a folder of your pictures"))
     _add_fields(commands.add_parser("fields", help="list the fields that images can be filtered and sorted by"))
     return top
 

@@ -7,6 +7,7 @@ PromptSearchError
 │   ├── Unsupported         the engine that holds the collection cannot do this
 │   ├── CursorError         the collection did not write this cursor
 │   ├── FetchError          no picture can be, or may be, fetched from this URL
+│   ├── RequestTooLarge     it has more JSON or form fields than allowed
 │   └── PictureError        an upload or file is not a usable picture
 │       └── PictureTooLarge it has more bytes or pixels than allowed
 ├── NotFound
@@ -26,7 +27,9 @@ PromptSearchError
 ├── NotInstalled            a package that this needs is not installed
 ├── ArtefactError           files on disk are damaged or do not belong together
 │   ├── BundleError         a model bundle
+│   ├── ModelFault          an encoder fails, or returns what is no vector
 │   ├── CollectionError     a collection
+│   │   └── DamagedCollection  its files have changed since they were written
 │   └── ModelMismatch       the model of a collection is missing or a different one
 ├── StartError              the service has nothing to serve, or cannot listen
 └── BuildError              the build cannot continue
@@ -82,6 +85,12 @@ class FetchError(QueryError):
     """No picture can be, or may be, fetched from this URL."""
 
     slug = "not-fetched"
+
+
+class RequestTooLarge(QueryError):
+    """The request has more JSON or form fields than allowed."""
+
+    slug = "request-too-large"
 
 
 class PictureError(QueryError):
@@ -215,10 +224,22 @@ class BundleError(ArtefactError):
     slug = "bad-bundle"
 
 
+class ModelFault(ArtefactError):
+    """An encoder fails, or returns what is no vector: never the fault of what it was given."""
+
+    slug = "model-fault"
+
+
 class CollectionError(ArtefactError):
     """A collection is damaged, incomplete or of another schema."""
 
     slug = "bad-collection"
+
+
+class DamagedCollection(CollectionError):
+    """The files of a collection have changed since they were written."""
+
+    slug = "damaged-collection"
 
 
 class ModelMismatch(ArtefactError):
@@ -249,6 +270,12 @@ class ExportError(BuildError):
     """The export failed, or its vectors differ from those of the original model."""
 
     slug = "export-failed"
+
+
+def excerpt(name: str, limit: int = 40) -> str:
+    """Return a name that a request contains as a message may repeat it: at most `limit` letters, digits and `._-/`."""
+    kept = "".join(letter if letter.isalnum() or letter in "._-/" else "?" for letter in name[:limit])
+    return f"{kept}…" if len(name) > limit else kept
 
 
 def one_line(error: BaseException) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from importlib.util import find_spec
+
+from promptsearch.system.packages import package_of
 
 HOW = "see docs/python-and-shell.md"
 
@@ -22,10 +23,9 @@ def builder() -> None:
 def _run(program: str) -> None:
     """Run a program, or exit with one line if its extra is not installed.
 
-    Its package is `promptsearch_<program>` if pip installed it and `<program>` in a checkout. It is imported by name:
-    the library depends on neither program.
+    It is imported by name: the library depends on neither program.
     """
-    package = program if find_spec(f"promptsearch_{program}") is None else f"promptsearch_{program}"
+    package = package_of(program)
     try:
         import_module(f"{package}.__main__").main()
     except ModuleNotFoundError as error:

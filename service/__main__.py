@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -15,7 +17,9 @@ from .http.problems import describe
 from .ops import logs
 from .server.processes import Processes
 from .server.server import serve, serve_as_worker
-from .settings import Settings
+from .settings import Settings, unknown_variables
+
+log = logging.getLogger(__name__)
 
 
 def greeting(host: str, port: int) -> str:
@@ -55,6 +59,8 @@ def run(settings: Settings) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line; exit with 2 for wrong settings and with 1 for a start that fails."""
     logs.configure()
+    for line in unknown_variables(os.environ):
+        log.warning(line)
     try:
         run(CliApp.run(Settings, cli_args=list(sys.argv[1:] if arguments is None else arguments)))
     except ValidationError as error:

@@ -68,6 +68,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
         docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.metrics = Metrics()
+    app.state.max_json_bytes = settings.max_json_bytes
     for served in catalogue.served.values():
         app.state.metrics.serves(served.name, served.collection.version)
     problems.install(app)
@@ -81,7 +82,7 @@ def create_app(settings: Settings, catalogue: Catalogue) -> FastAPI:
 
 def _add_middleware(app: FastAPI, settings: Settings, *, private: bool) -> None:
     """Add the middleware, innermost first."""
-    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes)
+    app.add_middleware(BodyLimit, max_bytes=settings.max_upload_bytes, max_json_bytes=settings.max_json_bytes)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

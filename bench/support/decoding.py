@@ -23,7 +23,7 @@ def rate(folder: Path, bundle: Bundle) -> float:
     count, started = 0, 0.0
     with (
         tempfile.TemporaryDirectory() as nothing,
-        Cache(Path(nothing), bundle) as cache,
+        Cache(Path(nothing) / "c", bundle) as cache,
         Decoders(bundle.image, cache.path, available_cores()) as decoders,
     ):
         for _, outcome in decoders.decode(open_source("folder", folder, None).items()):

@@ -39,6 +39,11 @@ def add_indices(command: argparse.ArgumentParser) -> None:
     )
 
 
+def add_json(command: argparse.ArgumentParser) -> None:
+    """Add the flag that prints one JSON value, for programs, instead of lines for people."""
+    command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
 def collection_folder(arguments: argparse.Namespace) -> Path:
     """Return the folder of the named collection. Raises BuildError if the name is not that of a folder."""
     name: str = arguments.collection

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Generator, Iterator, Set
+from dataclasses import replace
+from json import dumps
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.prompt_text import CHOICES as PROMPT_TEXTS
-from promptsearch.errors import BuildError
+from promptsearch.errors import BuildError, PromptSearchError
 from promptsearch.storage.manifest import KINDS, Manifest
 
 from .. import build
 from ..encode import engines
 from ..plan import BuildPlan, EmbedPlan, IndexPlan
 from ..versions.lock import locked
-from ..versions.report import describe_counts, describe_index, describe_seconds, describe_version
-from .arguments import Commands, add_collection, add_source, collection_folder, count, share, size, spark_setting
+from ..versions.report import describe_counts, describe_index, describe_seconds, describe_version, version_data
+from ..versions.versions import is_whole
+from .arguments import (
+    Commands,
+    add_collection,
+    add_json,
+    add_source,
+    collection_folder,
+    count,
+    share,
+    size,
+    spark_setting,
+)
 
 if TYPE_CHECKING:
+    from ..encode.runners import EncodeStats, Runner
     from ..encode.runners.cluster import Cluster
+
+# While a collection is built for the first time, what is encoded so far is published after so long and so many.
+EARLY_SECONDS = 60.0
+EARLY_PICTURES = 1000
 
 
 def add_commands(commands: Commands) -> None:
@@ -31,18 +50,23 @@ def add_commands(commands: Commands) -> None:
     add_collection(whole)
     _add_indexing(whole)
     _add_keep(whole)
+    _add_watch(whole)
+    add_json(whole)
+    _add_quiet(whole)
     whole.set_defaults(run=run_build)
 
     embed = commands.add_parser("embed", help="stage the items of a source and their embeddings")
     _add_embedding(embed)
     _add_runner(embed)
     add_collection(embed)
+    _add_quiet(embed)
     embed.set_defaults(run=run_embed)
 
     index = commands.add_parser("index", help="build the indices of what is staged, with autofaiss")
     add_collection(index)
     _add_runner(index)
     _add_indexing(index)
+    _add_quiet(index)
     index.set_defaults(run=run_index)
 
     publish = commands.add_parser("publish", help="make what is staged the served version")
@@ -52,6 +76,7 @@ def add_commands(commands: Commands) -> None:
     )
     publish.add_argument("--address", metavar="URL", help="Milvus's address, or the path of Milvus Lite's data")
     _add_keep(publish)
+    _add_quiet(publish)
     publish.set_defaults(run=run_publish)
 
 
@@ -113,6 +138,25 @@ def _add_indexing(command: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help=f"recall@10 that searches are tuned to (default: {IndexPlan.recall})",
     )
+    command.add_argument(
+        "--require-recall", action="store_true", help="fail if no index within --max-memory reaches the recall"
+    )
+    command.add_argument(
+        "--index-key", metavar="KEY", help="index of the images, such as IVF4096,Flat (default: chosen by their number)"
+    )
+
+
+def _add_watch(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--watch", action="store_true", help="follow the source, a folder, and build again whenever it changes"
+    )
+    command.add_argument(
+        "--poll", action="store_true", help="with --watch: look at all files regularly, as network drives need"
+    )
+
+
+def _add_quiet(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--quiet", action="store_true", help="print errors and warnings only")
 
 
 def _add_keep(command: argparse.ArgumentParser) -> None:
@@ -134,12 +178,20 @@ def run_build(arguments: argparse.Namespace) -> Iterator[str]:
         arguments.keep,
         _cluster(arguments),
     )
+    if arguments.watch and (arguments.source != "folder" or arguments.runner != "local"):
+        raise BuildError("--watch is for the source folder, built on this machine: leave it out, or name a folder")
+    if arguments.watch and arguments.json:
+        raise BuildError(
+            "--json describes the version when the build has ended, which --watch never does: leave out one"
+        )
     build.require_installed()
-    with locked(plan.collection):
-        yield from _embed(plan)
-        yield from _index(plan)
-        yield _publish(plan)
-    yield from describe_version(plan.collection)
+    with locked(plan.collection), build.open_runner(plan) as runner:
+        if arguments.watch:
+            yield from _follow(plan, runner, polling=arguments.poll)
+        elif arguments.json:
+            yield from _build_as_json(plan, runner)
+        elif (yield from _build(plan, runner)):
+            yield from describe_version(plan.collection)
 
 
 def run_embed(arguments: argparse.Namespace) -> Iterator[str]:
@@ -168,6 +220,62 @@ def run_publish(arguments: argparse.Namespace) -> Iterator[str]:
             yield from _publish_to_milvus(plan, arguments.address)
 
 
+def _build(
+    plan: BuildPlan,
+    runner: Runner,
+    unsettled: Set[str] = frozenset(),
+    enough: Callable[[EncodeStats], bool] | None = None,
+) -> Generator[str, None, bool]:
+    """Take all steps; return whether a version was published, which a build without anything new does not."""
+    yield from _embed(plan, runner, unsettled, enough)
+    if (served := build.discard_unchanged(plan)) is not None:
+        yield f"nothing new: {served.collection} stays at version {served.version}, {describe_counts(served)}"
+        return False
+    yield from _index(plan)
+    yield _publish(plan)
+    return True
+
+
+def _build_as_json(plan: BuildPlan, runner: Runner) -> Iterator[str]:
+    """Take all steps; yield the served version as `show --json` does, and whether it was published now."""
+    steps = _build(plan, runner)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            yield dumps({**version_data(plan.collection), "published": end.value})
+            return
+
+
+def _follow(plan: BuildPlan, runner: Runner, *, polling: bool) -> Iterator[str]:
+    """Build, then build again whenever the folder has changed. Until the first build is whole, publish its beginning.
+
+    What the watch sees disappear was deleted, so that builds after the first may remove as much.
+    """
+    from ..watch import FolderWatch
+
+    assert plan.embed is not None, "the plan names a source"
+    with FolderWatch(plan.embed.path, plan.collection.parent, polling=polling) as watch:
+        if is_whole(plan.collection):
+            yield from _build(plan, runner)
+        while not is_whole(plan.collection):
+            yield from _build(plan, runner, enough=_enough_to_publish())
+        yield f"following {plan.embed.path}; Ctrl-C ends it"
+        followed = replace(plan, embed=replace(plan.embed, allow_removal=True), index=replace(plan.index, reuse=True))
+        while True:
+            unsettled = watch.wait()
+            try:
+                yield from _build(followed, runner, unsettled)
+            except PromptSearchError as error:
+                yield f"not updated: {error}"
+
+
+def _enough_to_publish() -> Callable[[EncodeStats], bool]:
+    """Return what tells that a minute has passed since now, and a thousand pictures were encoded."""
+    end = time.monotonic() + EARLY_SECONDS
+    return lambda stats: stats.encoded >= EARLY_PICTURES and time.monotonic() >= end
+
+
 def _embed_plan(arguments: argparse.Namespace) -> EmbedPlan:
     return EmbedPlan(
         arguments.source,
@@ -181,7 +289,7 @@ def _embed_plan(arguments: argparse.Namespace) -> EmbedPlan:
 
 
 def _index_plan(arguments: argparse.Namespace) -> IndexPlan:
-    return IndexPlan(arguments.max_memory, arguments.recall)
+    return IndexPlan(arguments.max_memory, arguments.recall, arguments.index_key, arguments.require_recall)
 
 
 def _cluster(arguments: argparse.Namespace) -> Cluster | None:
@@ -196,8 +304,13 @@ def _cluster(arguments: argparse.Namespace) -> Cluster | None:
     return None
 
 
-def _embed(plan: BuildPlan) -> Iterator[str]:
-    manifest = build.embed_source(plan)
+def _embed(
+    plan: BuildPlan,
+    runner: Runner | None = None,
+    unsettled: Set[str] = frozenset(),
+    enough: Callable[[EncodeStats], bool] | None = None,
+) -> Iterator[str]:
+    manifest = build.embed_source(plan, runner, unsettled=unsettled, enough=enough)
     yield f"embedded {describe_counts(manifest)} in {describe_seconds(manifest)}"
     if truncated := manifest.build["prompts_truncated"]:
         assert plan.embed is not None, "it was embedded by its plan"

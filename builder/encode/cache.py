@@ -1,4 +1,4 @@
-"""A cache of vectors by the digest of the encoded content: `indices/<collection>/cache/<model>.sqlite`.
+"""A cache of vectors by the digest of the encoded content: `indices/.cache/<model>.sqlite`, for all collections.
 
 Every batch is one transaction, so a build that is killed at any moment keeps all but the batch in flight, and the next
 one resumes there. The file may be deleted at any time; the next build then encodes everything again.
@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BuildError
+from promptsearch.system.locks import exclusive_lock
+
+from ..versions.versions import cache_folder
 
 # Of the schema and of the thumbnails. Files of earlier versions are upgraded in place: version 2 lacks the column
 # `truncated`, and version 1 has other thumbnails as well. Files of later versions are replaced.
@@ -31,6 +34,7 @@ _UPGRADES = {
     2: "ALTER TABLE texts ADD COLUMN truncated INTEGER;",
 }
 _BATCH = 500  # digests a statement
+_WAIT = 60.0  # seconds for another build that writes to the same file
 
 Vector = NDArray[np.float16]
 
@@ -53,13 +57,15 @@ class CachedText:
 
 
 class Cache:
-    """The vectors that builds of this collection have encoded with one model. The `with` block closes it."""
+    """The vectors that builds of these collections have encoded with one model. The `with` block closes it."""
 
     def __init__(self, collection: Path, bundle: Bundle) -> None:
-        self.path = collection / "cache" / f"{bundle.identity[:16]}.sqlite"
+        self.path = cache_folder(collection.parent) / f"{bundle.identity[:16]}.sqlite"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._database = self._open()
+            with exclusive_lock(self.path.with_suffix(".lock")):  # of builds that create or upgrade it at the same time
+                self._database = _opened(self.path)
+                self._take_over(collection / "cache" / self.path.name)
         except sqlite3.DatabaseError as error:
             raise BuildError(f"{self.path} is damaged ({error}): delete it, the next build recomputes it") from error
 
@@ -117,19 +123,17 @@ class Cache:
             self._database.execute("INSERT INTO known.pictures SELECT digest FROM pictures ORDER BY digest")
         self._database.execute("DETACH DATABASE known")
 
-    def _open(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path)
-        # Readers (the decoding processes) and the writer don't wait for each other.
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        if version in _UPGRADES:
-            database.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {VERSION}; COMMIT;")
-        elif version != VERSION:
-            for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
-                database.execute(f"DROP TABLE {name}")
-            database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        return database
+    def _take_over(self, old: Path) -> None:
+        """Move the vectors of a cache of one collection, as earlier releases kept them, to this one."""
+        if not old.is_file():
+            return
+        _opened(old).close()  # upgrades it
+        self._database.execute("ATTACH DATABASE ? AS old", (str(old),))
+        with self._database:
+            for table in ("pictures", "texts"):
+                self._database.execute(f"INSERT OR IGNORE INTO {table} SELECT * FROM old.{table}")
+        self._database.execute("DETACH DATABASE old")
+        old.unlink()
 
     def __enter__(self) -> Cache:
         return self
@@ -138,6 +142,22 @@ class Cache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._database.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open a cache, which is created or upgraded."""
+    database = sqlite3.connect(path, timeout=_WAIT)
+    # Readers (the decoding processes) and the writer don't wait for each other.
+    database.execute("PRAGMA journal_mode = WAL")
+    database.execute("PRAGMA synchronous = NORMAL")
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if version in _UPGRADES:
+        database.executescript(f"BEGIN; {_UPGRADES[version]} PRAGMA user_version = {VERSION}; COMMIT;")
+    elif version != VERSION:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            database.execute(f"DROP TABLE {name}")
+        database.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+    return database
 
 
 class KnownPictures:

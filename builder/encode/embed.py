@@ -8,9 +8,11 @@ runner.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +21,24 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.prompt_text import PromptText, rules, text_to_embed
 from promptsearch.errors import BuildError
 from promptsearch.storage.digests import digest_of, digest_of_vector
-from promptsearch.storage.manifest import Manifest, ModelReference
+from promptsearch.storage.manifest import FILES, Manifest, ModelReference
+from promptsearch.version import __version__
 
-from ..progress import Progress
+from ..progress import Progress, say
 from ..sources import Item, Rejected, Source
 from ..sources.inputs.storable import storable
+from ..sources.remembered_folder import RememberedFolder
 from ..versions.removal import require_most_kept
-from ..versions.staging import Staging
+from ..versions.staging import Staging, staging_folder
 from ..versions.versions import version_name
 from .cache import Cache, CachedText, Vector
-from .decoding import Outcome
-from .runners import EncodeStats, Runner
+from .decoding import Decoded, Outcome
+from .runners import DecodedItem, EncodeStats, Runner
 from .truncation import TruncationCheck
 
 TEXTS_AT_ONCE = 4096  # enough for batches of texts of similar length
+# Each text is needed twice in a build, and again in the next if that follows in the same process.
+_text_to_embed = lru_cache(2**16)(text_to_embed)
 
 
 def embed(
@@ -44,8 +50,13 @@ def embed(
     engine_name: str,
     prompt_text: PromptText = "plain",
     allow_removal: bool = False,
+    learn: Callable[[Item, bytes], None] | None = None,
+    enough: Callable[[EncodeStats], bool] | None = None,
 ) -> Manifest:
     """Stage `source` for the collection in that folder; return the manifest without indexes and files.
+
+    `learn` is called with each item whose picture was decoded, and the digest of that. Once `enough` returns True of
+    what was encoded, the rest of the source is left out, and the manifest says so (`build.partial`).
 
     Rejections go to the quarantine file and the rest is built: of a picture that does not decode, the prompt and
     settings are kept. Raises BuildError if nothing is left or, without `allow_removal`, less than half of the items
@@ -53,18 +64,21 @@ def embed(
     """
     started = time.monotonic()
     stats = EncodeStats()
+    interrupted = staging_folder(collection).exists()
     with Staging(collection, bundle.embedding_dim) as staging, Cache(collection, bundle) as cache:
-        decoded = _embed_items(source, runner, staging, cache, stats)
+        # A remembered folder's items have been made storable before they were remembered.
+        read = source.items() if isinstance(source, RememberedFolder) else map(storable, source.items())
+        items = runner.pictures(read, cache, stats)
+        pictures = _Pictures(staging, cache, stats, learn, enough, interrupted)
+        with Progress("items", source.count()) as progress, closing(items):
+            pictures.store(items, progress)
         pictures_done = time.monotonic()
         prompts = _embed_prompts(runner, staging, cache, prompt_text, TruncationCheck(bundle))
         counts = staging.counts()
         if not allow_removal:
             require_most_kept(collection, counts)
         if not counts["prompts"] and not counts["images"]:
-            raise BuildError(
-                f"the source has nothing to build from: {counts['quarantined']} rows were rejected, "
-                f"see {staging.folder / 'quarantine.csv'}"
-            )
+            raise BuildError(f"the source has nothing to build from: {_reason(source, staging)}")
     now = datetime.now(UTC)
     done = time.monotonic()
     manifest = Manifest(
@@ -78,10 +92,12 @@ def embed(
         prompts=None,
         build={
             "engine": engine_name,
+            "program": __version__,
             "quarantined": dict(staging.reasons.most_common()),
             "encoded": {"images": stats.encoded, "prompts": prompts.encoded},
-            "from_cache": {"images": decoded - stats.encoded, "prompts": prompts.known},
+            "from_cache": {"images": pictures.decoded - stats.encoded, "prompts": prompts.known},
             "prompt_text": rules(prompt_text),
+            "partial": pictures.partial,
             "prompts_truncated": prompts.truncated,
             "images_a_second": round(stats.encoded / (pictures_done - started), 2) if stats.encoded else None,
             "seconds": {"images": round(pictures_done - started, 2), "prompts": round(done - pictures_done, 2)},
@@ -93,32 +109,60 @@ def embed(
     return manifest
 
 
-def _embed_items(source: Source, runner: Runner, staging: Staging, cache: Cache, stats: EncodeStats) -> int:
-    """Store every item; return how many have a decoded picture, whether new or from the cache."""
-    decoded = 0
-    with Progress("items", source.count()) as progress:
-        for item, outcome in runner.pictures(map(storable, source.items()), cache, stats):
-            decoded += _store(item, outcome, staging, cache)
+def _reason(source: Source, staging: Staging) -> str:
+    """Return why a source gave no items, and what to do."""
+    if staging.quarantined:
+        return f"{staging.quarantined} rows were rejected, see {staging.folder / FILES.quarantine}"
+    return f"{source.root} has neither pictures nor prompts: put some there, or name another place"
+
+
+@dataclass
+class _Pictures:
+    """Stores the items of a source."""
+
+    staging: Staging
+    cache: Cache
+    stats: EncodeStats
+    learn: Callable[[Item, bytes], None] | None
+    enough: Callable[[EncodeStats], bool] | None
+    interrupted: bool  # whether an earlier build did not end
+    decoded: int = 0  # items with a decoded picture, whether new or from the cache
+    partial: bool = False  # whether a part of the source was left out
+
+    def store(self, items: Iterator[DecodedItem], progress: Progress) -> None:
+        """Store every item, or as many as are enough."""
+        for item, outcome in items:
+            self._say_where(outcome)
+            self._store(item, outcome)
             progress.add(1)
-    return decoded
+            if self.enough is not None and self.enough(self.stats):
+                self.partial = True
+                return
 
+    def _say_where(self, outcome: Outcome | None) -> None:
+        if self.interrupted and isinstance(outcome, Decoded) and outcome.crop is not None:
+            self.interrupted = False
+            if self.decoded:
+                say(f"resuming at {self.decoded + 1:,}: the pictures before it are encoded already")
 
-def _store(item: Item | Rejected, outcome: Outcome | None, staging: Staging, cache: Cache) -> bool:
-    """Store one item or its rejection; return whether it has a decoded picture."""
-    if isinstance(item, Rejected):
-        staging.reject(item)
-    elif isinstance(outcome, str):
-        staging.reject(Rejected(item.source, outcome))
-        if item.prompt is not None:
-            staging.add(item, None)
-    elif outcome is None:
-        staging.add(item, item.vector, digest=None if item.vector is None else digest_of_vector(item.vector))
-    else:
-        picture = cache.picture(outcome.digest)
-        assert picture is not None, "runners encode a picture before they yield it"
-        staging.add(item, picture.vector, picture.size, picture.thumbnail, outcome.digest)
-        return True
-    return False
+    def _store(self, item: Item | Rejected, outcome: Outcome | None) -> None:
+        """Store one item or its rejection."""
+        if isinstance(item, Rejected):
+            self.staging.reject(item)
+        elif isinstance(outcome, str):
+            self.staging.reject(Rejected(item.source, outcome))
+            if item.prompt is not None:
+                self.staging.add(item, None)
+        elif outcome is None:
+            digest = None if item.vector is None else digest_of_vector(item.vector)
+            self.staging.add(item, item.vector, digest=digest)
+        else:
+            picture = self.cache.picture(outcome.digest)
+            assert picture is not None, "runners encode a picture before they yield it"
+            self.staging.add(item, picture.vector, picture.size, picture.thumbnail, outcome.digest)
+            self.decoded += 1
+            if self.learn is not None:
+                self.learn(item, outcome.digest)
 
 
 @dataclass
@@ -144,7 +188,7 @@ def _embed_prompts(
     # A second pass, because a runner may read all texts before it yields the first vectors.
     row = 0
     for batch in staging.texts(TEXTS_AT_ONCE):
-        texts = [text_to_embed(prompt, prompt_text) for prompt, _ in batch]
+        texts = [_text_to_embed(prompt, prompt_text) for prompt, _ in batch]
         digests = [digest_of(text.encode()) for text in texts]
         known = cache.texts([digest for digest, (_, own) in zip(digests, batch, strict=True) if own is None])
         rows: list[Vector] = [
@@ -179,7 +223,7 @@ def _new_texts(staging: Staging, cache: Cache, prompt_text: PromptText, progress
     The cache's key is the embedded text, so vectors of other `prompt_text` rules are never mixed in.
     """
     for batch in staging.texts(TEXTS_AT_ONCE):
-        texts = (text_to_embed(prompt, prompt_text) for prompt, own in batch if own is None)
+        texts = (_text_to_embed(prompt, prompt_text) for prompt, own in batch if own is None)
         wanted = {digest_of(text.encode()): text for text in texts}
         known = cache.texts(list(wanted))
         new = [text for digest, text in wanted.items() if digest not in known]

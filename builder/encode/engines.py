@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from promptsearch.encoding.bundle import Bundle
-from promptsearch.encoding.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit
+from promptsearch.encoding.encoders import IMAGE_BATCH, TEXT_BATCH, Encoders, unit_of_output
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.encoding.tokenizer import Tokenizer
 from promptsearch.errors import BuildError
@@ -45,6 +46,27 @@ class Engine(Protocol):
         ...
 
 
+class LazyEncoders:
+    """ONNX Runtime, which opens the model when there is something to encode."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self.preprocessing = Preprocessing(bundle.image)
+        self.image_batch = IMAGE_BATCH
+
+    def encode_and_check(self, texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return unit vectors, float32 [len(texts), embedding_dim], and which were truncated, bool [len(texts)]."""
+        return self._encoders.encode_and_check(texts)
+
+    def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return unit vectors, float32 [n, embedding_dim], of cropped pictures, uint8 [n, size, size, 3]."""
+        return self._encoders.encode_crops(crops)
+
+    @cached_property
+    def _encoders(self) -> Encoders:
+        return Encoders(self._bundle)
+
+
 class TorchEngine:
     """PyTorch with the bundle's own weights: on CUDA with half-precision autocast if there is a GPU, else on the CPU.
 
@@ -77,7 +99,7 @@ class TorchEngine:
         )
         self._tokenizer = Tokenizer.load(bundle)
         self._context, self._padding = bundle.text.context_length, bundle.text.padding_id
-        self._dim = bundle.embedding_dim
+        self._dim, self._bundle = bundle.embedding_dim, bundle
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit vectors, float32 [len(texts), embedding_dim]."""
@@ -95,13 +117,14 @@ class TorchEngine:
         for number, batch in enumerate(encoded):
             start = number * self._text_batch
             vectors[start : start + len(batch)] = batch.cpu().numpy()
-        return unit(vectors), np.array(truncated, dtype=np.bool_)
+        return unit_of_output(vectors, self._bundle), np.array(truncated, dtype=np.bool_)
 
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return unit vectors, float32 [n, embedding_dim], of cropped pictures, uint8 [n, size, size, 3]."""
         # Bytes are a quarter of the size of floats: they are converted on the GPU.
         planes = self._torch.from_numpy(crops).to(self._device).permute(0, 3, 1, 2)
-        return unit(self._encode(self._model.encode_image, planes * self._scale + self._shift).cpu().numpy())
+        vectors = self._encode(self._model.encode_image, planes * self._scale + self._shift).cpu().numpy()
+        return unit_of_output(vectors, self._bundle)
 
     def _tokens(self, texts: Sequence[str], truncated: list[bool]) -> Tensor:
         """Return padded tokens, int64 [len(texts), context_length], on the device; append which were truncated."""

@@ -19,6 +19,7 @@ from promptsearch.system.faiss_blas import faiss
 from promptsearch.system.float16 import to_float32
 from promptsearch.system.malloc import trim_heap
 
+from ..progress import Progress, say
 from .autofaiss import add_embeddings_to_index_local, create_empty_index
 from .index_key import IndexSpec
 
@@ -44,6 +45,7 @@ def build_index(vectors: Path, spec: IndexSpec, path: Path, add: Adder = add_her
     count, dim = np.load(vectors, mmap_mode="r").shape
     index = create_empty_index(dim, spec.key, "ip")
     if not index.is_trained:
+        say(f"training {spec.key} with {spec.training:,} vectors")
         sample = _sample(vectors, spec.training)
         _begin_rotation(index, sample)
         _train(index, sample)
@@ -135,8 +137,10 @@ class _Blocks:
     def __call__(self, batch_size: int, start: int = 0, end: int | None = None) -> Iterator[tuple[Vectors, Any]]:
         """Yield all vectors, in batches that may be shorter than `batch_size`."""
         del batch_size, start, end
-        for _, block in blocks(self._vectors):
-            yield block, None
+        with Progress("vectors indexed", self.count) as progress:
+            for _, block in blocks(self._vectors):
+                yield block, None
+                progress.add(len(block))
 
 
 def _sample(vectors: Path, size: int) -> Vectors:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -65,6 +66,41 @@ def choose(count: int, dim: int, budget: int) -> IndexSpec:
     )
 
 
+def fallbacks(spec: IndexSpec, budget: int) -> Iterator[IndexSpec]:
+    """Yield what finds more than `spec` and fits into `budget` bytes: for codes, the vectors in lists, then all."""
+    if spec.exact:
+        return
+    whole = [] if spec.code == 0 else [_in_lists(spec.count, spec.dim, lists_for(spec.count))]
+    yield from (one for one in (*whole, _flat(spec.count, spec.dim)) if one.peak_bytes <= budget)
+
+
+def named(key: str, count: int, dim: int, budget: int) -> IndexSpec:
+    """Return the index of a key in one of the forms that `choose` returns. Raises BuildError for others."""
+    spec = _parsed(key, count, dim)
+    if spec is None or _PER_LIST * spec.lists > count:
+        raise BuildError(
+            f"--index-key: expected Flat, IVF<lists>,Flat or OPQ<bytes>_<dimensions>,IVF<lists>,PQ<bytes>x8 for "
+            f"{count} vectors of {dim} dimensions, which are enough to train {count // _PER_LIST} lists, got {key!r}"
+        )
+    if spec.peak_bytes > budget:
+        raise BuildError(
+            f"--index-key: {key} takes {format_size(spec.peak_bytes)}, more than the {format_size(budget)} that "
+            f"--max-memory allows"
+        )
+    return spec
+
+
+def _parsed(key: str, count: int, dim: int) -> IndexSpec | None:
+    if key == "Flat":
+        return _flat(count, dim)
+    if in_lists := re.fullmatch(r"IVF([1-9]\d*),Flat", key):
+        return _in_lists(count, dim, int(in_lists[1]))
+    coded = re.fullmatch(r"OPQ(\d+)_(\d+),IVF([1-9]\d*),PQ(\d+)x8", key)
+    if coded and coded[1] == coded[4] and 0 < int(coded[1]) <= dim and int(coded[2]) == _rotated(dim, int(coded[1])):
+        return _coded(count, dim, int(coded[1]), int(coded[3]))
+    return None
+
+
 def lists_for(count: int) -> int:
     """Return the number of inverted lists: a power of two near four times the square root, as FAISS advises."""
     lists = 1
@@ -75,33 +111,50 @@ def lists_for(count: int) -> int:
 
 def specs(count: int, dim: int) -> Iterator[IndexSpec]:
     """Yield the indices that can be built, best first."""
-    vectors = 4 * dim * count
     if count <= EXACT_UP_TO:
-        # Room doubles when it is full, and the old room is copied from.
-        yield IndexSpec("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
+        yield _flat(count, dim)
     lists = lists_for(count)
     compressed = [spec for divisor in (8, 16, 32) for spec in _compressed(count, dim, max(1, dim // divisor), lists)]
     if count >= SMALLER_FROM:
         yield from compressed[:1]
     if count > EXACT_UP_TO:
-        training = min(count, _PER_LIST * lists)
-        size = vectors + count * _IDS + 4 * dim * lists
-        peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
-        yield IndexSpec(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
+        yield _in_lists(count, dim, lists)
     yield from compressed
+
+
+def _flat(count: int, dim: int) -> IndexSpec:
+    vectors = 4 * dim * count
+    # Room doubles when it is full, and the old room is copied from.
+    return IndexSpec("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
+
+
+def _in_lists(count: int, dim: int, lists: int) -> IndexSpec:
+    training = min(count, _PER_LIST * lists)
+    size = 4 * dim * count + count * _IDS + 4 * dim * lists
+    peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
+    return IndexSpec(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
+
+
+def _rotated(dim: int, code: int) -> int:
+    """Return the dimensions after the rotation: the quantiser wants parts of one length."""
+    return -(-dim // code) * code
+
+
+def _coded(count: int, dim: int, code: int, lists: int) -> IndexSpec:
+    rotated = _rotated(dim, code)
+    training = min(count, max(_PER_LIST * lists, COMPRESSED_FROM))
+    size = count * (code + _IDS) + 4 * (lists * rotated + dim * rotated + 256 * rotated)
+    # The sample and its rotation; to find the rotation, four more copies of at most 65,536 vectors.
+    train = 4 * max(dim, rotated) * (2 * training + 4 * min(training, _OPQ_ROWS))
+    peak = max(int(_GROWTH * size), train) + _WORKING
+    return IndexSpec(f"OPQ{code}_{rotated},IVF{lists},PQ{code}x8", count, dim, lists, code, training, size, peak)
 
 
 def _compressed(count: int, dim: int, code: int, lists: int) -> Iterator[IndexSpec]:
     """Yield product quantisers of `code` bytes a vector, with fewer and fewer lists; none for too few vectors."""
     if count < COMPRESSED_FROM or dim < 8:
         return
-    rotated = -(-dim // code) * code  # the quantiser wants parts of one length
     for some in (lists, lists // 2, lists // 4, lists // 8):
         if 100 * some < COMPRESSED_FROM:  # autofaiss trains with at most 100 vectors a list
             return
-        training = min(count, max(_PER_LIST * some, COMPRESSED_FROM))
-        size = count * (code + _IDS) + 4 * (some * rotated + dim * rotated + 256 * rotated)
-        # The sample and its rotation; to find the rotation, four more copies of at most 65,536 vectors.
-        train = 4 * max(dim, rotated) * (2 * training + 4 * min(training, _OPQ_ROWS))
-        peak = max(int(_GROWTH * size), train) + _WORKING
-        yield IndexSpec(f"OPQ{code}_{rotated},IVF{some},PQ{code}x8", count, dim, some, code, training, size, peak)
+        yield _coded(count, dim, code, some)

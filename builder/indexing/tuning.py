@@ -20,6 +20,7 @@ from promptsearch.storage.manifest import IndexInfo
 from promptsearch.system.faiss_blas import faiss
 from promptsearch.system.float16 import to_float32
 
+from ..progress import Progress
 from .index_file import Vectors, blocks
 from .index_key import IndexSpec
 
@@ -97,8 +98,10 @@ def tune(
 
     On one half of the queries, the setting's recall exceeds the target by two standard errors. The recorded recall is
     measured on the other half, with a costlier setting if it falls short. If nothing reaches the target, the cheapest
-    setting near the best is used.
+    setting near the best is used. An exact index finds everything, which takes no measuring.
     """
+    if spec.exact:
+        return replace(index.info, recall_at_10=dict.fromkeys(queries_by_kind, 1.0), recall_target=target)
     halves = [queries.split() for queries in queries_by_kind.values()]
     tuning = [Truth(vectors, half) for half, _ in halves]
     # A collection of one has no other queries.
@@ -108,12 +111,11 @@ def tune(
     tried: dict[int, NDArray[np.float64]] = {}
     info, short = index.info, 0.0
     while True:
-        if not spec.exact:
-            info = _cheapest(index, spec, tuning, target + short, tried)
+        info = _cheapest(index, spec, tuning, target + short, tried)
         means = [truth.recall(index, info.nprobe, info.candidates or _AT)[:, -1].mean() for truth in others]
         recall = {name: round(float(value), 4) for name, value in zip(queries_by_kind, means, strict=True)}
         info = replace(info, recall_at_10=recall, recall_target=target)
-        if info.reached or spec.exact or target + short > 1:
+        if info.reached or target + short > 1:
             return info
         short += max(target - min(recall.values()), _NEAR_BEST)
 
@@ -127,12 +129,15 @@ def _cheapest(
     """
     most = min(_MOST, len(index))
     best = None
-    for nprobe in _steps(spec.lists):
-        if best and _cost(spec, nprobe, _AT) >= best[0]:
-            break
-        if nprobe not in tried:
-            tried[nprobe] = np.min([_certain(truth.recall(index, nprobe, most)) for truth in truths], axis=0)
-        best = _best(spec, tried, target)
+    steps = list(_steps(spec.lists))
+    with Progress("settings tried", len(steps)) as progress:
+        for nprobe in steps:
+            if best and _cost(spec, nprobe, _AT) >= best[0]:
+                break
+            if nprobe not in tried:
+                tried[nprobe] = np.min([_certain(truth.recall(index, nprobe, most)) for truth in truths], axis=0)
+            best = _best(spec, tried, target)
+            progress.add(1)
     if best is None:
         best = _best(spec, tried, max(float(certain[-1]) for certain in tried.values()) - _NEAR_BEST)
         assert best is not None
@@ -177,8 +182,10 @@ def _scan(vectors: Path, queries: Vectors, count: int) -> tuple[NDArray[np.float
     """Return cosines and rows of the nearest, [n, at most count], best first."""
     total = len(np.load(vectors, mmap_mode="r"))
     heap = faiss.ResultHeap(len(queries), min(count, total), keep_max=True)
-    for start, block in blocks(vectors):
-        scores, rows = faiss.knn(queries, block, min(count, len(block), total), metric=faiss.METRIC_INNER_PRODUCT)
-        heap.add_result(scores, rows + start)
+    with Progress("vectors compared", total) as progress:
+        for start, block in blocks(vectors):
+            scores, rows = faiss.knn(queries, block, min(count, len(block), total), metric=faiss.METRIC_INNER_PRODUCT)
+            heap.add_result(scores, rows + start)
+            progress.add(len(block))
     heap.finalize()
     return heap.D, heap.I

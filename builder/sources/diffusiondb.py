@@ -31,6 +31,7 @@ from pyarrow import compute
 
 from promptsearch.errors import SourceError
 from promptsearch.metadata.values import json_object, plain, size, split_settings, text
+from promptsearch.system.files import open_regular, require_regular
 
 from . import Item, Picture, Rejected
 from .inputs.lookup import Lookup
@@ -167,12 +168,13 @@ def _read_folder(path: Path, name: str) -> tuple[bytes, dict[str, str]]:
     json_file = path / name
     if not json_file.is_file():
         return b"", names
-    with json_file.open("rb") as file:
+    with open_regular(json_file) as file:
         return file.read(_JSON_BYTES + 1), names
 
 
 def _read_zip(path: Path, name: str) -> tuple[bytes, dict[str, str]]:
     """Return the same for an archive; the name of a picture is the last component of its member's name."""
+    require_regular(path)
     with zipfile.ZipFile(path) as archive:
         members = {member.rpartition("/")[2]: member for member in reversed(archive.namelist())}
         names = {file: member for file, member in members.items() if _is_picture(file)}

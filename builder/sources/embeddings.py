@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from promptsearch.errors import SourceError
 from promptsearch.metadata.values import plain, size, split_settings, text
+from promptsearch.system.files import require_regular
 
 from . import Item, Rejected
 from .inputs.reading import read_item, read_part
@@ -140,6 +141,7 @@ def _numbered(folder: Path, stem: str) -> dict[int, Path]:
 def _open(path: Path) -> NDArray[Any]:
     """Memory-map an array of floats [n, dim]. Raises SourceError if it is not one."""
     try:
+        require_regular(path)
         vectors: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise SourceError(f"{path} cannot be read as an array: {error}") from error

@@ -49,7 +49,11 @@ class FolderSource:
             if isinstance(picture, Rejected):
                 yield picture
             else:
-                yield from read_item(picture, partial(self._item, picture))
+                yield from self.read(picture)
+
+    def read(self, file: str) -> Iterator[Item | Rejected]:
+        """Yield the item of a picture, its path below the root with forward slashes, and its rejected sidecars."""
+        yield from read_item(file, partial(self._item, file))
 
     def _item(self, file: str) -> Iterator[Item | Rejected]:
         path = self.root / file

@@ -23,6 +23,7 @@ from typing import Any
 from promptsearch.errors import PictureError, SourceError
 from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import json_object, size, split_settings, text
+from promptsearch.system.files import require_regular
 
 from . import Item, Picture, Rejected
 from .inputs.picture import FilePicture, SlicePicture
@@ -150,6 +151,7 @@ def _list_tar(path: Path, samples: dict[str, _Sample]) -> Iterator[Rejected]:
     """
     end = path.stat().st_size
     try:
+        require_regular(path)
         with tarfile.open(path, "r:") as archive:
             for member in archive:
                 if not member.isfile():

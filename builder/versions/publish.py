@@ -10,6 +10,7 @@ from promptsearch.errors import BuildError
 from promptsearch.storage.manifest import FILES, KINDS, Manifest
 from promptsearch.system.files import replace_text, sync_folder
 
+from ..progress import say
 from .follow import follow_pictures
 from .staging import staged_manifest, staging_folder
 from .versions import prune
@@ -34,6 +35,7 @@ def publish_folder(collection: Path, folder: Path, manifest: Manifest, *, keep: 
 
     Takedowns that name an image alone follow its picture from then on.
     """
+    say("publishing: checksums of all files")
     manifest = manifest.with_checksums(folder)
     sizes = {name: (folder / name).stat().st_size for name in manifest.files}
     manifest = replace(manifest, build={**manifest.build, "bytes": sizes})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from promptsearch.errors import CollectionError, NotReady
 from promptsearch.storage.hidden import read_hidden
@@ -93,3 +95,35 @@ def describe_counts(manifest: Manifest) -> str:
 def describe_seconds(manifest: Manifest) -> str:
     """Return how long the build took as text."""
     return f"{sum(manifest.build['seconds'].values()):.1f} s"
+
+
+def list_data(collection: Path) -> dict[str, Any]:
+    """Return a collection in `list --json`: what `list_versions` says, or the error of each version."""
+    try:
+        current = current_version(collection).name
+    except CollectionError as error:
+        return {"collection": collection.name, "error": str(error)}
+    return {
+        "collection": collection.name,
+        "current": current,
+        "versions": [_version_data(version) for version in reversed(versions(collection))],
+    }
+
+
+def _version_data(version: Path) -> dict[str, Any]:
+    try:
+        counts = Manifest.read(version).counts
+    except CollectionError as error:
+        return {"version": version.name, "error": str(error)}
+    return {"version": version.name, "bytes": size_of(version), "counts": counts}
+
+
+def version_data(collection: Path) -> dict[str, Any]:
+    """Return the current version in `show --json`: its manifest, its size, takedowns, old versions."""
+    folder = current_version(collection)
+    return {
+        **asdict(Manifest.read(folder)),
+        "bytes": size_of(folder),
+        "hidden": sorted({takedown.id for takedown in read_hidden(collection)}),
+        "old_versions": [version.name for version in versions(collection) if version != folder],
+    }

@@ -8,10 +8,28 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 
-from promptsearch.errors import BuildError, CollectionError, NotReady
+from promptsearch.errors import BuildError, CollectionError, NotReady, UnknownCollection
 from promptsearch.storage.manifest import FILES, Manifest, current_version
 
 log = logging.getLogger(__name__)
+
+
+def cache_folder(indices: Path) -> Path:
+    """Return the folder with what builds of all collections in `indices` have computed."""
+    return indices / ".cache"
+
+
+def file_memory(indices: Path) -> Path:
+    """Return the file with what builds remember of pictures' files."""
+    return cache_folder(indices) / "files.sqlite"
+
+
+def is_whole(collection: Path) -> bool:
+    """Return whether a version is published that has all of its source, not only what was encoded so far."""
+    try:
+        return not Manifest.read(current_version(collection)).build.get("partial", False)
+    except (UnknownCollection, CollectionError):
+        return False
 
 
 def version_name(now: datetime) -> str:

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from promptsearch.errors import BundleError
-from promptsearch.system.files import replace_text, sha256_of, to_json
+from promptsearch.system.checksums import Checksums
+from promptsearch.system.files import replace_text, to_json
 
 SCHEMA_VERSION = 1
 DATA = ".data"  # suffix to the name of an ONNX file: the file of its weights, which is memory-mapped
@@ -177,11 +178,21 @@ class Bundle:
         del data["folder"]
         replace_text(self.path(FILES.model), to_json({"schema_version": SCHEMA_VERSION, **data}))
 
-    def verify(self) -> None:
-        """Raise BundleError for the first file whose SHA-256 differs from the recorded one."""
+    def verify(self, checksums: Checksums | None = None) -> None:
+        """Raise BundleError for the first file whose SHA-256 differs from the recorded one.
+
+        `checksums` remembers those of earlier calls; without them, every file is read.
+        """
+        checksums = checksums or Checksums(None)
         for name, expected in self.files.items():
-            if sha256_of(self.path(name)) != expected:
-                raise BundleError(f"{self.path(name)} is damaged: its SHA-256 is not the recorded one; export it again")
+            path = self.path(name)
+            try:
+                digest = checksums.of(path)
+            except OSError as error:
+                raise BundleError(f"{path} cannot be read: {error.strerror}; export the model again") from error
+            if digest != expected:
+                raise BundleError(f"{path} is damaged: its SHA-256 is not the recorded one; export the model again")
+        checksums.save()
 
 
 def _decisive(spec: ImageSpec | TextSpec) -> dict[str, object]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -13,7 +14,7 @@ from PIL import Image
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.encoding.tokenizer import Tokenizer
-from promptsearch.errors import BundleError
+from promptsearch.errors import BundleError, ModelFault, one_line
 from promptsearch.system.cpus import available_cores
 from promptsearch.system.malloc import trim_heap
 
@@ -26,14 +27,39 @@ TEXT_BATCH = 64
 IMAGE_BATCH = 32
 
 
+# What an encoder may return: shorter is a zero vector, which has no direction.
+_SHORTEST = 1e-12
+
+
 def unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return rows scaled to length 1, float32 [n, d]. A zero row, which no encoder returns, stays zero."""
     lengths = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    scaled: NDArray[np.float32] = (vectors / np.maximum(lengths, np.float32(1e-12))).astype(np.float32, copy=False)
+    scaled: NDArray[np.float32] = (vectors / np.maximum(lengths, np.float32(_SHORTEST))).astype(np.float32, copy=False)
     return scaled
 
 
+def unit_of_output(output: NDArray[np.float32], bundle: Bundle) -> NDArray[np.float32]:
+    """Return what an encoder computed as unit vectors, float32 [n, embedding_dim]. Raises ModelFault for anything else.
+
+    A damaged model computes NaN, infinity or nothing, which no later check could tell from a wrong query.
+    """
+    with np.errstate(all="ignore"):  # the result is checked
+        vectors = unit(output)
+        lengths = np.linalg.norm(vectors, axis=-1)
+    if output.ndim != 2 or output.shape[1] != bundle.embedding_dim:
+        raise ModelFault(
+            f"model {bundle.name} returned vectors of the shape {list(output.shape)}, expected "
+            f"[n, {bundle.embedding_dim}]: export it again"
+        )
+    if not (np.abs(lengths - 1) < 1e-3).all():  # also false for NaN
+        raise ModelFault(
+            f"model {bundle.name} returned a vector that is not finite or zero: its files are damaged; export it again"
+        )
+    return vectors
+
+
 def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    """Return a session of an ONNX file. Raises BundleError."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -42,7 +68,24 @@ def _session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's exceptions share no public base class
-        raise BundleError(f"{path} cannot be loaded: {error}") from error
+        raise BundleError(f"{path} cannot be loaded: {one_line(error)}") from error
+
+
+def _require_shapes(session: onnxruntime.InferenceSession, path: Path, name: str, tail: list[int], dim: int) -> None:
+    """Raise BundleError unless an encoder takes `name`, [n, *tail], and returns [n, dim]; sizes may be dynamic."""
+    inputs = {each.name: each.shape for each in session.get_inputs()}
+    if list(inputs) != [name]:
+        raise BundleError(
+            f"{path} takes {', '.join(inputs)}, expected {name}: the files of the two encoders may be swapped; "
+            "export the model again"
+        )
+    output = session.get_outputs()[0].shape
+    for what, actual, expected in (("takes", inputs[name][1:], tail), ("returns", output[1:], [dim])):
+        if any(isinstance(size, int) and size != wanted for size, wanted in zip(actual, expected, strict=False)):
+            raise BundleError(
+                f"{path} {what} {actual}, model.json says {expected}: the file belongs to another model; "
+                "export the model again"
+            )
 
 
 class Encoders:
@@ -64,17 +107,30 @@ class Encoders:
         files = bundle.precisions[precision]
         self._text = _session(bundle.path(files.text), threads or available_cores())
         self._image = _session(bundle.path(files.image), threads or available_cores())
+        dim, size = bundle.embedding_dim, bundle.image.size
+        _require_shapes(self._text, bundle.path(files.text), "tokens", [], dim)
+        _require_shapes(self._image, bundle.path(files.image), "pixels", [3, size, size], dim)
         trim_heap()  # loading reads each weight twice: half a gigabyte for ViT-B/32
         self.tokenizer = Tokenizer.load(bundle)
         self.preprocessing = Preprocessing(bundle.image)
 
+    def check(self, text: str) -> NDArray[np.float32]:
+        """Encode a text and a grey picture, to see whether both encoders work; return the text's unit vector.
+
+        float32 [embedding_dim]. Raises ModelFault.
+        """
+        size = self.bundle.image.size
+        self.encode_crops(np.full((1, size, size, 3), 128, dtype=np.uint8))
+        vector: NDArray[np.float32] = self.encode_texts([text])[0]
+        return vector
+
     def encode_tokens(self, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Encode tokens, int64 [n, length], as unit vectors, float32 [n, embedding_dim]."""
-        return unit(self._text.run(None, {"tokens": tokens})[0])
+        """Encode tokens, int64 [n, length], as unit vectors, float32 [n, embedding_dim]. Raises ModelFault."""
+        return self._run(self._text, {"tokens": tokens})
 
     def encode_pixels(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Encode pixels, float32 [n, 3, size, size], as unit vectors, float32 [n, embedding_dim]."""
-        return unit(self._image.run(None, {"pixels": pixels})[0])
+        """Encode pixels, float32 [n, 3, size, size], as unit vectors, float32 [n, embedding_dim]. Raises ModelFault."""
+        return self._run(self._image, {"pixels": pixels})
 
     def encode_crops(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode crops of `preprocessing`, uint8 [n, size, size, 3], as unit vectors, float32 [n, embedding_dim]."""
@@ -105,3 +161,10 @@ class Encoders:
             batch = pictures[start : start + IMAGE_BATCH]
             vectors[start : start + len(batch)] = self.encode_pixels(np.stack([self.preprocessing(p) for p in batch]))
         return vectors
+
+    def _run(self, session: onnxruntime.InferenceSession, inputs: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
+        try:
+            output = session.run(None, inputs)[0]
+        except Exception as error:  # ONNX Runtime's exceptions share no public base class
+            raise ModelFault(f"model {self.bundle.name} failed: {one_line(error)}") from error
+        return unit_of_output(output, self.bundle)

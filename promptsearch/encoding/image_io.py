@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
+import time
 from collections.abc import Iterator
-from functools import partial
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, PngImagePlugin, UnidentifiedImageError
 
+from promptsearch.encoding.decode_memory import DecodeMemory, ThreadsMemory
+from promptsearch.encoding.pixels import count_scans, needed_memory, to_rgb
 from promptsearch.errors import PictureError, PictureTooLarge
 from promptsearch.metadata.embedded.containers import without_metadata
 from promptsearch.metadata.embedded.signatures import HEAD_BYTES, kind_of_file
+from promptsearch.system.files import open_regular
 
 # Formats of Pillow's plugins, which are used if they are installed: each decoder is code that runs on strangers' files.
 PLUGINS = {"HEIC": ("HEIF", "pillow_heif", "pillow-heif"), "JPEG XL": ("JXL", "pillow_jxl", "pillow-jxl-plugin")}
@@ -36,7 +41,30 @@ def _plugged_in() -> Iterator[str]:
 # Detected by content, never by name. Pillow's other formats (EPS, PDF, FITS, ...) are rare or run other programs.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", *_plugged_in())
 LEAST_SIDE = 256  # pixels; JPEGs are not reduced below, because small encoders depend on sharp edges
-MAX_PIXELS = 64_000_000  # 8000 x 8000: 192 MB decoded
+MAX_PIXELS = 64_000_000  # 8000 x 8000: 256 MB decoded
+LARGE = 2**23  # pixels, such as 3840 x 2160; larger pictures are reduced before anything else is done with them
+PngImagePlugin.MAX_TEXT_MEMORY = 2**22  # bytes of texts, which are read elsewhere: promptsearch/metadata
+
+_UNLIMITED = 2**62  # bytes
+_Turn = Image.Transpose
+# EXIF 2.32, tag 274: how the first row and column of the file stand.
+_TURNS = {2: _Turn.FLIP_LEFT_RIGHT, 3: _Turn.ROTATE_180, 4: _Turn.FLIP_TOP_BOTTOM, 5: _Turn.TRANSPOSE,
+          6: _Turn.ROTATE_270, 7: _Turn.TRANSVERSE, 8: _Turn.ROTATE_90}  # fmt: skip
+_QUARTER_TURNS = {_Turn.TRANSPOSE, _Turn.ROTATE_270, _Turn.TRANSVERSE, _Turn.ROTATE_90}
+
+
+class Opened(NamedTuple):
+    """A picture in mode RGB, perhaps reduced, and its upright size in the file, (width, height)."""
+
+    image: Image.Image
+    size: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class _Limits:
+    pixels: int
+    memory: DecodeMemory
+    seconds: float
 
 
 def open_picture(
@@ -45,15 +73,41 @@ def open_picture(
     max_pixels: int = MAX_PIXELS,
     background: tuple[int, int, int] = (255, 255, 255),
     shorter_side: int | None = None,
+    memory: DecodeMemory | None = None,
+    seconds: float = math.inf,
 ) -> Image.Image:
     """Return a picture in mode RGB.
 
-    `shorter_side`: pixels that the encoder needs. JPEGs are then decoded at a fraction of their size, with at least
-    LEAST_SIDE and twice the needed pixels a side, which does not change the vector. Raises PictureError for other
-    formats than FORMATS and for damaged files, and PictureTooLarge for more than `max_pixels`, before decoding.
+    `shorter_side`: pixels that the encoder needs. JPEGs are then decoded at a fraction of their size, and very large
+    pictures are reduced, with at least LEAST_SIDE and twice the needed pixels a side, which does not change the vector.
+    Raises PictureError for other formats than FORMATS and for damaged files, and PictureTooLarge for more than
+    `max_pixels` or `memory` before decoding, and for what takes longer than `seconds` of computing.
     """
     content = source if isinstance(source, bytes) else _content(source)
-    decode = partial(_decode, max_pixels=max_pixels, background=background, shorter_side=shorter_side)
+    limits = _Limits(max_pixels, memory or ThreadsMemory(_UNLIMITED), seconds)
+    return _open(content, limits, background, shorter_side, shorter_side).image
+
+
+def open_whole(
+    content: bytes, *, background: tuple[int, int, int], large_side: int, memory: DecodeMemory, seconds: float
+) -> Opened:
+    """Return a picture in mode RGB and its size in the file; raises as `open_picture` does.
+
+    Only pictures of more than LARGE pixels are reduced, to at least twice `large_side` pixels a side.
+    """
+    return _open(content, _Limits(MAX_PIXELS, memory, seconds), background, None, large_side)
+
+
+def _open(
+    content: bytes,
+    limits: _Limits,
+    background: tuple[int, int, int],
+    shorter_side: int | None,
+    large_side: int | None,
+) -> Opened:
+    def decode(content: bytes) -> Opened:
+        return _decode(content, limits, background, shorter_side, large_side)
+
     try:
         return decode(content)
     except PictureTooLarge:
@@ -70,7 +124,8 @@ def open_picture(
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with open_regular(path) as file:
+            return file.read()
     except FileNotFoundError:
         raise PictureError("no such file") from None
     except OSError as error:
@@ -89,23 +144,36 @@ def unreadable(head: bytes) -> str:
 
 
 def _decode(
-    content: bytes, *, max_pixels: int, background: tuple[int, int, int], shorter_side: int | None
-) -> Image.Image:
+    content: bytes,
+    limits: _Limits,
+    background: tuple[int, int, int],
+    shorter_side: int | None,
+    large_side: int | None,
+) -> Opened:
     """Return a picture in mode RGB, as `open_picture`. Raises PictureError."""
     try:
-        with Image.open(io.BytesIO(content), formats=FORMATS) as picture:
-            if picture.width * picture.height > max_pixels:
+        file = _TimedFile(content, limits.seconds)
+        with Image.open(file, formats=FORMATS) as picture:
+            size = picture.size
+            if picture.width * picture.height > limits.pixels:
                 raise PictureTooLarge(
-                    f"the picture has {picture.width} x {picture.height} pixels, the limit is {max_pixels:,} in all: "
-                    "send a smaller picture"
+                    f"the picture has {picture.width} x {picture.height} pixels, the limit is {limits.pixels:,} in "
+                    "all: send a smaller picture"
                 )
             picture.seek(0)
-            if shorter_side is not None:
+            scans = count_scans(content) if content.startswith(b"\xff\xd8") else 0
+            is_large = picture.width * picture.height > LARGE
+            side = shorter_side if shorter_side is not None or not is_large else large_side
+            if side is not None:
                 # Only JPEG supports this: it leaves out high frequencies of each block, for 1/2, 1/4 or 1/8 a side.
-                side = max(2 * shorter_side, LEAST_SIDE)
-                picture.draft(None, (side, side))
-            picture.load()
-            return _to_rgb(_upright(picture), background)
+                picture.draft(None, (_least(side), _least(side)))
+            factor = max(1, min(picture.size) // _least(side)) if side is not None and is_large else 1
+            needed = needed_memory(picture, size, factor, scans, turned="exif" in picture.info)
+            with limits.memory.hold(needed):
+                file.restart()  # it may have waited for memory
+                picture.load()
+                file.require_time()  # what is small as a file is read at once
+                return _upright(to_rgb(picture, background, factor), _turn(picture), size)
     except UnidentifiedImageError:
         raise PictureError(unreadable(content[:HEAD_BYTES])) from None
     except PictureError:
@@ -113,31 +181,52 @@ def _decode(
     except MemoryError:
         raise PictureTooLarge("the picture needs more memory than is available: send a smaller picture") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):  # Pillow's own limit, checked before ours
-        raise PictureTooLarge(f"the picture has far more than {max_pixels:,} pixels: send a smaller picture") from None
+        raise PictureTooLarge(
+            f"the picture has far more than {limits.pixels:,} pixels: send a smaller picture"
+        ) from None
     except Exception as error:  # damaged files raise exceptions of any type in Pillow's decoders
         raise PictureError(f"the picture is damaged: {error}") from error
 
 
-def _upright(picture: Image.Image) -> Image.Image:
+def _least(side: int) -> int:
+    """Return the pixels a side that are left when a picture is reduced for an encoder of so many."""
+    return max(2 * side, LEAST_SIDE)
+
+
+def _turn(picture: Image.Image) -> Image.Transpose | None:
+    """Return what makes a picture upright, as its EXIF says; None if it is upright."""
     try:
-        return ImageOps.exif_transpose(picture)
+        return _TURNS.get(picture.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # damaged EXIF does not affect the decoded pixels
-        return picture
+        return None
 
 
-def _to_rgb(picture: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
-        picture = _to_8_bit(picture)
-    if picture.mode in ("LA", "La", "PA", "RGBa", "RGBA") or "transparency" in picture.info:
-        picture = picture.convert("RGBA")
-        canvas = Image.new("RGBA", picture.size, (*background, 255))
-        return Image.alpha_composite(canvas, picture).convert("RGB")
-    return picture.convert("RGB")
+def _upright(rgb: Image.Image, turn: Image.Transpose | None, size: tuple[int, int]) -> Opened:
+    if turn is None:
+        return Opened(rgb, size)
+    return Opened(rgb.transpose(turn), size[::-1] if turn in _QUARTER_TURNS else size)
 
 
-def _to_8_bit(picture: Image.Image) -> Image.Image:
-    """Scale greys of 16 bits or more to 8 bits; Pillow's own conversion clips them."""
-    values = np.nan_to_num(np.asarray(picture, dtype=np.float32))
-    # Integer modes come from 16-bit files. Float pictures have no fixed white, so their brightest value is used.
-    white = 65535.0 if picture.mode != "F" else max(float(values.max(initial=0.0)), 1e-12)
-    return Image.fromarray(np.clip(values * (255.0 / white) + 0.5, 0, 255).astype(np.uint8))
+class _TimedFile(io.BytesIO):
+    """A file that can be read until its thread has computed for so many seconds.
+
+    Pillow reads it piece by piece while it decodes. On a busy machine a picture may wait: that is not its fault.
+    """
+
+    def __init__(self, content: bytes, seconds: float) -> None:
+        super().__init__(content)
+        self._seconds = seconds
+        self.restart()
+
+    def restart(self) -> None:
+        """Allow the whole time again."""
+        self._end = time.thread_time() + self._seconds
+
+    def require_time(self) -> None:
+        """Raise PictureTooLarge if the time is over."""
+        if time.thread_time() > self._end:
+            raise PictureTooLarge(f"decoding the picture takes longer than {self._seconds:g} s: send a smaller picture")
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.require_time()
+        return super().read(size)

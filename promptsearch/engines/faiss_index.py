@@ -27,6 +27,10 @@ _PROBED = 1024  # rows of an index without lists that `probe` reads
 _PART = 30_000
 
 
+_SAMPLE = 64  # vectors that are looked at when they are opened
+_TOLERANCE = 0.01  # of a unit vector's length in half precision
+
+
 class VectorIndex:
     """The index and vectors of one kind of item. A row number is the FAISS id, the `.npy` row and the SQLite rowid."""
 
@@ -51,6 +55,7 @@ class VectorIndex:
                     f"{folder / name} has the shape {shape}, the manifest expects {(info.vectors, embedding_dim)}: "
                     "build the collection again"
                 )
+        _require_unit_length(folder / FILES.vectors(kind), vectors)
         return cls(index, vectors, info)
 
     def __len__(self) -> int:
@@ -149,3 +154,11 @@ class VectorIndex:
         if isinstance(self._index, faiss.IndexPreTransform):
             return faiss.SearchParametersPreTransform(index_params=parameters)
         return parameters
+
+
+def _require_unit_length(path: Path, vectors: NDArray[np.float16]) -> None:
+    """Raise CollectionError if some of the vectors are none, as a damaged model computes them."""
+    rows = np.unique(np.linspace(0, max(0, len(vectors) - 1), _SAMPLE).astype(np.int64))[: len(vectors)]
+    lengths = np.linalg.norm(to_float32(vectors[rows]), axis=-1)
+    if not (np.abs(lengths - 1) < _TOLERANCE).all():  # false for NaN
+        raise CollectionError(f"{path} has vectors that are not finite or of unit length: build the collection again")

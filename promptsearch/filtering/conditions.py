@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Literal, Protocol
 
-from promptsearch.errors import ParameterError
+from promptsearch.errors import ParameterError, excerpt
 from promptsearch.filtering.filters import ID, Filter
 from promptsearch.storage.fields import Field, Type
 
@@ -126,7 +126,7 @@ def _unknown_field(name: str, fields: FieldCatalog) -> str:
     names = [field.name for field in fields]
     similar = get_close_matches(name, names, 1)
     hint = f"did you mean {similar[0]}?" if similar else f"the fields are {', '.join(names)}"
-    return f"there is no field {name!r}; {hint}"
+    return f"there is no field {excerpt(name)!r}; {hint}"
 
 
 def _number(name: str, value: Any) -> int | float:
@@ -138,12 +138,12 @@ def _number(name: str, value: Any) -> int | float:
             except ValueError:
                 continue
     if isinstance(value, str | bool) or not -_LARGEST <= value <= _LARGEST:  # the comparison is False for NaN
-        raise ParameterError(f"{name} must be a number, got {value!r}")
+        raise ParameterError(f"{name} must be a number")
     number: int | float = value
     return number
 
 
 def _boolean(name: str, value: Any) -> bool:
     if str(value).lower() not in ("true", "false", "1", "0"):
-        raise ParameterError(f"the condition on {name} must be true or false, got {value!r}")
+        raise ParameterError(f"the condition on {name} must be true or false")
     return str(value).lower() in ("true", "1")

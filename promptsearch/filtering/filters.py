@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptsearch.errors import ParameterError
+from promptsearch.errors import ParameterError, excerpt
 
 OPERATORS = ("eq", "in", "gt", "gte", "lt", "lte", "exists", "prefix")
 ID = "id"
@@ -76,15 +76,17 @@ def _count(data: object, depth: int) -> int:
         if name in ("and", "or"):
             if not isinstance(value, list) or not value:
                 raise ParameterError(f"`{name}` in a filter must be a list of filters")
-            count += sum(_count(part, depth - 1) for part in value)
+            count += sum(max(1, _count(part, depth - 1)) for part in value)  # an empty part is work, too
         elif name == "not":
-            count += _count(value, depth - 1)
+            count += max(1, _count(value, depth - 1))
         elif isinstance(value, dict):
             count += len(value)
             for operator, operand in value.items():
                 _check(name, operator, operand)
             if not value:
-                raise ParameterError(f"the condition on {name} is empty: expected one of {', '.join(OPERATORS)}")
+                raise ParameterError(
+                    f"the condition on {excerpt(name)} is empty: expected one of {', '.join(OPERATORS)}"
+                )
         else:
             count += 1
             _check(name, "in" if isinstance(value, list) else "eq", value)
@@ -93,15 +95,17 @@ def _count(data: object, depth: int) -> int:
 
 def _check(name: str, operator: str, operand: object) -> None:
     if operator not in OPERATORS:
-        raise ParameterError(f"unknown condition {operator!r} on {name}: expected one of {', '.join(OPERATORS)}")
+        raise ParameterError(
+            f"unknown condition {excerpt(operator)!r} on {excerpt(name)}: expected one of {', '.join(OPERATORS)}"
+        )
     if operator == "in":
         if not isinstance(operand, list) or len(operand) > _VALUES:
-            raise ParameterError(f"`in` on {name} must be a list of at most {_VALUES} values")
+            raise ParameterError(f"`in` on {excerpt(name)} must be a list of at most {_VALUES} values")
         values = operand
     else:
         values = [operand]
     if not all(isinstance(value, str | int | float | bool) for value in values):
         expected = "texts, numbers and booleans" if operator == "in" else "a text, number or boolean"
-        raise ParameterError(f"`{operator}` on {name} must be {expected}")
+        raise ParameterError(f"`{operator}` on {excerpt(name)} must be {expected}")
     if operator == "prefix" and not isinstance(operand, str):
-        raise ParameterError(f"`prefix` on {name} must be a text")
+        raise ParameterError(f"`prefix` on {excerpt(name)} must be a text")

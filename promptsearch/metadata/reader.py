@@ -24,6 +24,7 @@ from promptsearch.metadata.generators import (
     novelai,
     swarmui,
 )
+from promptsearch.system.files import open_regular
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ def read_generation(source: bytes | Path) -> Generation | None:
     Never raises: for damaged or unusual files only the metadata is lost.
     """
     try:
-        with io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        with io.BytesIO(source) if isinstance(source, bytes) else open_regular(source) as file:
             return _read(file)
     except Exception as error:  # Pillow raises many types for damaged files; the decoder reports them
         log.debug("no metadata in %s: %r", source if isinstance(source, Path) else "an upload", error)

@@ -15,7 +15,15 @@ from promptsearch.encoding.encoders import unit
 from promptsearch.engines.engine import Engine, Index
 from promptsearch.engines.file_engine import FileEngine
 from promptsearch.engines.stages import Stage, untimed
-from promptsearch.errors import CursorError, CursorGone, ModelMismatch, NoVectors, ParameterError, UnknownItem
+from promptsearch.errors import (
+    CursorError,
+    CursorGone,
+    DamagedCollection,
+    ModelMismatch,
+    NoVectors,
+    ParameterError,
+    UnknownItem,
+)
 from promptsearch.search.cursor import Cursor
 from promptsearch.search.options import Options, Search, combine
 from promptsearch.search.paging import Pages
@@ -163,7 +171,7 @@ class Collection:
         for term, vector in zip(terms, encoded, strict=True):
             if term.id is not None:
                 item_kind, row = self.find(term.id)
-                vector = unit(self.vector(item_kind, row))
+                vector = self._stored_vector(item_kind, row)
                 exclude += [row] if item_kind == searched else []
             elif term.vector is not None:
                 vector = self._normalize(term.vector)
@@ -174,19 +182,28 @@ class Collection:
             words = None
         return Cursor(self.version, Search(kind, query, options, words, tuple(exclude)), offset=0)
 
+    def _stored_vector(self, kind: Kind, row: int) -> NDArray[np.float32]:
+        """Return the stored vector of an item at unit length. Raises NoVectors and DamagedCollection."""
+        vector = self.vector(kind, row)
+        if not 0.9 < np.linalg.norm(vector) < 1.1:
+            raise DamagedCollection(f"the vectors of {kind} in {self.folder} are damaged: build the collection again")
+        return unit(vector)
+
     def _normalize(self, vector: Sequence[float]) -> NDArray[np.float32]:
         dim = self.manifest.model.embedding_dim
         if len(vector) != dim:
             raise ParameterError(f"a vector of this collection's model must have {dim} numbers, got {len(vector)}")
-        numbers = np.asarray(vector, dtype=np.float64)
-        return (numbers / np.linalg.norm(numbers)).astype(np.float32)
+        numbers = np.array(vector, dtype=np.float64)
+        numbers /= np.abs(numbers).max()  # the squares of very small and large numbers are no numbers
+        normalized: NDArray[np.float32] = (numbers / np.linalg.norm(numbers)).astype(np.float32)
+        return normalized
 
     def find(self, id: str) -> tuple[Kind, int]:
         """Return the kind and row of an item. Raises UnknownItem."""
         for kind in KINDS:
             if rows := self.items.rows(kind, [id]):
                 return kind, rows[0]
-        raise UnknownItem(f"there is no image or prompt with the id {id!r}")
+        raise UnknownItem("there is no image or prompt with this id")
 
     def vector(self, kind: Kind, row: int) -> NDArray[np.float32]:
         """Return the stored vector of one item, float32 [embedding_dim]. Raises NoVectors if it has none."""

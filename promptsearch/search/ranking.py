@@ -14,7 +14,7 @@ import numpy as np
 
 from promptsearch.engines.engine import Engine, Rows, Scores
 from promptsearch.engines.stages import Stage
-from promptsearch.errors import ParameterError
+from promptsearch.errors import ParameterError, excerpt
 from promptsearch.search.options import SCORE, Search
 from promptsearch.storage.manifest import Kind
 
@@ -87,7 +87,7 @@ class Rankings:
         name = sort.removeprefix("-")
         if name not in self._engine.fields:
             known = ", ".join(field.name for field in self._engine.fields)
-            raise ParameterError(f"there is no field {name!r} to sort by; sort by score, {known}")
+            raise ParameterError(f"there is no field {excerpt(name)!r} to sort by; sort by score, {known}")
 
 
 def _fuse(nearest: tuple[Rows, Scores], by_words: Ranked, depth: int) -> tuple[Rows, Scores]:

@@ -167,14 +167,14 @@ class ItemStore:
         for record in self._with_id("SELECT row, id, text, image_count FROM prompts", id):
             if record[0] not in self._hidden.prompts:
                 return self._prompt(record)
-        raise UnknownItem(f"there is no prompt with the id {id!r}")
+        raise UnknownItem("there is no prompt with this id")
 
     def image(self, id: str) -> Image:
         """Return an image by id. Raises UnknownItem."""
         for record in self._with_id(f"SELECT {IMAGE_COLUMNS} FROM images", id):
             if record[0] not in self._hidden.images:
                 return _image(record)
-        raise UnknownItem(f"there is no image with the id {id!r}")
+        raise UnknownItem("there is no image with this id")
 
     def rows(self, kind: Kind, ids: Sequence[str]) -> list[int]:
         """Return the rows of the known ids among these, ascending."""

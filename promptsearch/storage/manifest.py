@@ -15,7 +15,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from promptsearch.errors import CollectionError, UnknownCollection
+from promptsearch.errors import CollectionError, DamagedCollection, UnknownCollection
+from promptsearch.system.checksums import Checksums
 from promptsearch.system.files import replace_text, sha256_of, to_json
 
 SCHEMA_VERSION = 2
@@ -151,13 +152,22 @@ class Manifest:
         names = sorted(path.name for path in folder.iterdir() if path.is_file() and path.name != FILES.manifest)
         return replace(self, files={name: sha256_of(folder / name) for name in names})
 
-    def verify(self, folder: Path) -> None:
-        """Raise CollectionError for the first file that is missing or whose SHA-256 differs."""
+    def verify(self, folder: Path, checksums: Checksums | None = None) -> None:
+        """Raise CollectionError for the first file that is missing or whose SHA-256 differs.
+
+        `checksums` remembers those of earlier calls; without them, every file is read.
+        """
+        checksums = checksums or Checksums(None)
         for name, expected in self.files.items():
             if not (folder / name).is_file():
                 raise CollectionError(f"{folder / name} is missing: build the collection again")
-            if sha256_of(folder / name) != expected:
-                raise CollectionError(f"{folder / name} is damaged: its SHA-256 is not the recorded one")
+            try:
+                digest = checksums.of(folder / name)
+            except OSError as error:
+                raise CollectionError(f"{folder / name} cannot be read: {error.strerror}") from error
+            if digest != expected:
+                raise DamagedCollection(f"{folder / name} is damaged: its SHA-256 is not the recorded one")
+        checksums.save()
 
 
 def current_version(collection: Path) -> Path:

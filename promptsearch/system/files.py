@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+import stat
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Raises OSError for anything else: a pipe or a device may never end."""
+    file = open(path, "rb", opener=_open_without_waiting)  # noqa: SIM115  pathlib's has no opener
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return file
+
+
+def require_regular(path: Path) -> None:
+    """Raise OSError as `open_regular` does, before something else opens the file."""
+    open_regular(path).close()
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return at most `limit` + 1 bytes of a regular file, so more than `limit` only of a larger one. Raises OSError."""
+    with open_regular(path) as file:
+        return file.read(limit + 1)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)  # a pipe without a writer would wait for one
 
 
 def sha256_of(path: Path) -> str:

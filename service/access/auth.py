@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
+from functools import lru_cache
+
 from fastapi import Request
 
 from promptsearch.errors import KeyNeeded, RateExceeded
@@ -9,6 +12,22 @@ from promptsearch.errors import KeyNeeded, RateExceeded
 from ..ops.metrics import Metrics
 from .keys import COOKIE, ApiKeys
 from .rate_limiter import RateLimiter
+
+_PREFIX = 64  # bits of an IPv6 address that one client has for itself (RFC 6177)
+
+
+@lru_cache(4096)
+def address_of(host: str) -> str:
+    """Return what counts as one client: an IPv4 address, or the network of an IPv6 address."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:  # no IP connection
+        return host
+    if isinstance(address, ipaddress.IPv4Address):
+        return host
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(ipaddress.ip_network((int(address), _PREFIX), strict=False))
 
 
 class Auth:
@@ -22,7 +41,7 @@ class Auth:
 
     async def require(self, request: Request) -> None:
         """Raise KeyNeeded or RateExceeded unless the request is allowed."""
-        client = f"address {request.client.host if request.client else 'unknown'}"
+        client = f"address {address_of(request.client.host if request.client else 'unknown')}"
         try:
             if self._keys is not None:
                 client = self._keys.holder(request.headers.get("authorization"), request.cookies.get(COOKIE))

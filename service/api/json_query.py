@@ -35,7 +35,7 @@ class JsonTerm(BaseModel):
         None, description="An image or prompt of the collection; it is excluded from the results of its kind."
     )
     vector: list[float] | None = Field(
-        None, description="A vector of the model's dimension; it is normalized.", max_length=16_384
+        None, description="A vector of the model's dimension; it is normalized.", max_length=16_384, fail_fast=True
     )
     weight: float = Field(1.0, description="Negative: results should be unlike this term.", allow_inf_nan=False)
 

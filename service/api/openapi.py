@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from ..http.problems import Problem, response
-from .json_query import JsonQuery, JsonTerm
+from .json_query import Batch, BatchQuery, EmbedQuery, JsonQuery, JsonTerm
 
 
 def install(app: FastAPI) -> None:
@@ -28,7 +28,7 @@ def _with_problems(document: dict[str, Any]) -> dict[str, Any]:
     """Return the document with the problems of each route, which follow from its parameters."""
     schemas = document["components"]["schemas"]
     schemas["Problem"] = Problem.model_json_schema()
-    for model in (JsonQuery, JsonTerm):  # parsed in `service/api/query.py`, not by FastAPI
+    for model in (JsonQuery, JsonTerm, Batch, BatchQuery, EmbedQuery):  # read within limits, not by FastAPI
         schemas[model.__name__] = model.model_json_schema(ref_template="#/components/schemas/{model}")
         schemas[model.__name__].pop("$defs", None)
     for name in ("HTTPValidationError", "ValidationError"):  # FastAPI's, replaced by problems

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from fastapi import Depends, Request
@@ -13,17 +12,21 @@ from fastapi import Query as Parameter
 from pydantic import ValidationError
 from starlette.datastructures import FormData, UploadFile
 
-from promptsearch.errors import ParameterError, PictureError, QueryError
+from promptsearch.errors import ParameterError, PictureError, QueryError, excerpt
 from promptsearch.filtering.filters import Filter, condition
 from promptsearch.search.query import Query, blank_to_none, build_terms
 from promptsearch.search.terms import MAX_TERMS, Term
 
-from ..http.problems import describe
+from ..http.json_body import parse_json, read_body
+from ..http.problems import findings_of
+from .json_models import media_type_of
 from .json_query import JsonQuery, JsonTerm, SearchOptions
 
 _FILTER = "filter."  # before a field's name, in a URL or form
 _NESTED = ("terms", "filter")  # JSON as text, in a URL or form
 _MAX_FORM_FIELDS = 200
+_MAX_NESTED = 2**20  # bytes of JSON in a form's field, of which Starlette reads no more; the head of a URL has less
+_BASE64_PIECE = 2**22  # characters that are decoded without releasing the GIL: 10 ms
 
 CollectionParameter = Annotated[str | None, Parameter(description=JsonQuery.model_fields["collection"].description)]
 
@@ -41,13 +44,13 @@ def parse_url_options(request: Request) -> Query:
         if name.startswith(_FILTER):
             conditions.append(_condition(name, value))
         elif name not in _URL_NAMES:
-            raise ParameterError(f"there is no parameter {name!r}; there are {', '.join(_URL_NAMES)}")
+            raise ParameterError(f"there is no parameter {excerpt(name)!r}; there are {', '.join(_URL_NAMES)}")
         elif value or name not in _NESTED:
             fields[name] = value
     try:
         return to_query(JsonQuery.model_validate(_parse_nested(fields)), conditions)
     except ValidationError as error:
-        raise ParameterError(describe(error.errors())) from None
+        raise ParameterError(findings_of(error)) from None
 
 
 async def parse_body(request: Request) -> Query:
@@ -57,15 +60,19 @@ async def parse_body(request: Request) -> Query:
     """
     if request.query_params:
         raise ParameterError("a POST takes its parameters from the body, not from the URL")
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = media_type_of(request)
     if media_type in ("multipart/form-data", "application/x-www-form-urlencoded"):
         async with request.form(max_files=MAX_TERMS + 1, max_fields=_MAX_FORM_FIELDS) as form:
             fields, conditions, pictures = await _read_form(form)
             return to_query(_validate(fields), conditions, pictures).require_terms()
     if media_type == "application/json":
-        return to_query(_validate(read_json(await request.body()), strict=True)).require_terms()
+        return await read_body(
+            request,
+            request.app.state.max_json_bytes,
+            lambda fields: to_query(_validate(fields, strict=True)).require_terms(),
+        )
     raise ParameterError(
-        f"content type {media_type!r} is not supported: send multipart/form-data (curl -F image=@cat.png) or "
+        f"content type {excerpt(media_type)!r} is not supported: send multipart/form-data (curl -F image=@cat.png) or "
         "application/json"
     )
 
@@ -94,7 +101,7 @@ def decode_picture(image: str) -> bytes:
     if image.startswith("data:"):
         image = image.partition(",")[2]
     try:
-        picture = base64.b64decode(image, validate=True)
+        picture = b"".join(_base64_pieces(image.encode("ascii")))
     except (binascii.Error, ValueError):
         raise QueryError("image is not valid base64; send a file as multipart/form-data instead") from None
     if not picture:
@@ -102,17 +109,13 @@ def decode_picture(image: str) -> bytes:
     return picture
 
 
-def read_json(body: bytes) -> dict[str, Any]:
-    """Return the JSON object of a body; raises ParameterError."""
-    try:
-        value = json.loads(body)
-    except RecursionError:
-        raise ParameterError("the body is nested too deeply: parameters are texts and numbers") from None
-    except ValueError as error:
-        raise ParameterError(f"the body is not valid JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise ParameterError('the body must be a JSON object, such as {"q": "happy dog"}')
-    return value
+def _base64_pieces(text: bytes) -> Iterator[bytes]:
+    """Yield what the pieces of a text in base64 encode; raises ValueError."""
+    for start in range(0, len(text), _BASE64_PIECE):
+        piece = text[start : start + _BASE64_PIECE]
+        if piece.endswith(b"=") and start + _BASE64_PIECE < len(text):
+            raise ValueError("padding before the end")
+        yield base64.b64decode(piece, validate=True)
 
 
 def _all_of(filters: Sequence[dict[str, Any]]) -> Filter | None:
@@ -146,7 +149,7 @@ async def _read_form(form: FormData) -> tuple[dict[str, Any], list[dict[str, Any
         elif name.startswith(_FILTER):
             conditions.append(_condition(name, value))
         elif name in fields:
-            raise ParameterError(f"{name} was sent twice")
+            raise ParameterError(f"{excerpt(name)} was sent twice")
         elif value:  # a browser also sends the fields that were left empty
             fields[name] = value
     if "image" in fields:
@@ -156,7 +159,7 @@ async def _read_form(form: FormData) -> tuple[dict[str, Any], list[dict[str, Any
 
 async def _read_upload(name: str, upload: UploadFile) -> list[bytes]:
     if name != "image":
-        raise ParameterError(f"a file was sent as {name!r}: send a picture in the field `image`")
+        raise ParameterError(f"a file was sent as {excerpt(name)!r}: send a picture in the field `image`")
     content = await upload.read()
     if not content and upload.filename:
         raise PictureError("the uploaded file is empty")
@@ -167,9 +170,10 @@ def _parse_nested(fields: dict[str, Any]) -> dict[str, Any]:
     for name in _NESTED:
         if name in fields:
             try:
-                fields[name] = json.loads(fields[name])
-            except (ValueError, RecursionError) as error:
-                raise ParameterError(f"{name} is not valid JSON: {error}") from None
+                text = fields[name].encode()
+            except UnicodeEncodeError:
+                raise ParameterError(f"{name} is not valid JSON: it is not Unicode") from None
+            fields[name] = parse_json(text, _MAX_NESTED, name)
     return fields
 
 
@@ -178,7 +182,7 @@ def _validate(fields: dict[str, Any], *, strict: bool = False) -> JsonQuery:
     try:
         return JsonQuery.model_validate(fields, strict=strict)
     except ValidationError as error:
-        raise ParameterError(f"{describe(error.errors())} (parameters are {', '.join(_NAMES)})") from None
+        raise ParameterError(f"{findings_of(error)} (parameters are {', '.join(_NAMES)})") from None
 
 
 def _text_schemas() -> dict[str, dict[str, Any]]:

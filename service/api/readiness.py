@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 
 from promptsearch.errors import NotReady
@@ -11,8 +10,6 @@ from promptsearch.errors import NotReady
 from ..catalogue.catalogue import Catalogue
 from ..responses import schemas
 from ..search.search_service import SearchService
-
-log = logging.getLogger(__name__)
 
 INTERVAL = 5.0  # seconds between two checks
 TIMEOUT = 30.0  # seconds without a passed check after which the service counts as hanging
@@ -31,20 +28,21 @@ class ReadinessCheck:
         """Check every INTERVAL seconds until cancelled."""
         while True:
             await asyncio.sleep(INTERVAL)
-            try:
-                await self._service.check()
-            except Exception as error:
-                log.exception("the self-check failed")
-                self._failure = f"the last self-check failed: {error}"
-            else:
+            failures = await self._service.check()
+            if len(failures) < len(self._catalogue.served):
                 self._failure, self._passed = None, time.monotonic()
+            else:
+                reasons = "; ".join(failures.values()) or "no collection is served"
+                self._failure = f"the last self-check failed: {reasons}"
 
     def status(self) -> schemas.Readiness:
-        """Return the status; raises NotReady if the last check failed or none has passed for TIMEOUT seconds."""
+        """Return the status; raises NotReady if the last check failed in every collection, or none has passed for
+        TIMEOUT seconds."""
         if self._failure is not None:
             raise NotReady(self._failure)
         since = time.monotonic() - self._passed
         if since > TIMEOUT:
             raise NotReady(f"no self-check has passed for {since:.0f} seconds: the service hangs")
-        problems = {**self._catalogue.refused, **self._catalogue.outdated}
-        return schemas.Readiness(status="degraded" if problems else "ready", problems=problems)
+        problems = dict(self._catalogue.problems)
+        status = "degraded" if problems else "verifying" if self._catalogue.verifying else "ready"
+        return schemas.Readiness(status=status, problems=problems)

@@ -19,15 +19,25 @@ from promptsearch.encoding.bundle import FILES as BUNDLE_FILES
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.bundles import bundle_for, bundles_in
 from promptsearch.encoding.encoders import Encoders
-from promptsearch.errors import ArtefactError, ParameterError, StartError, UnknownCollection, one_line
+from promptsearch.errors import (
+    ArtefactError,
+    CollectionError,
+    DamagedCollection,
+    ParameterError,
+    StartError,
+    UnknownCollection,
+    excerpt,
+    one_line,
+)
 from promptsearch.search.collection import Collection
 from promptsearch.storage.hidden import Takedown, read_hidden
-from promptsearch.storage.manifest import FILES, current_version
+from promptsearch.storage.manifest import FILES, Manifest, current_version
 
 from ..inference.batching import Vector
 from ..inference.search_threads import threads_per_process
 from ..settings import Settings
 from .mirrors import KEEP_PREVIOUS, Mirrors
+from .verification import Verification
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +78,9 @@ class Catalogue:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self.mirrors = Mirrors(settings)
+        self._verification = Verification(settings.cache)
+        self._lost: set[str] = set()  # collections that were served until they were found to be damaged
+        self._faults: dict[str, str] = {}  # by a collection's name: what is wrong with what is served
         self._store_errors: Mapping[Path, str] = {}  # by a collection's folder
         self._open: dict[Path, Served] = {}
         self._errors: dict[Path, str] = {}
@@ -101,9 +114,11 @@ class Catalogue:
             )
         if name in self.served:
             return self.served[name]
+        if name in self.refused and name in self._lost:
+            raise DamagedCollection(f"collection {name} is not served any more: {self.refused[name]}")
         if name in self.refused:
             raise UnknownCollection(f"collection {name} is not served: {self.refused[name]}")
-        raise UnknownCollection(f"there is no collection {name!r}; there are: {', '.join(self.served)}")
+        raise UnknownCollection(f"there is no collection {excerpt(name)!r}; there are: {', '.join(self.served)}")
 
     def version(self, name: str, version: str) -> Served | None:
         """Return that version of a collection if it is the current or the previous one, else None."""
@@ -128,6 +143,31 @@ class Catalogue:
         versions = [path.name for path in (folder / FILES.versions).iterdir()]
         return version == current or version > max(versions)  # versions are named by time
 
+    @property
+    def verifying(self) -> bool:
+        """Return whether versions that are served are still being verified."""
+        return bool(self._verification.verifying)
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """Return what is wrong, by the name of the collection."""
+        return {**self.refused, **self.outdated, **self._faults.copy()}
+
+    def report(self, served: Served, error: Exception | None) -> None:
+        """Remember what went wrong in a version while it was served, or with None that nothing does; from any thread.
+
+        A version whose files are damaged is replaced by the one before at the next `refresh`.
+        """
+        if error is None:
+            self._faults.pop(served.name, None)
+            return
+        reason = one_line(error)
+        if isinstance(error, DamagedCollection):
+            self._verification.report(served.collection.folder, reason)
+        if self._faults.get(served.name) != reason:
+            self._faults[served.name] = reason
+            log.error("collection %s: %s", served.name, reason)
+
     def encoders(self) -> set[Encoders]:
         """Return the encoders of all open versions."""
         return {served.encoders for served in self._all_open()}
@@ -139,13 +179,17 @@ class Catalogue:
         """
         now = time.monotonic()
         self._previous = {name: (served, until) for name, (served, until) in self._previous.items() if until > now}
+        self._verification.begin()
         if everything:
             self.mirrors.retry()
+            self._verification.forget_damage()
         folders = list(_collection_folders(self.mirrors.indices))
         models = _signature(
             path for folder in self.mirrors.models for path in sorted(folder.glob(f"*/{BUNDLE_FILES.model}"))
         )
-        changed = [folder for folder in folders if everything or self._changed(folder, models)]
+        changed = [
+            folder for folder in folders if self._changed(folder, models) or everything or self._is_damaged(folder)
+        ]
         bundles = _bundles(self.mirrors.models) if changed else []
         refused = [folder.name for folder in changed if not self._refresh(folder, bundles)]
         refused += self._check_stores()
@@ -205,15 +249,9 @@ class Catalogue:
             return True
         try:
             hidden, version = read_hidden(folder), current_version(folder)
-            if now_open is not None and now_open.collection.folder == version:
-                if now_open.hidden != hidden:
-                    self._open[folder] = now_open.with_hidden(hidden)
-                    self._hide_in_previous(name, hidden)
-            else:
-                self._open[folder] = self._open_version(folder, version, hidden, bundles)
-                if now_open is not None:
-                    self._previous[name] = (now_open.with_hidden(hidden), time.monotonic() + KEEP_PREVIOUS)
-                    log.info("collection %s: version %s replaces %s", name, version.name, now_open.collection.version)
+            self._hide(folder, hidden)
+            if now_open is None or now_open.collection.folder != version or self._is_damaged(folder):
+                self._switch(folder, version, hidden, bundles)
         except (ArtefactError, UnknownCollection) as error:
             self._refuse(folder, one_line(error))
             return False
@@ -224,18 +262,71 @@ class Catalogue:
         self._errors.pop(folder, None)
         return True
 
+    def _is_damaged(self, folder: Path) -> bool:
+        """Return whether the version that is served of a collection was found to be damaged."""
+        served = self._open.get(folder)
+        return served is not None and self._verification.is_damaged(served.collection.folder)
+
+    def _hide(self, folder: Path, hidden: Set[Takedown]) -> None:
+        """Apply takedowns to what is served, whatever becomes of a new version."""
+        served = self._open.get(folder)
+        if served is not None and served.hidden != hidden:
+            self._open[folder] = served.with_hidden(hidden)
+            self._hide_in_previous(served.name, hidden)
+
+    def _switch(self, folder: Path, version: Path, hidden: Set[Takedown], bundles: Iterable[Bundle]) -> None:
+        """Serve a version; if its files are damaged and nothing whole is served, the newest older one that is whole.
+
+        Raises ArtefactError, also if an older version is served instead.
+        """
+        name, now_open = folder.name, self._open.get(folder)
+        damaged = self._is_damaged(folder)
+        try:
+            opened = self._open_version(folder, version, hidden, bundles)
+        except CollectionError:
+            if now_open is None or damaged:
+                self._fall_back(folder, version, hidden, bundles)
+            raise
+        self._open[folder] = opened
+        self._lost.discard(name)
+        if now_open is not None:
+            log.info("collection %s: version %s replaces %s", name, version.name, now_open.collection.version)
+            if not damaged:
+                self._previous[name] = (now_open, time.monotonic() + KEEP_PREVIOUS)
+
+    def _fall_back(self, folder: Path, version: Path, hidden: Set[Takedown], bundles: Iterable[Bundle]) -> None:
+        """Serve the version before a damaged one if it is whole, else nothing."""
+        older = [path for path in (folder / FILES.versions).iterdir() if path.name < version.name]
+        try:
+            if older:
+                self._open[folder] = self._open_version(folder, max(older), hidden, bundles)
+                self._faults.pop(folder.name, None)
+                return
+        except ArtefactError as error:
+            log.warning("the version before the damaged one of %s cannot be served: %s", folder.name, error)
+        if self._open.pop(folder, None) is not None:
+            self._lost.add(folder.name)
+            self._previous.pop(folder.name, None)
+
     def _open_version(self, folder: Path, version: Path, hidden: Set[Takedown], bundles: Iterable[Bundle]) -> Served:
         """Return a version, opened, checked against its model and searched once. Collections share their encoders."""
+        self._verification.require_whole(version, Manifest.read(version))
         collection = Collection(version).with_hidden(hidden)
         bundle = collection.require_model(bundle_for(collection.manifest.model, bundles))
-        loaded = {encoders.bundle.identity: encoders for encoders in self.encoders()}
-        encoders = loaded.get(bundle.identity) or Encoders(
-            bundle, precision=self._settings.precision, threads=threads_per_process(self._settings.workers)
-        )
+        encoders = self._encoders_of(bundle)
         root = self._settings.files.get(collection.manifest.source["root"])
         served = Served(folder.name, collection, encoders, root.resolve() if root else None, hidden)
-        served.check(encoders.encode_texts([CHECK_TEXT])[0])
+        served.check(encoders.check(CHECK_TEXT))
         return served
+
+    def _encoders_of(self, bundle: Bundle) -> Encoders:
+        """Return the encoders of a model: those that are loaded, or else of files that are verified first."""
+        for encoders in self.encoders():
+            if encoders.bundle.identity == bundle.identity:
+                return encoders
+        bundle.verify(self._verification.checksums)
+        threads = threads_per_process(self._settings.workers)
+        return Encoders(bundle, precision=self._settings.precision, threads=threads)
 
     def _hide_in_previous(self, name: str, hidden: Set[Takedown]) -> None:
         if name in self._previous:

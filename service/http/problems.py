@@ -11,19 +11,25 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import iter_route_contexts
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from promptsearch import errors
+from promptsearch.errors import excerpt
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
+MAX_FINDINGS = 10  # that one problem names
+MAX_FINDING = 200  # characters of each
+_MAX_DETAIL = (MAX_FINDINGS + 2) * MAX_FINDING  # whatever a message quotes
+
 # The first class that an error is an instance of decides.
 _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
     (errors.PictureTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (errors.RequestTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (errors.PictureError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (errors.QueryError, HTTPStatus.BAD_REQUEST),
     (errors.CursorGone, HTTPStatus.GONE),
@@ -31,6 +37,8 @@ _STATUS: tuple[tuple[type[errors.PromptSearchError], HTTPStatus], ...] = (
     (errors.NoVectors, HTTPStatus.CONFLICT),
     (errors.KeyNeeded, HTTPStatus.UNAUTHORIZED),
     (errors.RateExceeded, HTTPStatus.TOO_MANY_REQUESTS),
+    (errors.ModelFault, HTTPStatus.SERVICE_UNAVAILABLE),
+    (errors.DamagedCollection, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.Overloaded, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.NotReady, HTTPStatus.SERVICE_UNAVAILABLE),
     (errors.VersionPending, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -84,22 +92,34 @@ def problem_response(error: errors.PromptSearchError) -> JSONResponse:
 
 
 def describe(validation_errors: Sequence[Any]) -> str:
-    """Return Pydantic's errors as one line: each parameter, and what is wrong with it."""
-    lines = []
-    for error in validation_errors:
-        name = ".".join(str(part) for part in error["loc"]) or "request"
-        message = error["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: {message[:1].lower()}{message[1:]}")
-    return "; ".join(lines)
+    """Return Pydantic's errors as one line: each parameter, and what is wrong with it. Values are not repeated."""
+    findings = [_finding(error) for error in validation_errors[:MAX_FINDINGS]]
+    if len(validation_errors) > MAX_FINDINGS:
+        findings.append(f"and {len(validation_errors) - MAX_FINDINGS} more")
+    return "; ".join(findings)
 
 
-def internal_error(request: Request, error: Exception) -> JSONResponse:
-    """Log a bug with its traceback, and return the response to its request."""
+def findings_of(error: ValidationError) -> str:
+    """Return what is wrong with a request's values, as `describe`."""
+    return describe(error.errors(include_url=False, include_context=False, include_input=False))
+
+
+def _finding(error: Any) -> str:
+    name = ".".join(excerpt(str(part)) for part in error["loc"]) or "request"
+    message = error["msg"].removeprefix("Value error, ")
+    finding = f"{name}: {message[:1].lower()}{message[1:]}"
+    return finding if len(finding) <= MAX_FINDING else f"{finding[: MAX_FINDING - 1]}…"
+
+
+def internal_error(request: Request, error: Exception, request_id: str) -> JSONResponse:
+    """Log a bug with its traceback, and return the response to its request, which says nothing else than its id."""
     log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", "internal error: see the service's log")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal", f"internal error: see request {request_id} in the log")
 
 
 def _document(status: int, slug: str, detail: str) -> dict[str, Any]:
+    if len(detail) > _MAX_DETAIL:
+        detail = f"{detail[:_MAX_DETAIL]}…"
     return {"type": errors.PROBLEM + slug, "title": HTTPStatus(status).phrase, "status": int(status), "detail": detail}
 
 
@@ -129,7 +149,7 @@ async def _handle_http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     phrase, detail = HTTPStatus(error.status_code).phrase, str(error.detail)
     if detail == phrase:  # the router's own
-        detail = f"{request.method} {request.url.path} does not exist; see /docs"
+        detail = f"{request.method} {excerpt(request.url.path, MAX_FINDING)} does not exist; see /docs"
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = _allowed_methods(request)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from promptsearch.encoding.encoders import IMAGE_BATCH, Encoders
 from promptsearch.encoding.tokenizer import Tokenizer
+from promptsearch.errors import ModelFault
 
 from ..ops.metrics import Metrics
 from .search_threads import SearchThreads, single_core_threads
@@ -50,6 +51,7 @@ class Batcher(Generic[Item]):
         self._thread = single_core_threads(1, name)
         self._queue: dict[asyncio.Future[Vector], _Waiting[Item]] = {}
         self._running: asyncio.Task[None] | None = None
+        self._one_by_one = 0  # items that are encoded alone, to see which of them the model fails at
 
     async def vector(self, item: Item, then: Then | None = None) -> Vector:
         """Return the unit vector of one item, float32 [embedding_dim]. A caller that is cancelled leaves the queue.
@@ -70,10 +72,14 @@ class Batcher(Generic[Item]):
         loop = asyncio.get_running_loop()
         try:
             while self._queue:
-                batch = list(islice(self._queue.items(), _CONSIDERED))
+                batch = list(islice(self._queue.items(), 1 if self._one_by_one else _CONSIDERED))
+                self._one_by_one = max(0, self._one_by_one - 1)
                 try:
                     encoded, done = await loop.run_in_executor(self._thread, self._encode_batch, batch, loop)
                 except Exception as error:  # each of the batch gets it, and the next batch is tried
+                    if isinstance(error, ModelFault) and len(batch) > 1:  # perhaps at one of them only
+                        self._one_by_one = len(batch)
+                        continue
                     for future, _ in batch:
                         self._queue.pop(future, None)
                         if not future.done():

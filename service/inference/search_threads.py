@@ -1,7 +1,8 @@
 """The threads of one process, sized together so that they do not compete for cores.
 
 ONNX Runtime may use every core for a batch, and each encoder computes one batch at a time. As many search threads
-decode, search and read the store; each of them uses one core, so FAISS gets no OpenMP threads of its own.
+search and read the store, and as many others decode pictures, so that no search waits for a large one. Each of them
+uses one core, so FAISS gets no OpenMP threads of its own.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ def single_core_threads(count: int, name: str) -> ThreadPoolExecutor:
 class SearchThreads:
     """A bounded pool for what computes or reads files: Pillow, FAISS and SQLite all release the GIL."""
 
-    def __init__(self, threads: int) -> None:
-        self._pool = single_core_threads(threads, "search")
+    def __init__(self, threads: int, name: str = "search") -> None:
+        self._pool = single_core_threads(threads, name)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Return what `work` returns; raises what it raises. A caller that is cancelled in time leaves the queue."""

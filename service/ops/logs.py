@@ -78,6 +78,7 @@ def configure() -> None:
     for handler in (errors, requests):
         handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=logging.INFO, handlers=[errors])
+    logging.captureWarnings(capture=True)  # NumPy's, among others
     ACCESS.addHandler(requests)
     ACCESS.propagate = False
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # warns of malformed forms of clients

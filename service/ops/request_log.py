@@ -48,7 +48,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception as error:
-            response = problems.internal_error(Request(scope), error)
+            response = problems.internal_error(Request(scope), error, id)
             if not status:  # else the response is half sent, and the connection is closed
                 await response(scope, receive, send_with_id)
         finally:

@@ -66,7 +66,7 @@ class KnnQuery(BaseModel):
         None, description="URL of a picture on a public host; only if the service allows it with --image-urls."
     )
     embedding_input: list[float] | None = Field(
-        None, description="A vector of the model's dimension; it is normalized.", max_length=16_384
+        None, description="A vector of the model's dimension; it is normalized.", max_length=16_384, fail_fast=True
     )
     modality: Literal["image", "text"] = Field("image", description="text: find prompts.")
     num_images: Count = Field(DEFAULT_IMAGES, description="Number of results with metadata.")
@@ -95,7 +95,7 @@ class KnnQuery(BaseModel):
 class MetadataQuery(BaseModel):
     """Ids whose metadata is requested."""
 
-    ids: list[Id] = Field(max_length=MAX_PLACES)
+    ids: list[Id] = Field(fail_fast=True, max_length=MAX_PLACES)
     indice_name: Annotated[str | None, _Absent] = None
 
 
@@ -161,10 +161,8 @@ class KnnResponseBuilder:
     def metadata(self, ids: Sequence[int]) -> bytes:
         """Return the JSON of each id's metadata, without hidden items; raises UnknownItem."""
         count = self._image_count + self._collection.manifest.counts["prompts"]
-        if unknown := [id for id in ids if not 0 <= id < count]:
-            raise UnknownItem(
-                f"there is no id {unknown[0]}: ids of version {self._collection.version} are 0 to {count - 1}"
-            )
+        if not all(0 <= id < count for id in ids):
+            raise UnknownItem(f"an id is unknown: ids of version {self._collection.version} are 0 to {count - 1}")
         images = self._metadata("images", [id for id in ids if id < self._image_count])
         prompts = self._metadata("prompts", [id - self._image_count for id in ids if id >= self._image_count])
         by_id = images | {self._image_count + row: metadata for row, metadata in prompts.items()}

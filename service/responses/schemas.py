@@ -184,5 +184,8 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """Whether searches can be answered."""
 
-    status: str = Field(description="ready; or degraded if a collection is not served in its newest version.")
+    status: str = Field(
+        description="ready; degraded if a collection is not served in its newest version, or fails; "
+        "verifying while the checksums of large versions are computed."
+    )
     problems: dict[str, str] = Field(description="By collection: why it, or its newest version, is not served.")

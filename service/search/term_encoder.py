@@ -8,16 +8,13 @@ from concurrent.futures import Future
 from functools import partial
 from typing import TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
 from promptsearch.encoding.encoders import Encoders
-from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.warnings import truncation_warning
 from promptsearch.search.terms import Term
 
 from ..catalogue.catalogue import Catalogue
 from ..inference.batching import BatchedEncoders, Vector
+from ..inference.decoder import Decoder
 from ..inference.search_threads import SearchThreads
 from ..ops.metrics import Metrics
 from .cache import Cache
@@ -32,10 +29,10 @@ class TermEncoder:
     """Encodes for all models that are served; for the event loop alone."""
 
     def __init__(
-        self, cache_bytes: int, max_pixels: int, catalogue: Catalogue, threads: SearchThreads, metrics: Metrics
+        self, cache_bytes: int, decoder: Decoder, catalogue: Catalogue, threads: SearchThreads, metrics: Metrics
     ) -> None:
-        """Cache vectors of texts in `cache_bytes`, and refuse pictures of more than `max_pixels`."""
-        self._max_pixels = max_pixels
+        """Cache vectors of texts in `cache_bytes`, and decode pictures with `decoder`."""
+        self._decoder = decoder
         self._catalogue = catalogue
         self._threads = threads
         self._metrics = metrics
@@ -81,7 +78,7 @@ class TermEncoder:
                 vector, truncated = await self._text(encoders, term.text)
                 return vector, _notes(encoders, term.text, truncated)
         if term.picture is not None:
-            pixels = await self._threads.run(partial(self._pixels, encoders, term.picture, timing))
+            pixels = await self._decoder.pixels(term.picture, encoders.preprocessing, timing)
             with timing.waiting("encode"):
                 return await self._batched_encoders(encoders).picture(pixels), []
         return None, []
@@ -95,14 +92,6 @@ class TermEncoder:
         if cached is not None:
             return cached
         return await self._texts.compute(key, lambda: self._batched_encoders(encoders).text(text, then))
-
-    def _pixels(self, encoders: Encoders, picture: bytes, timing: Timing) -> NDArray[np.float32]:
-        """Return the image encoder's input, float32 [3, size, size]."""
-        spec = encoders.preprocessing.spec
-        with timing("decode"):
-            return encoders.preprocessing(
-                open_picture(picture, max_pixels=self._max_pixels, background=spec.background, shorter_side=spec.size)
-            )
 
     def _batched_encoders(self, encoders: Encoders) -> BatchedEncoders:
         batched = self._batched.get(encoders)

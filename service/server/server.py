@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from types import FrameType
+from typing import cast
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,8 +25,9 @@ from ..app import create_app
 from ..catalogue.catalogue import Catalogue
 from ..ops import logs
 from ..settings import Settings
+from .connections import Limits, most_connections
 from .draining import Draining
-from .protocol import Protocol
+from .protocol import Protocol, State
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +41,16 @@ _SWITCH_INTERVAL = 0.0005
 # Seconds that an idle connection is kept. It must be closed by the client or the proxy, whose own limit is a minute or
 # less: a request that is sent just as the service closes is lost.
 KEEP_ALIVE = 75
+_TICKS = 10  # of uvicorn's main loop in a second
 DRAIN = 0.5  # seconds in which responses make busy clients reconnect elsewhere
 
 
 class Server(uvicorn.Server):
     """uvicorn that reports when it serves, looks for new versions on SIGHUP, and drains its connections at its end."""
 
-    def __init__(self, app: FastAPI, copy: socket.socket, on_ready: Callable[[], None], *, alone: bool) -> None:
+    def __init__(
+        self, app: FastAPI, copy: socket.socket, on_ready: Callable[[], None], limits: Limits, *, alone: bool
+    ) -> None:
         """Serve `app`; `copy` is a duplicate of the listening socket, and with `alone` no other process has one."""
         self._app = app
         self._draining = Draining(app)
@@ -63,8 +69,12 @@ class Server(uvicorn.Server):
                 server_header=False,
                 timeout_graceful_shutdown=30,
                 timeout_keep_alive=KEEP_ALIVE,
+                # Only of proxies that are named. uvicorn's default believes every program of this machine.
+                forwarded_allow_ips=os.environ.get("FORWARDED_ALLOW_IPS", ""),
             )
         )
+        self._limits = limits
+        self.server_state = State(limits)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start serving, and report it."""
@@ -74,6 +84,14 @@ class Server(uvicorn.Server):
             loop.add_reader(self._copy, self._accept)
             loop.add_signal_handler(signal.SIGHUP, self._app.state.reloader.refresh_now)
             self._on_ready()
+
+    async def on_tick(self, counter: int) -> bool:
+        """End connections whose clients take too long, once a second."""
+        if counter % _TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in self.server_state.connections.copy():
+                cast("Protocol", connection).end_if_late(now)
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Ask clients to reconnect, accept what still waits on the socket, and finish all requests."""
@@ -89,8 +107,9 @@ class Server(uvicorn.Server):
     def _accept(self) -> None:
         """Accept the connections that wait besides the one that libuv accepts."""
         loop = asyncio.get_running_loop()
+        room = self._limits.connections - len(self.server_state.connections) - len(self._opening)
         with suppress(OSError):  # none waits; or none can be accepted, which libuv handles
-            for _ in range(self._accept_at_once):
+            for _ in range(min(self._accept_at_once, max(1, room))):
                 opening = loop.create_task(loop.connect_accepted_socket(self._protocol, self._copy.accept()[0]))
                 self._opening.add(opening)
                 opening.add_done_callback(self._opening.discard)
@@ -122,7 +141,10 @@ def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[], N
     app = create_app(settings, Catalogue.open(settings))
     with listening.dup() as copy:
         copy.setblocking(False)
-        Server(app, copy, on_ready, alone=settings.workers == 1).run(sockets=[listening])
+        limits = Limits(
+            most_connections(settings.max_connections), settings.idle_timeout, settings.request_timeout
+        )  # fmt: skip
+        Server(app, copy, on_ready, limits, alone=settings.workers == 1).run(sockets=[listening])
 
 
 def serve_as_worker(settings: Settings, listening: socket.socket, ready: Connection) -> None:

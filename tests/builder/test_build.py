@@ -9,10 +9,12 @@ import pytest
 
 from builder import build
 from builder.plan import BuildPlan, EmbedPlan, IndexPlan
+from builder.versions.versions import is_whole
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BuildError
 from promptsearch.storage.manifest import current_version
 from tests.support import source
+from tests.support.drawing import as_bytes, picture
 
 
 def test_a_plan_is_built_step_by_step(vit_bundle: Bundle, source_folder: Path, tmp_path: Path) -> None:
@@ -29,6 +31,24 @@ def test_a_plan_is_built_step_by_step(vit_bundle: Bundle, source_folder: Path, t
     build.index_staged(plan)
     second = build.publish_staged(plan)
     assert [path.name for path in (plan.collection / "versions").iterdir()] == [second.version]
+
+
+def test_what_is_encoded_so_far_can_be_published(vit_bundle: Bundle, tmp_path: Path) -> None:
+    for number in range(80):
+        (tmp_path / f"{number:02}.png").write_bytes(as_bytes(picture(number, 40, 30)))
+    plan = BuildPlan(tmp_path / "indices" / "c", EmbedPlan("folder", tmp_path, vit_bundle.folder))
+    images = []
+    while not is_whole(plan.collection):
+        build.embed_source(plan, enough=lambda stats: stats.encoded >= 32)
+        build.index_staged(plan)
+        images.append(build.publish_staged(plan).counts["images"])
+        assert len(images) < 10
+    assert images[-1] == 80
+    assert len(images) > 2
+    assert images == sorted(set(images))
+    manifest = build.embed_source(plan)
+    assert manifest.build["encoded"]["images"] == 0
+    assert build.discard_unchanged(plan) is not None
 
 
 def test_bounds_of_the_plan_reach_the_index(vit_bundle: Bundle, source_folder: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from builder.__main__ import main
+from builder.versions.versions import versions
 from promptsearch.encoding.bundle import Bundle
 from tests.builder.cli.running import run
 from tests.support.workspace import ROOT
@@ -54,6 +55,12 @@ def test_as_a_process_it_builds_and_fails_without_traceback(
     assert "published c version" in built.stdout
     assert "Traceback" not in built.stderr
     assert run("verify", "c", "--indices", tmp_path).returncode == 0
+
+    again = run("build", *arguments, vit_bundle.folder)
+    assert "nothing new: c stays at version" in again.stdout
+    quiet = run("build", *arguments, vit_bundle.folder, "--recall", "0.9", "--quiet")
+    assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    assert len(versions(tmp_path / "c")) == 2
 
     failed = run("build", *arguments, tmp_path)
     assert failed.returncode == 1

@@ -29,6 +29,7 @@ KINDS = {
     "spark": (rf"{_BUILDER}build .* --runner spark ", "test_spark"),
     "stores": (rf"{_BUILDER}upload(-model)? |{_SERVICE}.*s3://", "test_stores"),
     "milvus": (rf"{_BUILDER}publish .* --to milvus ", "test_milvus"),
+    "watch": (rf"{_BUILDER}build .* --watch", "test_build"),
     "build": (_BUILDER, "test_build"),
     "serve": (_SERVICE, "test_build"),
 }

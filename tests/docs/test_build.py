@@ -32,6 +32,13 @@ def test_every_collection_is_built(built: Path) -> None:
     assert {path.parent.name for path in built.glob("indices/*/current")} == COLLECTIONS
 
 
+@pytest.mark.parametrize("command", of_kind("watch"))
+def test_a_folder_is_followed(command: str, built: Path, tmp_path: Path) -> None:
+    with running(["bash", "-c", f"exec {command}"], built, tmp_path / "watch.log") as watch:
+        watch.wait_for("(following)")
+        assert watch.interrupt() == 130
+
+
 @pytest.mark.parametrize("command", of_kind("serve"))
 def test_a_collection_is_served(command: str, built: Path, tmp_path: Path) -> None:
     name = re.findall(r"--collection (\S+)", command)[0]

@@ -158,7 +158,7 @@ def test_errors_are_printed(place: list[str], capsys: pytest.CaptureFixture[str]
     assert "a filter must be FIELD=VALUE" in failed(capsys, "search", "fox", "--filter", "steps", *place)
     assert "filter must be JSON" in failed(capsys, "search", "fox", "--filter", "{steps", *place)
     assert "cannot be read" in failed(capsys, "search", "--image", str(tmp_path / "cat.png"), *place)
-    assert "no image with the id" in failed(capsys, "similar", "nobody", *place)
+    assert "no image with this id" in failed(capsys, "similar", "nobody", *place)
 
 
 def test_collection_is_found_by_name(pictures: Gallery, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

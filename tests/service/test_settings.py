@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from pydantic_settings import CliApp
 
 from service.http.problems import describe
-from service.settings import Settings
+from service.settings import Settings, unknown_variables
 
 A, B = Path("a"), Path("b")
 
@@ -24,6 +24,15 @@ def _no_settings_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def read(flags: Sequence[str]) -> Settings:
     return CliApp.run(Settings, cli_args=list(flags))
+
+
+def test_variables_that_are_no_settings_are_named_with_the_one_that_is_meant() -> None:
+    set_variables = {"PROMPT_SEARCH_PORT": "1", "PROMPT_SEARCH_URL": "", "prompt_search_host": "", "PATH": ""}
+    assert unknown_variables(set_variables) == []
+    assert unknown_variables({**set_variables, "PROMPT_SEARCH_PROT": "1", "PROMPT_SEARCH_ZZZZZZZZZZZZZZ": ""}) == [
+        "PROMPT_SEARCH_PROT is no setting, PROMPT_SEARCH_PORT is: it has no effect",
+        "PROMPT_SEARCH_ZZZZZZZZZZZZZZ is no setting: it has no effect",
+    ]
 
 
 def test_what_holds_unless_said() -> None:

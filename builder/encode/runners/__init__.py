@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -40,7 +40,7 @@ class EncodeStats:
 class Runner(Protocol):
     """Decode and encode the items of one build."""
 
-    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Iterator[DecodedItem]:
+    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Generator[DecodedItem]:
         """Yield each item in order, with the outcome of its picture: None if it has none or brings its vector.
 
         The vectors of decoded pictures are in `cache` before their items are yielded.

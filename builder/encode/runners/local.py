@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 
 from promptsearch.system.cpus import available_cores
 
@@ -20,7 +20,7 @@ class LocalRunner:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Iterator[DecodedItem]:
+    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Generator[DecodedItem]:
         """Yield each item in order, with the outcome of its picture."""
         with Decoders(self._engine.preprocessing.spec, cache.path, available_cores()) as decoders:
             yield from encoded(decoders.decode(items), self._engine, cache, stats)

@@ -72,7 +72,7 @@ class SparkRunner:
         if kind is None:
             self._shards.clear()
 
-    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Iterator[DecodedItem]:
+    def pictures(self, items: Iterable[Item | Rejected], cache: Cache, stats: EncodeStats) -> Generator[DecodedItem]:
         """Yield each item in order, with the outcome of its picture."""
         self._take_over(cache)
         known = self._folder / self._build.known

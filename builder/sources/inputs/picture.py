@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from promptsearch.errors import PictureError, PictureTooLarge
+from promptsearch.system.files import open_regular, read_regular, require_regular
 
 MAX_BYTES = 2**28  # of one picture, encoded; decoders hold all of it in memory
 # The errors that `zipfile` raises for damaged archives, such as ValueError for names that are not UTF-8.
@@ -35,14 +36,21 @@ class FilePicture:
 
     def read(self) -> bytes:
         """Return the file. Raises PictureError if it cannot be read, PictureTooLarge above MAX_BYTES."""
-        path = self.root / self.file
         try:
-            require_size(path.stat().st_size)
-            return path.read_bytes()
+            content = read_regular(self.root / self.file, MAX_BYTES)
         except FileNotFoundError:
             raise PictureError("no such file") from None
         except (OSError, ValueError) as error:  # a folder, no permission; a name with a null character
             raise PictureError(f"the file cannot be read: {error}") from error
+        require_size(len(content))
+        return content
+
+
+@dataclass(frozen=True)
+class RememberedPicture(FilePicture):
+    """A file that has not changed since its content's digest was computed, so it need not be read for that."""
+
+    digest: bytes
 
 
 @dataclass(frozen=True)
@@ -78,7 +86,7 @@ class SlicePicture:
         """Return the slice. Raises PictureError if it cannot be read, PictureTooLarge above MAX_BYTES."""
         require_size(self.size)
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 file.seek(self.offset)
                 data = file.read(self.size)
         except OSError as error:
@@ -104,4 +112,5 @@ def require_size(size: int) -> None:
 
 @lru_cache(_OPEN_ARCHIVES)
 def _zip(path: Path) -> zipfile.ZipFile:
+    require_regular(path)
     return zipfile.ZipFile(path)

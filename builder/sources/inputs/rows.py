@@ -11,6 +11,7 @@ from typing import Any, TextIO
 from promptsearch.errors import SourceError
 from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import SETTINGS, text
+from promptsearch.system.files import open_regular
 
 # More than the default of 128 KB, but not much more: an unclosed quote swallows rows up to this limit.
 csv.field_size_limit(2**21)
@@ -64,7 +65,7 @@ def columns_of_csv(path: Path) -> set[str]:
 
 def count_lines(path: Path) -> int:
     """Count the lines of a file: one more than a CSV's rows, if no cell has a line break."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return sum(chunk.count(b"\n") for chunk in iter(lambda: file.read(2**20), b""))
 
 
@@ -75,7 +76,7 @@ def _open(path: Path, form: _Form) -> TextIO:
 
 
 def _form(path: Path) -> _Form:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         head = file.read(_HEAD_BYTES)
     encoding = next((encoding for mark, encoding in _MARKS.items() if head.startswith(mark)), "utf-8")
     if encoding == "utf-8" and 0 in head[:2]:  # the upper half of an ASCII character

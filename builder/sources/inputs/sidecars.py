@@ -9,6 +9,7 @@ from promptsearch.metadata import Generation, from_object, from_text
 from promptsearch.metadata.generation import generation
 from promptsearch.metadata.text_decoding import decode_text
 from promptsearch.metadata.values import json_object
+from promptsearch.system.files import read_regular
 
 from .picture import is_file
 
@@ -40,8 +41,7 @@ def read_sidecar(path: Path) -> Generation:
 
 def _bytes(path: Path, limit: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            raw = file.read(limit + 1)
+        raw = read_regular(path, limit)
     except OSError as error:
         raise ValueError(f"the file cannot be read: {error.strerror}") from None
     if len(raw) > limit:

@@ -16,6 +16,7 @@ from pyarrow import parquet
 
 from promptsearch.errors import PictureError, SourceError, one_line
 from promptsearch.metadata.text_decoding import decode_text
+from promptsearch.system.files import require_regular
 
 from .. import Rejected
 from .picture import require_size
@@ -27,6 +28,7 @@ _ROW_GROUPS = 2  # of pictures that a process keeps in memory
 def columns_of(path: Path) -> Sequence[str]:
     """Return the names of the columns. Raises SourceError if the file cannot be read as Parquet."""
     try:
+        require_regular(path)
         with parquet.ParquetFile(path) as file:
             return list(file.schema_arrow.names)
     except (OSError, pyarrow.ArrowException) as error:
@@ -36,6 +38,7 @@ def columns_of(path: Path) -> Sequence[str]:
 def rows_in(path: Path) -> int:
     """Return the number of rows. Raises SourceError if the file cannot be read as Parquet."""
     try:
+        require_regular(path)
         with parquet.ParquetFile(path) as file:
             return int(file.metadata.num_rows)
     except (OSError, pyarrow.ArrowException) as error:
@@ -101,6 +104,7 @@ def batches(path: Path, columns: Sequence[str]) -> Iterator[Batch | Rejected]:
     Raises SourceError if the file cannot be read as Parquet.
     """
     try:
+        require_regular(path)
         file = parquet.ParquetFile(path)
     except (OSError, pyarrow.ArrowException) as error:
         raise _unreadable(path, error) from error
@@ -146,6 +150,7 @@ class CellPicture:
 
 @lru_cache(_ROW_GROUPS)
 def _cells(path: Path, column: str, group: int) -> Any:
+    require_regular(path)
     with parquet.ParquetFile(path) as file:
         return file.read_row_group(group, columns=[column]).column(0)
 

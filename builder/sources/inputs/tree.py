@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from promptsearch.encoding.image_io import FORMATS, PLUGINS, unreadable
 from promptsearch.metadata.embedded.signatures import HEAD_BYTES, kind_of_file
+from promptsearch.system.files import open_regular
 
 from .. import Rejected
 
@@ -146,7 +147,7 @@ def _picture(path: Path, place: str) -> str | Rejected | None:
     if place.lower().endswith(_NO_PICTURES):
         return None
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(HEAD_BYTES)
     except OSError:  # unreadable, so nothing suggests a picture
         return None

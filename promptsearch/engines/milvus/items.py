@@ -61,14 +61,14 @@ class MilvusItems:
         for entity in self._of(self._names.prompts, ID, [id], _PROMPT):
             if entity[ROW] not in self._hidden.prompts:
                 return self._prompt(entity)
-        raise UnknownItem(f"there is no prompt with the id {id!r}")
+        raise UnknownItem("there is no prompt with this id")
 
     def image(self, id: str) -> Image:
         """Return an image by id. Raises UnknownItem."""
         for entity in self._of(self._names.images, ID, [id], _IMAGE):
             if entity[ROW] not in self._hidden.images:
                 return _image(entity)
-        raise UnknownItem(f"there is no image with the id {id!r}")
+        raise UnknownItem("there is no image with this id")
 
     def rows(self, kind: Kind, ids: Sequence[str]) -> list[int]:
         """Return the rows of the known ids among these, ascending."""

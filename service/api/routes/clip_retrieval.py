@@ -5,16 +5,15 @@ Bodies are JSON regardless of their content type: its client sends none, its pag
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
-from promptsearch.errors import EmptyQuery, ParameterError
+from promptsearch.errors import EmptyQuery, NotReady, ParameterError
 from promptsearch.search.terms import Term
 
 from ...catalogue.catalogue import Catalogue, Served
-from ...http.problems import describe
 from ...responses.clip_retrieval import (
     DEEP,
     Config,
@@ -27,12 +26,11 @@ from ...responses.clip_retrieval import (
 from ...search.cancel_on_disconnect import cancel_on_disconnect
 from ...search.image_fetcher import ImageFetcher
 from ..dependencies import CatalogueState, SearchServiceState
-from ..query import decode_picture, read_json
+from ..json_models import read_model
+from ..query import decode_picture
 from .search import MEDIA_TYPE, require_room
 
 router = APIRouter(tags=["clip-retrieval"])
-
-Body = TypeVar("Body", bound=BaseModel)
 
 
 def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -40,19 +38,12 @@ def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {MEDIA_TYPE: {"schema": model.model_json_schema()}}}}
 
 
-async def _read(request: Request, model: type[Body]) -> Body:
-    try:
-        return model.model_validate(read_json(await request.body()))
-    except ValidationError as error:
-        raise ParameterError(describe(error.errors())) from None
-
-
-async def _knn_query(request: Request) -> KnnQuery:
-    return await _read(request, KnnQuery)
+async def _knn_query(request: Request) -> tuple[KnnQuery, Term | None]:
+    return await read_model(request, KnnQuery, lambda query: (query, _term(query)))
 
 
 async def _metadata_query(request: Request) -> MetadataQuery:
-    return await _read(request, MetadataQuery)
+    return await read_model(request, MetadataQuery, lambda query: query)
 
 
 async def _image_fetcher(request: Request) -> ImageFetcher | None:
@@ -80,15 +71,17 @@ async def config(request: Request, catalogue: CatalogueState) -> Config:
     openapi_extra=_body_schema(KnnQuery),
 )
 async def knn_service(
-    query: Annotated[KnnQuery, Depends(_knn_query)],
+    parsed: Annotated[tuple[KnnQuery, Term | None], Depends(_knn_query)],
     catalogue: CatalogueState,
     service: SearchServiceState,
     fetcher: Annotated[ImageFetcher | None, Depends(_image_fetcher)],
     request: Request,
 ) -> Response:
     """Return the nearest images or prompts as clip-retrieval does."""
+    query, term = parsed
     served = _served(catalogue, query.indice_name)
-    term = await _term(query, fetcher, request)
+    if term is None:
+        term = Term(picture=await _fetch(query, fetcher, request))
     base_url = _base_url(request)
     builder = KnnResponseBuilder(served, base_url, named=len(catalogue.served) > 1)
     depends_on = (base_url, query.num_images, query.result_count, query.deduplicate)
@@ -119,11 +112,13 @@ async def metadata(
     """Return the metadata of integer ids, as clip-retrieval does."""
     served = _served(catalogue, query.indice_name)
     builder = KnnResponseBuilder(served, _base_url(request), named=len(catalogue.served) > 1)
-    return Response(await service.read(request, lambda: builder.metadata(query.ids)), media_type=MEDIA_TYPE)
+    return Response(await service.read(request, served, lambda: builder.metadata(query.ids)), media_type=MEDIA_TYPE)
 
 
 def _names(catalogue: Catalogue) -> list[str]:
     """Return the collections' names, the default first: clip-retrieval's page uses the first by default."""
+    if not catalogue.served:
+        raise NotReady("no collection is served")
     return sorted(catalogue.served, key=lambda name: (name != catalogue.default, name))
 
 
@@ -138,19 +133,25 @@ def _base_url(request: Request) -> str:
     return f"{request.scope['scheme']}://{host}{request.scope.get('root_path', '')}"
 
 
-async def _term(query: KnnQuery, fetcher: ImageFetcher | None, request: Request) -> Term:
-    """Return what to search for; raises the errors of queries and those of ImageFetcher."""
+def _term(query: KnnQuery) -> Term | None:
+    """Return what to search for, None for a picture that has to be fetched; raises the errors of queries."""
     if query.text is not None and query.text.strip():
         return Term(text=query.text)
     if query.image is not None:
         return Term(picture=decode_picture(query.image))
     if query.image_url is not None:
-        if fetcher is None:
-            raise ParameterError(
-                "this service does not fetch pictures from URLs: send the picture itself as `image`, in base64 "
-                "(its operator can allow it with --image-urls)"
-            )
-        return Term(picture=await cancel_on_disconnect(request, fetcher.get(query.image_url)))
+        return None
     if query.embedding_input:
         return Term(vector=tuple(query.embedding_input))
     raise EmptyQuery("the query is empty: send `text`, `image` (base64), `image_url` or `embedding_input`")
+
+
+async def _fetch(query: KnnQuery, fetcher: ImageFetcher | None, request: Request) -> bytes:
+    """Return the picture at the query's URL; raises ParameterError and the errors of ImageFetcher."""
+    assert query.image_url is not None
+    if fetcher is None:
+        raise ParameterError(
+            "this service does not fetch pictures from URLs: send the picture itself as `image`, in base64 "
+            "(its operator can allow it with --image-urls)"
+        )
+    return await cancel_on_disconnect(request, fetcher.get(query.image_url))

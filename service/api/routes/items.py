@@ -40,7 +40,7 @@ async def image(
 ) -> schemas.ImageItem:
     """Return one image, with everything that is known of it."""
     items = served.collection.items
-    return await service.read(request, lambda: response_builder(catalogue, served).image(items.image(id)))
+    return await service.read(request, served, lambda: response_builder(catalogue, served).image(items.image(id)))
 
 
 @router.get(
@@ -77,7 +77,7 @@ async def thumbnail(
         headers = {"ETag": f'"{served.collection.version}-{row}"', **caching}
         return _unless_current(request, Response(webp, media_type="image/webp", headers=headers))
 
-    return await service.read(request, read)
+    return await service.read(request, served, read)
 
 
 @router.get(
@@ -97,7 +97,7 @@ async def file(id: str, served: NamedCollection, service: SearchServiceState, re
         response = _FileResponse(path, media_type=media_type, headers=_HEADERS, stat_result=path.stat())
         return _unless_current(request, response)
 
-    return await service.read(request, read)
+    return await service.read(request, served, read)
 
 
 @router.get("/prompts/{id}", summary="One prompt and its images")
@@ -106,7 +106,7 @@ async def prompt(
 ) -> schemas.PromptItem:
     """Return one prompt and up to 50 of its images."""
     items = served.collection.items
-    return await service.read(request, lambda: response_builder(catalogue, served).prompt(items.prompt(id)))
+    return await service.read(request, served, lambda: response_builder(catalogue, served).prompt(items.prompt(id)))
 
 
 @router.get(

@@ -1,4 +1,4 @@
-"""An API key exchanged for a cookie, so that the page's pictures load; only if keys are set."""
+"""An API key exchanged for a cookie, so that the page's pictures load, and back; only if keys are set."""
 
 from __future__ import annotations
 
@@ -22,6 +22,15 @@ async def session(request: Request) -> Response:
         max_age=SESSION,
         httponly=True,
         samesite="strict",
-        secure=request.url.scheme == "https",
+        # Whoever claims to come through TLS gets a cookie for TLS alone: that needs no trust.
+        secure="https" in (request.url.scheme, request.headers.get("x-forwarded-proto")),
     )
+    return response
+
+
+@router.delete("/session", status_code=HTTPStatus.NO_CONTENT, summary="Remove the cookie", response_class=Response)
+async def end_session() -> Response:
+    """Have the browser forget the cookie. A copy of it stays valid until it expires or its key is removed."""
+    response = Response(status_code=HTTPStatus.NO_CONTENT, headers={"Cache-Control": "no-store"})
+    response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builder.__main__ import main
 from builder.versions.versions import versions
+from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.items import item_id
 from tests.builder.cli.running import fails
+from tests.support import source
 from tests.support.vectors import build, random_vectors
 
 
@@ -69,3 +73,27 @@ def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     main(["list", *where])
     assert "names the version 'gone', which is not there" in capsys.readouterr().out
     assert "there is no folder" in fails(capsys, "list", "--indices", tmp_path / "missing")
+
+
+def test_programs_read_results_as_json(
+    capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
+) -> None:
+    def answer(*arguments: str) -> Any:
+        main([*arguments, "--json", "--indices", str(tmp_path)])
+        return json.loads(capsys.readouterr().out)
+
+    command = ["build", "manifest", str(source_folder), "--model", str(vit_bundle.folder), "--collection", "c"]
+    first = answer(*command)
+    assert (first["published"], first["counts"]) == (True, source.COUNTS)
+    assert (first["hidden"], first["old_versions"]) == ([], [])
+    assert answer(*command) == {**first, "published": False}
+    shown = answer("show", "c")
+    assert {**shown, "published": True} == first
+    assert answer("verify", "c") == shown
+    [version] = versions(tmp_path / "c")
+    listed = {"version": version.name, "bytes": shown["bytes"], "counts": source.COUNTS}
+    assert answer("list") == [{"collection": "c", "current": version.name, "versions": [listed]}]
+    (version / "manifest.json").write_text("{")
+    assert "manifest.json cannot be read" in answer("list")[0]["versions"][0]["error"]
+    (tmp_path / "c" / "current").write_text("gone")
+    assert "names the version 'gone'" in answer("list")[0]["error"]

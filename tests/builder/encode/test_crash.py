@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import sqlite3
 import subprocess
@@ -103,14 +104,16 @@ def test_what_a_killed_build_had_encoded_is_not_encoded_again(tmp_path: Path) ->
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=60)
-    finish(start(pictures, tmp_path))
+    out, _ = (process := start(pictures, tmp_path)).communicate(timeout=240)
+    assert process.returncode == 0, out
+    assert re.search(r"resuming at \d+: the pictures before it are encoded already", out)
     build = Manifest.read(current_version(tmp_path / "c")).build
     assert build["from_cache"]["images"] >= known
     assert build["encoded"]["images"] + build["from_cache"]["images"] == PICTURES
 
 
 def _encoded(collection: Path) -> int:
-    for path in (collection / "cache").glob("*.sqlite"):
+    for path in (collection.parent / ".cache").glob("[!f]*.sqlite"):
         database = sqlite3.connect(path)
         try:
             (count,) = database.execute("SELECT count(*) FROM pictures").fetchone()

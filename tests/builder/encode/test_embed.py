@@ -246,7 +246,8 @@ def test_a_picture_that_ends_its_process_is_the_only_one_lost(encoders: Encoders
 def test_nothing_to_build_from_is_an_error(
     encoders: Encoders, tmp_path: Path, items: list[Item | Rejected | None]
 ) -> None:
-    with pytest.raises(BuildError, match=rf"{len(items)} rows were rejected, see .*quarantine\.csv"):
+    reason = rf"{len(items)} rows were rejected, see .*quarantine\.csv" if items else "has neither pictures nor prompts"
+    with pytest.raises(BuildError, match=reason):
         embed(Listed(items, tmp_path), LocalRunner(encoders), encoders.bundle, tmp_path / "none", engine_name="onnx")
     assert (staging_folder(tmp_path / "none") / "quarantine.csv").is_file()
 
@@ -382,7 +383,7 @@ def test_prompts_that_the_model_truncates_are_counted_and_marked(encoders: Encod
     # A cache remembers it; one of an earlier release does not know.
     for known in (True, False):
         if not known:
-            with contextlib.closing(sqlite3.connect(next((tmp_path / "c" / "cache").glob("*.sqlite")))) as cache:
+            with contextlib.closing(sqlite3.connect(next((tmp_path / ".cache").glob("*.sqlite")))) as cache:
                 cache.execute("UPDATE texts SET truncated = NULL")
                 cache.commit()
         again = prompts_of(items, encoders, tmp_path, "plain")

@@ -102,6 +102,23 @@ def test_too_little_memory_is_an_error_with_the_least(tmp_path: Path) -> None:
     assert index(tmp_path / "c", max_memory=97 * 2**20).images is not None
 
 
+def test_where_codes_miss_the_target_the_vectors_themselves_are_searched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(builder.indexing.index_key, "EXACT_UP_TO", 2000)
+    monkeypatch.setattr(builder.indexing.index_key, "SMALLER_FROM", 10_000)
+    stage(tmp_path / "c", random_vectors(10_000, 32), None)
+    codes = "OPQ4_32,IVF128,PQ4x8"
+    missed = index(tmp_path / "c", recall=0.9999, key=codes).images
+    assert missed is not None
+    assert (missed.key, missed.reached) == (codes, False)
+    with pytest.raises(BuildError, match=rf"the index of images, {codes}, has a recall@10 of .*expected 0\.9999"):
+        index(tmp_path / "c", recall=0.9999, key=codes, require_recall=True)
+    reached = index(tmp_path / "c", recall=0.9999, require_recall=True).images
+    assert reached is not None
+    assert (reached.key, reached.reached) == ("IVF128,Flat", True)
+
+
 def test_what_is_found_has_its_true_score(collection: Collection, images: Vectors) -> None:
     for query in random_vectors(5, DIM, seed=3):
         page = collection.search("images", query, 50)

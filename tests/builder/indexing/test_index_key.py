@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.indexing.index_key import EXACT_UP_TO, SMALLER_FROM, choose, lists_for
+from builder.indexing.index_key import EXACT_UP_TO, SMALLER_FROM, choose, fallbacks, lists_for, named, specs
 from promptsearch.errors import BuildError
 
 GB, MB = 1 << 30, 1 << 20
@@ -59,3 +59,34 @@ def test_lists_are_a_power_of_two_with_enough_to_train_each(count: int) -> None:
     assert lists.bit_count() == 1
     assert lists == 1 or 40 * lists <= count
     assert lists <= 4 * (2 * count) ** 0.5
+
+
+@pytest.mark.parametrize(
+    ("count", "budget", "keys"),
+    [
+        (EXACT_UP_TO, GB, []),
+        (SMALLER_FROM - 1, GB, ["Flat"]),
+        (SMALLER_FROM - 1, 400 * MB, []),
+        (SMALLER_FROM, GB, ["IVF1024,Flat", "Flat"]),
+        (SMALLER_FROM, 400 * MB, []),
+        (SMALLER_FROM, 300 * MB, []),
+    ],
+)
+def test_what_finds_more_is_tried_if_it_fits(count: int, budget: int, keys: list[str]) -> None:
+    assert [spec.key for spec in fallbacks(choose(count, 512, budget), budget)] == keys
+
+
+@given(count=st.integers(1, 5_000_000), dim=st.sampled_from([1, 4, 32, 100, 512, 1024]))
+def test_every_index_that_may_be_chosen_can_be_named(count: int, dim: int) -> None:
+    for spec in specs(count, dim):
+        assert named(spec.key, count, dim, spec.peak_bytes) == spec
+
+
+@pytest.mark.parametrize(
+    "key", ["", "IVF0,Flat", "IVF512,Flat", "HNSW32", "OPQ8_32,IVF16,PQ4x8", "OPQ5_32,IVF16,PQ5x8"]
+)
+def test_other_keys_are_refused_with_those_that_can_be_named(key: str) -> None:
+    with pytest.raises(BuildError, match=r"expected Flat, IVF<lists>,Flat or .* enough to train 250 lists, got"):
+        named(key, 10_000, 32, GB)
+    with pytest.raises(BuildError, match=r"--index-key: Flat takes .* more than the 1\.0 MB that --max-memory allows"):
+        named("Flat", 10_000, 32, MB)

@@ -90,7 +90,7 @@ def test_a_missing_item_is_reported_beside_the_results(emoji: Visit) -> None:
     emoji.provoked = "status of 404"
     emoji.open("/?q=castle&item=images/00000000000000000000")
     gone = emoji.page.locator("#gone")
-    expect(gone).to_contain_text("This item is no longer available. There is no image with the id")
+    expect(gone).to_contain_text("This item is no longer available. There is no image with this id")
     expect(gone).to_be_in_viewport()
     emoji.page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
     expect(emoji.status).to_contain_text("The first 180 images")  # more results load nevertheless

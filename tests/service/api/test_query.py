@@ -103,7 +103,7 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
     "JSON q list": (post_json({"q": ["x"]}), "q: input should be a valid string"),
     "JSON q half a surrogate": (post_json({"q": "\ud83e"}), "q: "),
     "JSON q too long": (post_json({"q": "x" * 10_001}), "q: string should have at most 10000 characters"),
-    "JSON q nested": (post(b'{"q": ' + b"[" * 900 + b"]" * 900 + b"}", JSON), "q: input should be a valid string"),
+    "JSON q nested": (post(b'{"q": ' + b"[" * 900 + b"]" * 900 + b"}", JSON), "the body is nested too deeply"),
     "JSON image number": (post_json({"image": 5}), "image: input should be a valid string"),
     "unknown JSON field": (post_json({"query": "x"}), f"query: extra inputs are not permitted {PARAMETERS}"),
     "unknown JSON field body": (post_json({"q": "x", "body": 1}), "body: extra inputs"),

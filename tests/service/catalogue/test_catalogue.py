@@ -64,9 +64,9 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
                       "was built with another model called tiny"),
     "no model": (manifest(model={"name": "big", "identity": "0" * 64, "embedding_dim": 32}),
                  "was built with the model big, which is not there"),
-    "index cut off": (file("images.faiss", lambda old: old[:50]), "the images index in"),
-    "vectors cut off": (file("prompts.f16.npy", lambda old: old[:-64]), "the prompts index in"),
-    "items damaged": (file("items.sqlite", lambda old: b"no database" * 100), "items.sqlite cannot be read"),
+    "index cut off": (file("images.faiss", lambda old: old[:50]), "images.faiss is damaged"),
+    "vectors cut off": (file("prompts.f16.npy", lambda old: old[:-64]), "prompts.f16.npy is damaged"),
+    "items damaged": (file("items.sqlite", lambda old: b"no database" * 100), "items.sqlite is damaged"),
 }  # fmt: skip
 
 

@@ -46,7 +46,7 @@ def publish(collection: Path, version: str, digests: NDArray[np.uint8] | None = 
     folder = Path(shutil.copytree(now, collection / "versions" / version))
     if digests is not None:
         np.save(folder / FILES.digests, digests)
-    replace(Manifest.read(folder), version=version, **changes).write(folder)  # type: ignore[arg-type]
+    replace(Manifest.read(folder).with_checksums(folder), version=version, **changes).write(folder)  # type: ignore[arg-type]
     replace_text(collection / "current", version + "\n")
     return folder
 
@@ -112,9 +112,9 @@ def another_dimension(version: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
-        (truncated_index, "the images index in"),
-        (truncated_vectors, "the prompts index in"),
-        (without_store, "items.sqlite cannot be read"),
+        (truncated_index, "images.faiss is damaged"),
+        (truncated_vectors, "prompts.f16.npy is damaged"),
+        (without_store, "items.sqlite is missing"),
         (another_model, "was built with another model"),
         (another_dimension, "the manifest expects (3, 16)"),
         (shutil.rmtree, "which is not there"),

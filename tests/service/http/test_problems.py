@@ -28,6 +28,9 @@ STATUSES = {
     errors.FetchError: 400,
     errors.PictureError: 415,
     errors.PictureTooLarge: 413,
+    errors.RequestTooLarge: 413,
+    errors.ModelFault: 503,
+    errors.DamagedCollection: 503,
     errors.UnknownCollection: 404,
     errors.UnknownItem: 404,
     errors.NoFile: 404,
@@ -107,8 +110,9 @@ def test_damage_met_while_serving_is_logged(caplog: pytest.LogCaptureFixture) ->
 
 
 def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
-    detail = check_problem(answer_to(ZeroDivisionError("secret")), 500, "internal")
-    assert detail == "internal error: see the service's log"
+    answer = answer_to(ZeroDivisionError("secret"))
+    detail = check_problem(answer, 500, "internal")
+    assert detail == f"internal error: see request {answer.headers['x-request-id']} in the log"
     [record] = [record for record in caplog.records if record.name == "service.http.problems"]
     assert (record.levelno, record.getMessage()) == (logging.ERROR, "GET / failed")
     assert record.exc_info is not None

@@ -69,11 +69,21 @@ def environment(settings: Mapping[str, str] | None = None) -> dict[str, str]:
 
 @contextmanager
 def serving(
-    folder: Path, flags: Sequence[str], *, python: Sequence[str] = WARNINGS, settings: Mapping[str, str] | None = None
+    folder: Path,
+    flags: Sequence[str],
+    *,
+    python: Sequence[str] = WARNINGS,
+    settings: Mapping[str, str] | None = None,
+    files: int | None = None,
 ) -> Iterator[Service]:
-    """Run a service on a free port, with its output in `folder`; kill it if the test has not ended it."""
+    """Run a service on a free port, with its output in `folder`; kill it if the test has not ended it.
+
+    `files`: the number of files that it may open.
+    """
     stdout, stderr = folder / "stdout", folder / "stderr"
     command = [sys.executable, *python, "-m", "service", "--port", "0", *flags]
+    if files is not None:
+        command = ["prlimit", f"--nofile={files}:{files}", *command]
     with stdout.open("wb") as out, stderr.open("wb") as err:
         process = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=err, env=environment(settings))
     try:

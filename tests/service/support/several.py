@@ -47,6 +47,7 @@ def write(folder: Path, tiny: Path, source: Path, bundle: Bundle) -> Path:
         database.execute("UPDATE images SET file = ? WHERE row = ?", (named, row))
     database.commit()
     database.close()
+    Manifest.read(renamed).with_checksums(renamed).write(renamed)
 
     _of_model(shutil.copytree(tiny, indices / "another"), replace(model, identity="0" * 64))
     manifest = current_version(shutil.copytree(tiny, indices / "damaged")) / "manifest.json"

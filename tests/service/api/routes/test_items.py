@@ -232,7 +232,7 @@ def test_originals_are_served_only_where_a_folder_is_set(several_server: Service
 )
 def test_an_unknown_id(server: Service, kind: Kind, part: str, id: str) -> None:
     detail = check_problem(server.get(f"/{kind}/{id}{part}"), 404, "unknown-id")
-    assert detail.startswith(f"there is no {kind.removesuffix('s')} with the id")
+    assert detail.startswith(f"there is no {kind.removesuffix('s')} with this id")
 
 
 @pytest.mark.parametrize("part", PARTS)
