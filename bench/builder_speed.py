@@ -39,8 +39,8 @@ from PIL.PngImagePlugin import PngInfo
 from bench.support.checkpoints import VIT_B_32, random_state, save
 from builder.encode.cache import Cache, CachedPicture
 from builder.encode.decoding import Decoded
-from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
+from builder.export.pytorch.checkpoint import Checkpoint
 from builder.sources import Item
 from builder.sources.inputs.picture import FilePicture
 from builder.versions.staging import Staging

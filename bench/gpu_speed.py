@@ -27,9 +27,9 @@ import torch
 from bench.builder_speed import FORMATS, PICTURES, RESULTS, SIDE, embed, parts, write_csv, write_pictures
 from bench.support.checkpoints import VIT_B_32, VIT_L_14, random_state, save
 from builder.encode.engines import GPU_IMAGE_BATCH, GPU_TEXT_BATCH, TorchEngine
-from builder.export.checkpoint import Checkpoint
+from builder.export.clip.checkpoint import MEAN, STD
 from builder.export.export import write_fp32
-from builder.export.openai_clip import MEAN, STD
+from builder.export.pytorch.checkpoint import Checkpoint
 from promptsearch.encoding.bundle import Bundle, ImageSpec
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture

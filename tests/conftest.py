@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TESTS = Path(__file__).parent
 # Folders whose modules import torch. They have the marker of that name.
-TORCH = (TESTS / "builder" / "demo", TESTS / "builder" / "export")
+TORCH = (TESTS / "builder" / "demo", TESTS / "builder" / "export" / "pytorch")
 
 BUDGET = 30  # seconds of CPU that a test may take, beside its fixtures
 

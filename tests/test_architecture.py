@@ -18,10 +18,13 @@ MIRRORED_FROM = 80  # lines: smaller modules are tested with the modules that us
 # Modules and folders of modules that have no test module of their own name, and why.
 UNMIRRORED = {
     "builder/demo": "runs for hours: test_pictures.py, test_texts.py and test_towers.py check its parts",
-    "builder/encode/engines.py": "needs PyTorch: tests/builder/export/test_engines.py",
+    "builder/encode/engines.py": "needs PyTorch: tests/builder/export/pytorch/test_engines.py",
     "builder/encode/runners": "test_embed.py and test_spark.py compare whole builds of both runners",
-    "builder/export/open_clip_tokens.py": "test_parity.py compares its tokens with open_clip's",
-    "builder/export/openai_clip.py": "test_parity.py and test_graph.py compare its graphs with clip's",
+    "builder/export/published/hub.py": "tests/builder/export/test_named.py fetches from a server with its addresses",
+    "builder/export/pytorch/open_clip_tokens.py": "test_open_clip.py compares its tokens with open_clip's",
+    "builder/export/pytorch/openai_clip.py": "test_parity.py and test_graph.py compare its graphs with clip's",
+    "builder/export/weights/archive.py": "test_reader.py reads whole files",
+    "builder/export/weights/pickles.py": "test_reader.py reads whole files, hostile ones too",
     "builder/milvus/entities.py": "test_publish.py reads every entity back",
     "promptsearch/client/requests.py": "test_client.py and test_same_answers.py send every request",
     "promptsearch/client/results.py": "test_same_answers.py compares every result",

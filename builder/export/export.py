@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
-
-from torch import nn
 
 from promptsearch.encoding.bundle import FILES, Bundle, Precision
 from promptsearch.encoding.encoders import Encoders
@@ -17,7 +15,6 @@ from promptsearch.errors import ExportError
 from promptsearch.system.files import sha256_of
 
 from . import fidelity
-from .graph import write_image_graph, write_text_graph
 from .original import Exportable, Original
 from .quantization import Form, quantise
 
@@ -29,13 +26,14 @@ def export(
     precision: Literal["fp32", "int8"] = "fp32",
     licence: str = "unknown",
     licence_files: Iterable[Path] = (),
+    licence_texts: Mapping[str, str] | None = None,
 ) -> Bundle:
     """Write the bundle of `checkpoint` to the folder `out`, replacing a bundle that is there.
 
     "fp32" writes those encoders alone, "int8" quantised ones beside them. Everything is written beside `out` and moved
-    there once the fp32 encoders have proved equal to PyTorch's (cosine of at least `fidelity.FP32_COSINE` on every text
-    and picture) and the int8 ones near them (`fidelity.INT8_COSINE` on average), so a failed export changes nothing.
-    Raises ExportError.
+    there once the fp32 encoders have proved equal to the original's (cosine of at least `fidelity.FP32_COSINE` on every
+    text and picture) and the int8 ones near them (`fidelity.INT8_COSINE` on average), so a failed export changes
+    nothing. `licence_texts`: file name -> text, kept in the bundle as `licence_files` are. Raises ExportError.
     """
     if out.exists() and not (out / FILES.model).is_file() and (not out.is_dir() or any(out.iterdir())):
         raise ExportError(f"expected a model bundle or an empty folder, but {out} is in use: choose another --out")
@@ -43,12 +41,14 @@ def export(
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         folder = Path(scratch) / out.name
-        bundle = write_fp32(original, folder, licence=licence, licence_files=licence_files)
+        texts = {**original.licences, **(licence_texts or {})}
+        bundle = write_fp32(replace(original, licences=texts), folder, licence=licence, licence_files=licence_files)
         encoders = Encoders(bundle)
         reference = fidelity.Reference.of(original, encoders.preprocessing)
         measured = fidelity.measure(encoders, reference)
         fidelity.require_every(measured, fidelity.FP32_COSINE)
-        bundle = replace(bundle, precisions={"fp32": Precision(FILES.text, FILES.image, measured)})
+        fp32 = Precision(FILES.text, FILES.image, measured, reference=original.reference.name)
+        bundle = replace(bundle, precisions={"fp32": fp32})
         if precision == "int8":
             bundle = _with_int8(bundle, original, reference)
         bundle.write()
@@ -68,8 +68,8 @@ def write_fp32(
         shutil.copy(path, licences / path.name)
     for name, text in original.licences.items():
         (licences / name).write_text(text, encoding="utf-8")
-    write_text_graph(original, folder / FILES.text)
-    write_image_graph(original, folder / FILES.image)
+    original.write_text(folder / FILES.text)
+    original.write_image(folder / FILES.image)
     original.tokenizer.save(str(folder / FILES.tokenizer), pretty=False)
     return Bundle(
         folder=folder,
@@ -78,6 +78,7 @@ def write_fp32(
         embedding_dim=original.embedding_dim,
         source=original.source,
         logit_scale=original.logit_scale,
+        logit_bias=original.logit_bias,
         image=original.image,
         text=original.text,
         precisions={"fp32": Precision(FILES.text, FILES.image, {})},
@@ -89,8 +90,7 @@ def write_fp32(
 def _with_int8(bundle: Bundle, original: Original, reference: fidelity.Reference) -> Bundle:
     """Add int8 encoders to the bundle, each in the fastest form that is accurate enough."""
     # Of a ResNet only the attention pool has products: little time to gain, and all of the vector to lose.
-    is_convolutional = sum(isinstance(layer, nn.Conv2d) for layer in original.image_tower.modules()) > 1
-    forms: dict[str, Form] = {"text": "dynamic", "image": "blockwise" if is_convolutional else "dynamic"}
+    forms: dict[str, Form] = {"text": "dynamic", "image": "blockwise" if original.is_convolutional else "dynamic"}
     files = {"text": (FILES.text, FILES.text_int8), "image": (FILES.image, FILES.image_int8)}
     coarse = list(forms)
     while coarse:
@@ -108,7 +108,10 @@ def _with_int8(bundle: Bundle, original: Original, reference: fidelity.Reference
     fidelity.require_mean(measured, fidelity.INT8_COSINE)
     return replace(
         bundle,
-        precisions={**bundle.precisions, "int8": Precision(FILES.text_int8, FILES.image_int8, measured)},
+        precisions={
+            **bundle.precisions,
+            "int8": Precision(FILES.text_int8, FILES.image_int8, measured, reference=original.reference.name),
+        },
         files={**bundle.files, **_digests(bundle.folder, FILES.text_int8, FILES.text_int8_data, FILES.image_int8)},
     )
 

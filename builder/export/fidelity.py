@@ -1,4 +1,6 @@
-"""The fidelity of a bundle's encoders to the checkpoint in PyTorch fp32, which decides whether an export is kept.
+"""The fidelity of a bundle's encoders to the checkpoint in fp32, which decides whether an export is kept.
+
+The reference is PyTorch where it is installed, else `clip/towers.py`, which is NumPy.
 
 Measured on TEXTS and `pictures()`, and on a sample of the demo's emoji in the folder `reference`, which is part of the
 installed package. Random weights give no realistic activations: measuring them proves the export, not the quality of
@@ -8,13 +10,11 @@ installed package. Random weights give no realistic activations: measuring them 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -23,7 +23,7 @@ from promptsearch.encoding.image_io import open_picture
 from promptsearch.encoding.preprocessing import Preprocessing
 from promptsearch.errors import ExportError
 
-from .original import Original
+from .original import Original, in_batches
 
 FP32_COSINE = 0.99999  # what an fp32 export must reach on every text and picture
 INT8_COSINE = 0.99  # what an int8 export must reach on average
@@ -67,7 +67,7 @@ def collection() -> tuple[list[str], list[Image.Image]]:
 
 @dataclass(frozen=True)
 class Reference:
-    """PyTorch's vectors of the texts and pictures, which encoders are compared with.
+    """The original's vectors of the texts and pictures, which encoders are compared with.
 
     The last COLLECTION of each are those of `collection()`.
     """
@@ -79,16 +79,16 @@ class Reference:
 
     @classmethod
     def of(cls, original: Original, preprocessing: Preprocessing) -> Reference:
-        """Encode with PyTorch: padded tokens of its own tokenizer, and the pixels of our preprocessing."""
+        """Encode with the original: padded tokens of its own tokenizer, and the pixels of our preprocessing."""
         prompts, shown = collection()
         texts = [*TEXTS, *prompts]
         pixels = np.stack([preprocessing(picture) for picture in [*pictures(), *shown]])
-        model, tokens = original.model, original.tokenize(texts).numpy()
+        towers = original.reference
         return cls(
             texts=texts,
             pixels=pixels,
-            text_vectors=_in_batches(lambda part: unit(model.encode_text(torch.from_numpy(part)).numpy()), tokens),
-            image_vectors=_in_batches(lambda part: unit(model.encode_image(torch.from_numpy(part)).numpy()), pixels),
+            text_vectors=unit(in_batches(towers.encode_text, towers.tokenize(texts), BATCH)),
+            image_vectors=unit(in_batches(towers.encode_image, pixels, BATCH)),
         )
 
 
@@ -96,12 +96,13 @@ def measure(encoders: Encoders, reference: Reference) -> dict[str, float]:
     """Return the lowest and mean cosine to the reference's vectors, and the overlap of the ten nearest.
 
     Texts are encoded one at a time and all in one batch. The overlap is the share of the ten pictures of the demo
-    nearest to each of its prompts (`text`) or pictures (`image`) that are also PyTorch's ten nearest: the collection's
-    own vectors are PyTorch's both times, as a collection is built in fp32 and searched in any precision.
+    nearest to each of its prompts (`text`) or pictures (`image`) that are also the original's ten nearest: the
+    collection's own vectors are the original's both times, as a collection is built in fp32 and searched in any
+    precision.
     """
     alone = np.concatenate([encoders.encode_texts([text]) for text in reference.texts])
     together = encoders.encode_texts(reference.texts)
-    images = _in_batches(encoders.encode_pixels, reference.pixels)
+    images = in_batches(encoders.encode_pixels, reference.pixels, BATCH)
     cosines = {
         "text": np.concatenate([_cosines(vectors, reference.text_vectors) for vectors in (alone, together)]),
         "image": _cosines(images, reference.image_vectors),
@@ -137,20 +138,13 @@ def _require(fidelity: dict[str, float], ending: str, cosine: float) -> None:
             )
 
 
-@torch.inference_mode()
-def _in_batches(
-    encode: Callable[[NDArray[Any]], NDArray[np.float32]], rows: NDArray[np.generic]
-) -> NDArray[np.float32]:
-    return np.concatenate([encode(rows[start : start + BATCH]) for start in range(0, len(rows), BATCH)])
-
-
 def _cosines(ours: NDArray[np.float32], reference: NDArray[np.float32]) -> NDArray[np.float64]:
     cosines: NDArray[np.float64] = np.einsum("nd,nd->n", ours, reference, dtype=np.float64)
     return cosines
 
 
 def _overlap(ours: NDArray[np.float32], reference: NDArray[np.float32], stored: NDArray[np.float32]) -> float:
-    """Return the share of the ten nearest that are PyTorch's, where ties within fp32's precision count as equal."""
+    """Return the share of the ten nearest that are the original's; ties within fp32's precision count as equal."""
     true = reference @ stored.T
     tenth = np.sort(true, axis=1)[:, -TOP, None]
     nearest = np.argsort(-(ours @ stored.T), axis=1, kind="stable")[:, :TOP]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
-from .graph import is_embedding, save, store_in_half
+from .onnx_files import is_embedding, save, store_in_half
 
 # How matrix products are computed.
 # "dynamic": activations become 8 bits with one scale for all of them, measured as they come. The fastest.
@@ -29,7 +29,7 @@ BLOCK = 32
 
 
 def quantise(source: Path, target: Path, form: Form) -> None:
-    """Write the fp32 graph `source` of builder/export/graph.py with 8-bit weights to `target`.
+    """Write the fp32 graph `source` of `onnx_files` with 8-bit weights to `target`.
 
     Matrices follow `form`. The token embedding is kept as bytes with a scale a row, and only the rows of a text's
     tokens are scaled. Convolutions keep 8-bit weights in the file alone, with a scale an output channel, and compute

@@ -84,11 +84,12 @@ class Source:
 
 @dataclass(frozen=True)
 class Precision:
-    """A pair of encoder files, and their fidelity to the checkpoint in PyTorch fp32: cosines and shares of results."""
+    """A pair of encoder files, and their fidelity to the checkpoint in fp32: cosines and shares of results."""
 
     text: str
     image: str
     fidelity: Mapping[str, float]
+    reference: str = "pytorch"  # what computed the checkpoint's own vectors: "pytorch" or "numpy"
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,7 @@ class Bundle:
     precisions: Mapping[str, Precision]
     files: Mapping[str, str]  # name -> SHA-256
     licence: str
+    logit_bias: float | None = None  # SigLIP's: similarity = exp(logit_scale) * cosine + logit_bias
 
     @cached_property
     def identity(self) -> str:
@@ -167,6 +169,7 @@ class Bundle:
             precisions={name: Precision(**value) for name, value in data["precisions"].items()},
             files=data["files"],
             licence=data["licence"],
+            logit_bias=data.get("logit_bias"),
         )
 
     def write(self) -> None:

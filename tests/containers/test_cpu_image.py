@@ -6,9 +6,11 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.builder.export.files import tiny_weights, write_safetensors
 from tests.containers.engine import Engine
 from tests.support.workspace import free_port
 
@@ -102,6 +104,18 @@ def test_neither_torch_nor_what_builds_is_in_it(container: Container) -> None:
 
 def test_its_size(cpu_images: Engine) -> None:
     assert int(cpu_images.output("docker image inspect --format '{{.Size}}' prompt-search")) <= 700_000_000
+
+
+def test_the_builder_exports_a_checkpoint_as_anyone(cpu_images: Engine, tmp_path: Path) -> None:
+    (tmp_path / "work").mkdir()
+    write_safetensors(tiny_weights(), tmp_path / "work" / "tiny.safetensors")
+    (tmp_path / "work").chmod(0o777)
+    locked_in = "--user 12345:12345 --network none --cap-drop ALL --security-opt no-new-privileges"
+    exported = cpu_images.output(
+        f"docker run --rm {locked_in} --volume {tmp_path / 'work'}:/data/work prompt-search-builder:cpu "
+        "export work/tiny.safetensors --out work/models/tiny"
+    )
+    assert "fp32 against NumPy: text_cosine_min" in exported
 
 
 def test_sigterm_ends_it_with_0(container: Container) -> None:

@@ -23,6 +23,7 @@ KINDS = {
     "shell": (r"prompt-search ", "test_install"),
     "programs": (r"prompt-search-(builder|service) ", "test_install"),
     "export-open-clip": (rf"{_BUILDER}export --open-clip ", "test_export"),
+    "export-file": (rf"{_BUILDER}export \S+\.safetensors ", "test_export"),
     "export": (rf"{_BUILDER}export ", "test_export"),
     "download": (rf"{_BUILDER}(download |build img2dataset fetched )", "test_download"),
     "spark": (rf"{_BUILDER}build .* --runner spark ", "test_spark"),

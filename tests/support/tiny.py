@@ -1,7 +1,7 @@
 """A CLIP of random weights, 32 dimensions and 64-pixel pictures, and PyTorch's results with it.
 
-`python -m tests.builder.export.write_tiny` writes both into tests/data, and tests/builder/export/test_tiny.py compares
-them with PyTorch's. Most of the bundle is not committed: its token embedding (6 MB) follows from a seed, and its
+`python -m tests.builder.export.pytorch.write_tiny` writes both into tests/data, and its test_tiny.py compares them with
+PyTorch's. Most of the bundle is not committed: its token embedding (6 MB) follows from a seed, and its
 vocabulary (2 MB) is that of models/emoji.
 """
 

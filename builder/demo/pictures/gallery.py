@@ -70,7 +70,7 @@ def _style(style: str, emojis: Sequence[Emoji], rows: dict[str, int], work: Path
         }
         torch.save(part, path)
         log.info("%s: %d pictures drawn", style, len(part["classes"]))
-    loaded: dict[str, Tensor] = torch.load(path)
+    loaded: dict[str, Tensor] = torch.load(path, weights_only=True)
     return loaded
 
 

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from promptsearch.encoding.bundle import Bundle
 
-from ...export.checkpoint import Checkpoint
 from ...export.export import export
+from ...export.pytorch.checkpoint import Checkpoint
 from ..attribution import LICENCES, write_attribution
 from ..emojis import load_emojis
 from ..errors import RunError

@@ -15,7 +15,7 @@ from builder.demo.training.alignment import Seen, named
 from builder.demo.training.image_tower import CONTRAST_SCALE, class_targets, contrast, follow, new_tower
 from builder.demo.training.schedule import rate
 from builder.demo.training.text_tower import TextTower
-from builder.export.checkpoint import Checkpoint
+from builder.export.pytorch.checkpoint import Checkpoint
 
 
 def test_the_towers_together_are_a_clip_that_build_model_takes() -> None:

@@ -1,1 +1,1 @@
-"""Tests of what needs PyTorch: exports, and what their tokens, pixels and vectors are compared with."""
+"""Tests of exports."""

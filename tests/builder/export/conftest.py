@@ -1,66 +1,60 @@
-"""Small checkpoints in PyTorch, and the transform of pictures that belongs to them."""
+"""A small checkpoint without PyTorch, and the bundle of it: that of tests/data, exported now."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
+import sys
+from dataclasses import replace
+from pathlib import Path
 
-import clip
-import clip.model
 import pytest
-from PIL import Image
-from torch import Tensor
 
-from bench.support.checkpoints import save
-from builder.export.checkpoint import Checkpoint, StateDict
-from promptsearch.encoding.bundle import Bundle
+from builder.export.clip.checkpoint import ClipCheckpoint
+from builder.export.clip.weights import checked
+from builder.export.export import export
+from promptsearch.encoding.bundle import Bundle, Source
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.system.files import sha256_of
-from tests.builder.export import checkpoints
-
-Transform = Callable[[Image.Image], Tensor]
+from tests.builder.export.files import tiny_weights, write_state_dict
 
 
 @pytest.fixture(scope="session")
-def vit_state() -> StateDict:
-    return checkpoints.tiny_state()
+def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The weights of tests/support/tiny.py in a file like those of `torch.save`."""
+    return write_state_dict(tiny_weights(), tmp_path_factory.mktemp("checkpoints") / "tiny-vit.pt")
 
 
 @pytest.fixture(scope="session")
-def vit_checkpoint(vit_state: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    path = save(vit_state, tmp_path_factory.mktemp("checkpoints") / "tiny-vit.pt")
-    return Checkpoint.file(path)
+def tiny_checkpoint(tiny_file: Path) -> ClipCheckpoint:
+    """The checkpoint in that file. Its reference is NumPy, whether PyTorch is installed or not."""
+    source = Source(tiny_file.name, sha256_of(tiny_file))
+    return ClipCheckpoint(source, checked(tiny_weights(), tiny_file.name))
 
 
 @pytest.fixture(scope="session")
-def vit_model(vit_checkpoint: Checkpoint) -> clip.model.CLIP:
-    """The reference in PyTorch of `vit_bundle`."""
-    return vit_checkpoint.model()
+def gelu_checkpoint(tiny_checkpoint: ClipCheckpoint) -> ClipCheckpoint:
+    """The same weights as open_clip's, with its activation."""
+    source = replace(tiny_checkpoint.source, open_clip="tiny-ViT")
+    return replace(tiny_checkpoint, source=source, quick_gelu=False)
 
 
 @pytest.fixture(scope="session")
-def vit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The bundle of that name that is committed, but exported now."""
-    return checkpoints.export_tiny(tmp_path_factory.mktemp("models") / "tiny")
+def exported(tiny_checkpoint: ClipCheckpoint, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """The bundle of `tiny_checkpoint`."""
+    return export(tiny_checkpoint, tmp_path_factory.mktemp("models") / "tiny", licence="CC0-1.0")
 
 
 @pytest.fixture(scope="session")
-def encoders(vit_bundle: Bundle) -> Encoders:
-    return Encoders(vit_bundle, threads=1)
+def exported_encoders(exported: Bundle) -> Encoders:
+    return Encoders(exported, threads=1)
 
 
-@pytest.fixture(scope="session")
-def clip_transform(vit_state: StateDict, tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Transform]:
-    """The transform that `clip.load` returns beside a model for pictures of so many pixels."""
-
-    def load(size: int) -> Transform:
-        folder = tmp_path_factory.mktemp("clip")
-        archive = checkpoints.save_torchscript(vit_state, folder / "tiny.pt", size)
-        with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # clip's own code is of 2021: integer interpolation, unclosed file
-            checkpoints.offer(patch, "tiny", archive, sha256_of(archive), folder / "cache")
-            _, transform = clip.load("tiny", device="cpu", jit=False)
-        loaded: Transform = transform
-        return loaded
-
-    return load
+@pytest.fixture
+def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is installed, PyTorch cannot be imported, nor what of the builder needs it."""
+    for name in (
+        "torch",
+        "clip",
+        "open_clip",
+        *(f"builder.export.pytorch.{part}" for part in ("checkpoint", "open_clip")),
+    ):
+        monkeypatch.setitem(sys.modules, name, None)

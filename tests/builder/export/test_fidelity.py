@@ -5,10 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from builder.export import fidelity
-from builder.export.checkpoint import Checkpoint, StateDict
+from builder.export.clip.checkpoint import ClipCheckpoint
 from builder.export.fidelity import Reference
 from promptsearch.encoding.encoders import Encoders, unit
 from promptsearch.errors import ExportError
@@ -18,12 +17,12 @@ NAMES = {f"{kind}_{what}" for kind in ("text", "image") for what in ("cosine_min
 
 
 @pytest.fixture(scope="module")
-def reference(encoders: Encoders, vit_checkpoint: Checkpoint) -> Reference:
-    return Reference.of(vit_checkpoint.original(), encoders.preprocessing)
+def reference(exported_encoders: Encoders, tiny_checkpoint: ClipCheckpoint) -> Reference:
+    return Reference.of(tiny_checkpoint.original(), exported_encoders.preprocessing)
 
 
-def test_equal_encoders_are_faithful(encoders: Encoders, reference: Reference) -> None:
-    measured = fidelity.measure(encoders, reference)
+def test_equal_encoders_are_faithful(exported_encoders: Encoders, reference: Reference) -> None:
+    measured = fidelity.measure(exported_encoders, reference)
     assert set(measured) == NAMES
     assert min(measured.values()) >= fidelity.FP32_COSINE
     fidelity.require_every(measured, fidelity.FP32_COSINE)
@@ -32,13 +31,13 @@ def test_equal_encoders_are_faithful(encoders: Encoders, reference: Reference) -
 
 @pytest.mark.parametrize("weight", ["text_projection", "visual.proj"])
 def test_a_slightly_different_model_is_noticed(
-    encoders: Encoders, reference: Reference, vit_state: StateDict, weight: str
+    exported_encoders: Encoders, reference: Reference, tiny_checkpoint: ClipCheckpoint, weight: str
 ) -> None:
-    value = vit_state[weight]
-    noise = 0.02 * value.std() * torch.randn(value.shape, generator=torch.Generator().manual_seed(0))
-    other = Checkpoint("other", "0" * 64, {**vit_state, weight: value + noise}).original()
+    value = tiny_checkpoint.weights[weight]
+    noise = (0.02 * value.std() * np.random.default_rng(0).normal(size=value.shape)).astype(np.float32)
+    other = replace(tiny_checkpoint, weights={**tiny_checkpoint.weights, weight: value + noise})
     kind = "text" if weight.startswith("text") else "image"
-    measured = fidelity.measure(encoders, Reference.of(other, encoders.preprocessing))
+    measured = fidelity.measure(exported_encoders, Reference.of(other.original(), exported_encoders.preprocessing))
     with pytest.raises(
         ExportError, match=rf"not faithful: expected {kind}_cosine_min of at least 0\.99999, got 0\.999"
     ):
@@ -46,7 +45,9 @@ def test_a_slightly_different_model_is_noticed(
     assert 0.5 < measured[f"{kind}_top10_overlap"] < 1
 
 
-def test_what_is_near_is_compared_with_pytorchs_own_collection(encoders: Encoders, reference: Reference) -> None:
+def test_what_is_near_is_compared_with_the_originals_own_collection(
+    exported_encoders: Encoders, reference: Reference
+) -> None:
     """Encoders of another model find what they find by chance: a tenth of the collection."""
     generator = np.random.default_rng(0)
     texts, images = (
@@ -54,7 +55,7 @@ def test_what_is_near_is_compared_with_pytorchs_own_collection(encoders: Encoder
         for vectors in (reference.text_vectors, reference.image_vectors)
     )
     other = replace(reference, text_vectors=texts, image_vectors=images)
-    measured = fidelity.measure(encoders, other)
+    measured = fidelity.measure(exported_encoders, other)
     assert measured["text_top10_overlap"] < 0.2
     assert measured["image_top10_overlap"] < 0.2
     assert abs(measured["image_cosine_mean"]) < 0.1

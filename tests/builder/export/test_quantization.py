@@ -13,12 +13,9 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from bench.support.checkpoints import random_state
-from builder.export.checkpoint import Checkpoint
-from builder.export.graph import write_image_graph
 from builder.export.quantization import FORMS, Form, quantise
 from promptsearch.encoding.bundle import Bundle
-from tests.builder.export import checkpoints
+from tests.support.workspace import ROOT
 
 FLOATS = (onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16)
 
@@ -34,27 +31,26 @@ def run(path: Path, feed: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def resnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("resnet") / "image.onnx"
-    write_image_graph(Checkpoint("tiny", "", random_state(checkpoints.TINY_RESNET)).original(), path)
-    return path
+def resnet() -> Path:
+    """The demo model's image tower, which is one."""
+    return ROOT / "models" / "emoji" / "image.onnx"
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_text_graph_takes_any_batch_and_length(vit_bundle: Bundle, tmp_path: Path, form: Form) -> None:
-    quantise(vit_bundle.path("text.onnx"), tmp_path / "text.onnx", form)
+def test_the_text_graph_takes_any_batch_and_length(exported: Bundle, tmp_path: Path, form: Form) -> None:
+    quantise(exported.path("text.onnx"), tmp_path / "text.onnx", form)
     random = np.random.default_rng(0)
     for batch, length in ((1, 2), (1, 77), (3, 9), (33, 40)):
         tokens = random.integers(0, 49407, (batch, length))
         tokens[:, -1] = 49407
-        ours, fp32 = (run(path, {"tokens": tokens}) for path in (tmp_path / "text.onnx", vit_bundle.path("text.onnx")))
+        ours, fp32 = (run(path, {"tokens": tokens}) for path in (tmp_path / "text.onnx", exported.path("text.onnx")))
         assert np.vecdot(ours, fp32).min() > 0.98
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_large_weights_are_bytes_and_the_projection_is_not(vit_bundle: Bundle, tmp_path: Path, form: Form) -> None:
+def test_large_weights_are_bytes_and_the_projection_is_not(exported: Bundle, tmp_path: Path, form: Form) -> None:
     for file in ("text.onnx", "image.onnx"):
-        quantise(vit_bundle.path(file), tmp_path / file, form)
+        quantise(exported.path(file), tmp_path / file, form)
         weights = stored(tmp_path / file)
         projection = weights["clip.text_projection.fp16" if file == "text.onnx" else "clip.visual.proj.fp16"]
         assert projection.data_type == onnx.TensorProto.FLOAT16
@@ -71,14 +67,14 @@ def test_large_weights_are_bytes_and_the_projection_is_not(vit_bundle: Bundle, t
                 assert name.removeprefix("clip.").removesuffix(".fp16") in kept
 
 
-def test_the_token_embedding_is_bytes_with_a_scale_a_row(vit_bundle: Bundle, tmp_path: Path) -> None:
-    quantise(vit_bundle.path("text.onnx"), tmp_path / "text.onnx", "dynamic")
+def test_the_token_embedding_is_bytes_with_a_scale_a_row(exported: Bundle, tmp_path: Path) -> None:
+    quantise(exported.path("text.onnx"), tmp_path / "text.onnx", "dynamic")
     weights = stored(tmp_path / "text.onnx")
     values = onnx.numpy_helper.to_array(weights["clip.token_embedding.weight.int8"])
     scales = onnx.numpy_helper.to_array(weights["clip.token_embedding.weight.scale"])
     assert values.dtype == np.int8
     assert (values.shape, scales.shape) == ((49408, 64), (49408, 1))
-    half = stored(vit_bundle.path("text.onnx"))
+    half = stored(exported.path("text.onnx"))
     name = next(name for name in half if "token_embedding" in name)
     original = onnx.numpy_helper.to_array(half[name]).astype(np.float32)
     assert np.abs(values * scales - original).max() <= scales.max() / 2 * 1.001
@@ -97,8 +93,8 @@ def test_a_resnets_convolutions_are_bytes_but_the_first(resnet: Path, tmp_path: 
     assert np.vecdot(ours, fp32).min() > 0.98
 
 
-def test_a_row_of_nothing_stays_nothing(vit_bundle: Bundle, tmp_path: Path) -> None:
-    model = onnx.load(vit_bundle.path("text.onnx"))
+def test_a_row_of_nothing_stays_nothing(exported: Bundle, tmp_path: Path) -> None:
+    model = onnx.load(exported.path("text.onnx"))
     for tensor in model.graph.initializer:
         if "token_embedding" in tensor.name:
             weight = onnx.numpy_helper.to_array(tensor).copy()
@@ -110,10 +106,10 @@ def test_a_row_of_nothing_stays_nothing(vit_bundle: Bundle, tmp_path: Path) -> N
 
 
 def test_quantising_leaves_the_log_as_it_was(
-    vit_bundle: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    exported: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for form in FORMS:
-        quantise(vit_bundle.path("image.onnx"), tmp_path / "image.onnx", form)
+        quantise(exported.path("image.onnx"), tmp_path / "image.onnx", form)
     assert not caplog.records
     logging.getLogger("after").warning("heard")
     assert [record.message for record in caplog.records] == ["heard"]

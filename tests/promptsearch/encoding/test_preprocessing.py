@@ -1,4 +1,4 @@
-"""Preprocessing against CLIP's recipe in Pillow; tests/builder/export/test_parity.py has clip's own transform."""
+"""Preprocessing against CLIP's recipe in Pillow; tests/builder/export/pytorch/test_parity.py has clip's own."""
 
 from __future__ import annotations
 

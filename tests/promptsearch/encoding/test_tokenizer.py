@@ -1,4 +1,4 @@
-"""Tokens against recorded ones of `clip.tokenize`, which tests/builder/export/test_parity.py calls with any text."""
+"""Tokens against recorded ones of `clip.tokenize`; tests/builder/export/pytorch/test_parity.py calls it anew."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Tests of exports without PyTorch: files, graphs and the NumPy reference."""

@@ -1,0 +1,1 @@
+"""Tests of published weights and their download."""
