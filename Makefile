@@ -63,8 +63,8 @@ format: setup-test setup-page ## rewrite the code in the project's format
 	npm run --silent --prefix tools/page format
 
 bench: setup-all setup-peer indices/emoji/current ## measure, and write the pages in bench/results/ and docs/
-	$(BIN)/python -m bench.demo_quality --out bench/results/demo-quality.md
-	$(BIN)/python -m bench.demo_answers --out docs/demo-answers.md
+	$(BIN)/python -m bench.demo.quality --out bench/results/demo-quality.md
+	$(BIN)/python -m bench.demo.answers --out docs/demo-answers.md
 	$(BIN)/python -m bench.builder_speed
 	$(BIN)/python -m bench.index_quality 100k 1M
 	$(BIN)/python -m bench.scaling 10k 30k 100k 300k 1M

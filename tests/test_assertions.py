@@ -10,7 +10,7 @@ from pathlib import Path
 TESTS = Path(__file__).parent
 # Calls that fail a test: of pytest, numpy.testing and Playwright; and of tests/, its checks, which assert
 # themselves; of the product, what raises if a requirement is not met.
-FAILING = re.compile(r"raises|warns|fail|(assert|expect|wait_for|_?check|require)(_\w+)?|shows|scroll_until")
+FAILING = re.compile(r"raises|warns|fail|(assert|expect|wait_for|_?check|require)(_\w+)?|shows|(scroll|wait)_until")
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 

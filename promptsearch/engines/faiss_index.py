@@ -157,7 +157,7 @@ class VectorIndex:
 
 
 def _require_unit_length(path: Path, vectors: NDArray[np.float16]) -> None:
-    """Raise CollectionError if some of the vectors are none, as a damaged model computes them."""
+    """Raise CollectionError if a sample of the vectors is not of unit length, as those of a damaged model."""
     rows = np.unique(np.linspace(0, max(0, len(vectors) - 1), _SAMPLE).astype(np.int64))[: len(vectors)]
     lengths = np.linalg.norm(to_float32(vectors[rows]), axis=-1)
     if not (np.abs(lengths - 1) < _TOLERANCE).all():  # false for NaN

@@ -29,6 +29,15 @@ def collection(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "c"))
 
 
+def test_vectors_between_those_that_opening_looks_at_are_checked(tmp_path: Path) -> None:
+    collection = build(tmp_path / "c", random_vectors(200, 8), random_vectors(30, 8, seed=1))
+    folder = current_version(collection)
+    vectors(lambda stored: stored.__setitem__(4, 0))(folder)
+    Manifest.read(folder).with_checksums(folder).write(folder)
+    with pytest.raises(CollectionError, match="1 of 200 vectors of images in a sample are not finite and of unit"):
+        verify(collection)
+
+
 def sql(statement: str) -> Callable[[Path], object]:
     def run(folder: Path) -> None:
         database = sqlite3.connect(folder / "items.sqlite")
@@ -68,8 +77,8 @@ def test_a_changed_file_is_named(collection: Path) -> None:
         (sql("UPDATE prompts SET text = text || '!' WHERE row < 2"), "2 ids of prompts are not those of their texts"),
         (sql("UPDATE images SET prompt = 999 WHERE row = 5"), "row 5 of images refers to a row that is not there"),
         (sql("UPDATE prompts SET image_count = 7 WHERE row = 4"), "1 prompts count other images than they have"),
-        (vectors(lambda stored: stored.__setitem__(3, 0)), "1 of 60 vectors of images in a sample are not"),
-        (vectors(lambda stored: stored.__setitem__((3, 0), np.nan)), "not finite and of unit length"),
+        (vectors(lambda stored: stored.__setitem__(3, 0)), "has vectors that are not finite or of unit length"),
+        (vectors(lambda stored: stored.__setitem__((3, 0), np.nan)), "not finite or of unit length"),
         (vectors(lambda stored: np.random.default_rng(0).shuffle(stored)), "were found by their own vectors"),
         (
             lambda folder: (folder / "images.faiss").write_bytes((folder / "prompts.faiss").read_bytes()),

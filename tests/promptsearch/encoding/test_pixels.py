@@ -91,7 +91,8 @@ def test_a_turned_picture_has_its_upright_size() -> None:
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "AVIF"])
 def test_usual_pictures_need_little_of_the_memory(format: str) -> None:
-    open_picture(as_bytes(picture(0, 1024, 1024), format), memory=ThreadsMemory(DECODE_MEMORY // 8))
+    opened = open_picture(as_bytes(picture(0, 1024, 1024), format), memory=ThreadsMemory(DECODE_MEMORY // 8))
+    assert opened.size == (1024, 1024)
 
 
 def test_a_picture_that_needs_more_than_there_is_is_refused(palette: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The first five answers of the demo to thirty queries, as a page: `python -m bench.demo_answers`."""
+"""The first five answers of the demo to thirty queries, as a page: `python -m bench.demo.answers`."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def main() -> None:
         "",
         f"The first {FIRST} images and prompts of the collection that `make demo` builds, for {len(TEXTS)} texts and "
         f"{len(UPLOADS)} uploaded pictures.",
-        f"Written by `python -m bench.demo_answers` with checkpoint "
+        f"Written by `python -m bench.demo.answers` with checkpoint "
         f"{encoders.bundle.source.sha256[:12]}; nothing was left out.",
         "",
         "| query | images | prompts |",

@@ -1,6 +1,6 @@
-"""How well the demo model finds emoji: `python -m bench.demo_quality --model models/emoji --out FILE`.
+"""How well the demo model finds emoji: `python -m bench.demo.quality --model models/emoji --out FILE`.
 
-The queries in `demo_queries.json` were written before the model was trained. Vectors come from the bundle's ONNX
+The queries in `queries.json` were written before the model was trained. Vectors come from the bundle's ONNX
 encoders and pictures go through the ordinary preprocessing, as in the released demo.
 """
 
@@ -22,7 +22,7 @@ from promptsearch.encoding.encoders import Encoders
 from promptsearch.encoding.image_io import open_picture
 
 PICTURES = Path("builder/demo/emoji")
-QUERIES = Path(__file__).parent / "demo_queries.json"
+QUERIES = Path(__file__).parent / "queries.json"
 DEPTHS = (1, 5, 10)
 CHUNK = 256  # pictures decoded at a time
 
@@ -125,7 +125,7 @@ def page(bundle: Bundle, measures: Sequence[Measure]) -> str:
     lines = [
         "# Quality of the demo model",
         "",
-        f"Written by `python -m bench.demo_quality` with checkpoint {bundle.source.sha256[:12]}.",
+        f"Written by `python -m bench.demo.quality` with checkpoint {bundle.source.sha256[:12]}.",
         f"The model {seen} the style {HELD_OUT} in training.",
         "Each figure is the share of queries that have a right answer among the first 1, 5 and 10 of an exact scan.",
         "",

@@ -1,0 +1,1 @@
+"""Measurements of the demo: its model, and what it answers."""
