@@ -1,7 +1,7 @@
 # prompt-search: the table of contents. `make help` prints it.
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test setup-all setup-stores setup-milvus setup-download setup-client setup-peer setup-page \
-  demo up test test-all test-rest check lint types format bench lock clean
+  demo up test test-all test-rest check lint types format bench lock clean images image-cpu image-gpu
 
 PORT ?= 8000
 # The locked sets are tested under these; a later one may lack wheels.
@@ -15,13 +15,13 @@ PYTEST = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses=logical
 # What `make test` leaves to `make test-all`: pyproject.toml says what each needs.
 MORE := torch or spark or milvus or download or containers or long
 
-help: ## this list
+help: ## show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: .venv/.service ## .venv with the service and the torch-free builder
-setup-test: .venv/.test ## .venv with the tests' tools and what they need but for PyTorch, Spark and Milvus (0.6 GB more)
+setup-test: .venv/.test ## .venv with the tests' tools and what they need, without PyTorch, Spark and Milvus (0.6 GB more)
 setup-all: .venv/.all ## .venv with everything: PyTorch, Spark, Milvus (6 GB more)
-setup-stores: .venv/.stores ## .venv with what object stores (s3://…) are reached with
+setup-stores: .venv/.stores ## .venv with the clients of object stores (s3://…)
 setup-milvus: .venv/.milvus ## .venv with Milvus's client, and Milvus Lite
 setup-download: .venv-download/.all ## .venv-download, what `python -m builder download` fetches pictures with
 setup-client: .venv-client/.all ## .venv-client, clip-retrieval's client and page, which the tests point at the service
@@ -124,7 +124,7 @@ clean: ## remove what was built: .venv, caches, collections
 	@touch $@
 
 .venv/.stores: .venv/.service requirements/stores.txt
-	@echo "installing what object stores are reached with (hash-locked, 30 MB)"
+	@echo "installing the clients of object stores (hash-locked, 30 MB)"
 	@$(INSTALL) -r requirements/stores.txt
 	@touch $@
 

@@ -18,6 +18,7 @@ from promptsearch.version import __version__
 
 if TYPE_CHECKING:
     from promptsearch.client.client import AsyncClient, Client
+    from promptsearch.client.retries import Retries
     from promptsearch.errors import PromptSearchError
     from promptsearch.search.terms import Term
     from promptsearch.searcher import Searcher, open  # noqa: A004  meant as promptsearch.open
@@ -26,12 +27,13 @@ _MODULES = {
     "AsyncClient": "promptsearch.client.client",
     "Client": "promptsearch.client.client",
     "PromptSearchError": "promptsearch.errors",
+    "Retries": "promptsearch.client.retries",
     "Searcher": "promptsearch.searcher",
     "Term": "promptsearch.search.terms",
     "open": "promptsearch.searcher",
 }
 
-__all__ = ["AsyncClient", "Client", "PromptSearchError", "Searcher", "Term", "__version__", "open"]
+__all__ = ["AsyncClient", "Client", "PromptSearchError", "Retries", "Searcher", "Term", "__version__", "open"]
 
 
 def __getattr__(name: str) -> Any:
