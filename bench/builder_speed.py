@@ -37,8 +37,8 @@ from PIL import ExifTags, Image
 from PIL.PngImagePlugin import PngInfo
 
 from bench.support.checkpoints import VIT_B_32, random_state, save
-from builder.encode.cache import Cache, CachedPicture
 from builder.encode.decoding import Decoded
+from builder.encode.vector_cache import Cache, CachedPicture
 from builder.export.export import export
 from builder.export.pytorch.checkpoint import Checkpoint
 from builder.sources import Item

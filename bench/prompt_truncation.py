@@ -18,8 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from builder.encode.cache import Cache
 from builder.encode.truncation import TruncationCheck
+from builder.encode.vector_cache import Cache
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import Encoders
 from promptsearch.storage.digests import digest_of

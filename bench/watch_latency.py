@@ -25,7 +25,7 @@ import httpx
 import numpy as np
 
 from bench.support.serving import serving
-from builder.encode.cache import Cache, CachedPicture
+from builder.encode.vector_cache import Cache, CachedPicture
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.encoding.encoders import unit
 from promptsearch.storage.digests import digest_of

@@ -1,5 +1,6 @@
 """The steps of a build: embed a source, index what is staged, publish it. Each returns the manifest that it wrote.
 
+An interrupted build resumes from its encoded vectors (`encode/vector_cache.py`); what was staged begins anew.
 A step imports what it needs when it runs: each runs without the dependencies of the others.
 """
 

@@ -11,8 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from builder.encode.cache import Cache
 from builder.encode.decoding import Decoded, Decoders
+from builder.encode.vector_cache import Cache
 from builder.sources import open_source
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.system.cpus import available_cores

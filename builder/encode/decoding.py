@@ -30,8 +30,8 @@ from promptsearch.storage.thumbnails import SIDE, make_thumbnail
 
 from ..sources import Item, Picture, Rejected
 from ..sources.inputs.picture import RememberedPicture
-from .cache import KnownPictures
 from .processes_memory import ProcessesMemory
+from .vector_cache import KnownPictures
 
 log = logging.getLogger(__name__)
 

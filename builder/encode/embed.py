@@ -1,8 +1,8 @@
 """Embed a source's items and write them to a staged version.
 
-Vectors of content that was encoded before come from the cache (see `cache`), so interrupted builds resume. A runner
-(see `runners`) encodes the rest. Results are stored in the source's order: ids, rows and counts do not depend on the
-runner.
+Vectors of content that was encoded before come from the cache (see `vector_cache`), so interrupted builds resume. A
+runner (see `runners`) encodes the rest. Results are stored in the source's order: ids, rows and counts do not depend on
+the runner.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from ..sources.remembered_folder import RememberedFolder
 from ..versions.removal import require_most_kept
 from ..versions.staging import Staging, staging_folder
 from ..versions.versions import version_name
-from .cache import Cache, CachedText, Vector
 from .decoding import Decoded, Outcome
 from .runners import DecodedItem, EncodeStats, Runner
 from .truncation import TruncationCheck
+from .vector_cache import Cache, CachedText, Vector
 
 TEXTS_AT_ONCE = 4096  # enough for batches of texts of similar length
 # Each text is needed twice in a build, and again in the next if that follows in the same process.

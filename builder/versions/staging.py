@@ -1,4 +1,7 @@
-"""The version under construction: `indices/<collection>/staging/`, files that grow row by row."""
+"""The version under construction: `indices/<collection>/staging/`, files that grow row by row.
+
+It always starts empty: an interrupted build resumes from its encoded vectors (`encode/vector_cache.py`).
+"""
 
 from __future__ import annotations
 

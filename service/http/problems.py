@@ -1,4 +1,8 @@
-"""Errors as problem documents (RFC 9457): the only place that maps the error tree to HTTP."""
+"""Errors as problem documents (RFC 9457): the only place that maps the error tree to HTTP.
+
+`service/access/` raises the errors of clients that ask too much or wait too long, `Collection.page` that of a cursor
+whose version is gone.
+"""
 
 from __future__ import annotations
 

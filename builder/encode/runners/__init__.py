@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...sources import Item, Rejected
-from ..cache import Cache
 from ..decoding import Outcome
+from ..vector_cache import Cache
 
 Vectors = NDArray[np.float32] | NDArray[np.float16]
 DecodedItem = tuple[Item | Rejected, Outcome | None]  # an item, and the outcome of its picture

@@ -16,9 +16,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache import CachedPicture
 from ..decoding import Decoded
 from ..engines import Engine
+from ..vector_cache import CachedPicture
 from . import DecodedItem, EncodeStats
 
 BATCHES = 2  # that are encoded or wait for it while the next one fills

@@ -7,9 +7,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from promptsearch.system.cpus import available_cores
 
 from ...sources import Item, Rejected
-from ..cache import Cache
 from ..decoding import Decoders
 from ..engines import Engine
+from ..vector_cache import Cache
 from . import DecodedItem, EncodedTexts, EncodeStats
 from .batches import encoded
 

@@ -12,8 +12,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cache import CachedPicture, Vector
 from ..decoding import Decoded, Outcome
+from ..vector_cache import CachedPicture, Vector
 
 _DIGEST = 16  # bytes
 

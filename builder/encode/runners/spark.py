@@ -33,8 +33,8 @@ from promptsearch.encoding.encoders import IMAGE_BATCH
 from promptsearch.errors import BuildError
 
 from ...sources import Item, Rejected
-from ..cache import VERSION, Cache
 from ..decoding import chunks, to_decode
+from ..vector_cache import VERSION, Cache
 from . import DecodedItem, EncodedTexts, EncodeStats
 from .cluster import Cluster, message
 from .shard import PictureShard, TextShard

@@ -18,9 +18,9 @@ from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.digests import digest_of
 
 from ...sources import Item, Picture
-from ..cache import CachedPicture
 from ..decoding import Decoders, Outcome
 from ..engines import Engine, open_engine
+from ..vector_cache import CachedPicture
 from . import EncodeStats
 from .batches import encoded
 from .shard import PictureShard, TextShard

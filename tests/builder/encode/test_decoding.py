@@ -10,8 +10,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builder.encode.cache import Cache, CachedPicture
 from builder.encode.decoding import CHUNK, Decoded, Decoders, chunks, to_decode
+from builder.encode.vector_cache import Cache, CachedPicture
 from builder.sources import Item, Rejected
 from builder.sources.inputs.picture import FilePicture
 from promptsearch.encoding.bundle import Bundle

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from builder.__main__ import main
-from builder.encode.cache import Cache
 from builder.encode.garbage import collect_garbage
+from builder.encode.vector_cache import Cache
 from builder.versions.versions import cache_folder, versions
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.errors import BuildError

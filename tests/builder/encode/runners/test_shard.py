@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from builder.encode.cache import CachedPicture
 from builder.encode.decoding import Decoded, Outcome
 from builder.encode.runners.shard import PictureShard, TextShard
+from builder.encode.vector_cache import CachedPicture
 from tests.support.vectors import random_vectors
 
 VECTORS = random_vectors(3, 8).astype(np.float16)

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from builder.encode.cache import Cache
 from builder.encode.embed import embed
 from builder.encode.runners import EncodeStats, Runner
 from builder.encode.runners.cluster import Cluster
 from builder.encode.runners.local import LocalRunner
 from builder.encode.runners.spark import PICTURES, SparkRunner
+from builder.encode.vector_cache import Cache
 from builder.indexing.index import index
 from builder.sources import Item, Rejected
 from builder.sources.inputs.picture import FilePicture

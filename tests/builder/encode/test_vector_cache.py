@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from builder.encode.cache import Cache, CachedPicture, KnownPictures
+from builder.encode.vector_cache import Cache, CachedPicture, KnownPictures
 from promptsearch.encoding.bundle import Bundle
 from promptsearch.storage.digests import digest_of
 
