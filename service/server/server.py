@@ -8,8 +8,10 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from types import FrameType
 from typing import cast
@@ -150,12 +152,21 @@ def serve(settings: Settings, listening: socket.socket, on_ready: Callable[[], N
 def serve_as_worker(settings: Settings, listening: socket.socket, ready: Connection) -> None:
     """Serve as one process of several; send something on `ready` once it serves."""
     logs.configure()
+    threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     try:
         with listening:  # the process's own copy, which must also be closed if the start fails
             serve(settings, listening, lambda: ready.send_bytes(b"serving"))
     except PromptSearchError as error:
         log.error("%s", error)  # noqa: TRY400  expected, and its message is complete
         sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    """End this process like SIGTERM does once its parent has ended: the parent may have been killed."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _exit(_signal: int, _frame: FrameType | None) -> None:

@@ -53,6 +53,14 @@ def test_a_process_that_dies_is_replaced(flags: list[str], tmp_path: Path) -> No
         assert line["message"].endswith("ended with -9; starting another")
 
 
+def test_processes_end_with_the_one_that_supervises_them(flags: list[str], tmp_path: Path) -> None:
+    with serving(tmp_path, flags) as service:
+        workers = children(service)
+        assert service.end(signal.SIGKILL) == -signal.SIGKILL
+        wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers), "end without their parent")
+        assert service.errors() == []
+
+
 def test_a_start_that_fails_ends_all(flags: list[str], tmp_path: Path) -> None:
     done = failing(["--port", "0", *flags, "--collection", "missing"])
     assert (done.returncode, done.stdout) == (1, "")
