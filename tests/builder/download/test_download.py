@@ -199,13 +199,13 @@ def test_an_environment_without_img2dataset_is_an_error_with_the_command(manifes
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(manifest: Path, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"expected an empty folder or an earlier download, but .* is in use"):
+    with pytest.raises(BuildError, match=r"expected an empty folder or an earlier download, but .* is neither"):
         download(open_source("manifest", manifest, None), tmp_path, python=HERE)
 
 
 def test_a_source_without_links_is_nothing_to_download(tmp_path: Path) -> None:
     manifest = write(tmp_path / "manifest.csv", [["only words", "", "", "", ""], ["", "", "", "", ""]])
-    with pytest.raises(BuildError, match=r"nothing to download: .*\(1 such items, 1 rows rejected\)"):
+    with pytest.raises(BuildError, match=r"nothing to download: .*\(1 such items, 1 rows rejected\): build the source"):
         download(open_source("manifest", manifest, None), tmp_path / "out", python=HERE)
 
 

@@ -60,7 +60,7 @@ def test_a_body_of_just_the_limit_is_taken_and_one_more_byte_is_not(strict: Serv
     check_answer(httpx.post(url, content=in_pieces(fits) if chunked else fits, headers=FORM), kind)
     response = httpx.post(url, content=in_pieces(larger) if chunked else larger, headers=FORM)
     detail = check_problem(response, 413, "picture-too-large")
-    assert detail == "the request is larger than 50,000 bytes: send a smaller picture"
+    assert detail == "the request body must be at most 50,000 bytes: send smaller pictures or fewer terms"
 
 
 @pytest.mark.parametrize("times", [1.5, 10])

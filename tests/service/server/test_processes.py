@@ -56,6 +56,6 @@ def test_a_process_that_dies_is_replaced(flags: list[str], tmp_path: Path) -> No
 def test_a_start_that_fails_ends_all(flags: list[str], tmp_path: Path) -> None:
     done = failing(["--port", "0", *flags, "--collection", "missing"])
     assert (done.returncode, done.stdout) == (1, "")
-    assert "there is no collection 'missing' for --collection" in done.stderr
+    assert "--collection must name a served collection (tiny), got 'missing'" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: a worker process could not start")
     assert "Traceback" not in done.stderr

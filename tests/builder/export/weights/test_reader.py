@@ -115,7 +115,7 @@ def test_what_is_read_can_be_changed_without_changing_the_file(tmp_path: Path) -
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    assert refused(tmp_path / "missing.pt") == f"there is no checkpoint {tmp_path / 'missing.pt'}"
+    assert refused(tmp_path / "missing.pt") == f"{tmp_path / 'missing.pt'} does not exist: pass a checkpoint file"
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"hello world" * 100, b"PK\x03\x04" + b"\0" * 100, b"\x80\x02."])
