@@ -42,7 +42,7 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture
 def manifest(web: Web, tmp_path: Path) -> Path:
-    """Every link of GOOD and BAD, a row without a link, and a picture that is here."""
+    """Write a manifest of all links of GOOD and BAD, a row without a link, and a local picture; return its path."""
     (tmp_path / "here.png").write_bytes(image("9.png"))
     return write(
         tmp_path / "manifest.csv",
@@ -216,7 +216,7 @@ def test_numbers_that_make_no_sense_are_refused(manifest: Path, tmp_path: Path, 
 
 
 def children(pid: int) -> set[int]:
-    """All that descend from this process."""
+    """Return the ids of all processes that descend from this one."""
     descendants: set[int] = set()
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, path.read_text().split()):

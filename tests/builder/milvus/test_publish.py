@@ -57,7 +57,7 @@ def described(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @contextmanager
 def connected(collection: Path) -> Iterator[tuple[Connection, list[str]]]:
-    """The Milvus of the tests' collection, and what it holds."""
+    """Yield a connection to the Milvus of the tests' collection, and the names of its collections."""
     connection = Connection(str(collection.with_suffix(".db")))
     yield connection, connection.client.list_collections()
     connection.close()

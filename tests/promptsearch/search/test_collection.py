@@ -30,7 +30,7 @@ IMAGES, PROMPTS, DIM = 151, 60, 16
 
 @pytest.fixture(scope="module")
 def images() -> Vectors:
-    """With some vectors that are there four times."""
+    """Return vectors, some of which occur four times."""
     vectors = random_vectors(IMAGES, DIM)
     vectors[40:80] = np.tile(vectors[:10], (4, 1))
     return vectors

@@ -223,7 +223,7 @@ def test_a_cursor_changed_in_any_letter(server: Service, client: httpx.Client, u
 
 @pytest.mark.parametrize("values", [[1e38] * 32, [0.0] * 32, [1e-38] * 32, [1.0] * 31, []])
 def test_a_cursor_made_up(tiny: Collection, url: str, kind: Kind, values: list[float]) -> None:
-    """With a right checksum and the right version, but a vector that no answer had."""
+    """The cursor has a right checksum and the right version, but a vector that no response had."""
     vector = np.array(values, dtype=np.float32)
     cursor = Cursor(tiny.version, Search(kind, vector), 0).encode()
     assert "`next`" in check_problem(httpx.get(url, params={"cursor": cursor}), 400, "bad-cursor")

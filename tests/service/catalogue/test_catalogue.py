@@ -28,7 +28,7 @@ def opened(models: Path, *indices: Path, collection: str | None = None) -> Itera
 
 @pytest.fixture
 def copy(indices: Path, tmp_path: Path) -> Path:
-    """An indices folder with `tiny`, and a copy of it, `spoilt`, for a test to spoil."""
+    """Return an indices folder with `tiny`, and a copy of it, `spoilt`, for a test to spoil."""
     folder = tmp_path / "indices"
     shutil.copytree(indices / "tiny", folder / "tiny")
     shutil.copytree(indices / "tiny", folder / "spoilt")
@@ -36,7 +36,7 @@ def copy(indices: Path, tmp_path: Path) -> Path:
 
 
 def file(name: str, change: Callable[[bytes], bytes]) -> Spoil:
-    """Changes a file of the version."""
+    """Return a function that changes a file of the version."""
 
     def spoil(collection: Path) -> None:
         [version] = (collection / "versions").iterdir()
@@ -170,7 +170,7 @@ def test_a_precision_that_a_model_lacks_refuses_its_collections(indices: Path, m
 
 
 def test_what_is_no_collection_is_no_matter(several_indices: Path, models: Path) -> None:
-    """A folder whose first version is still being built, and a file."""
+    """The indices folder also has a folder whose first version is still being built, and a file."""
     with opened(models, several_indices) as catalogue:
         assert set(catalogue.served) == several.SERVED
         assert set(catalogue.refused) == set(several.REFUSED)

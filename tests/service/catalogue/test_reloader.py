@@ -27,7 +27,7 @@ from tests.service.support.shapes import check_answer, check_problem
 
 @pytest.fixture
 def folder(indices: Path, tmp_path: Path) -> Path:
-    """An indices folder of the test's own, with `tiny` in it."""
+    """Return an indices folder with a copy of `tiny`."""
     shutil.copytree(indices / "tiny", tmp_path / "indices" / "tiny")
     return tmp_path / "indices"
 
@@ -41,7 +41,7 @@ def running(folder: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 def publish(collection: Path, version: str, digests: NDArray[np.uint8] | None = None, **changes: object) -> Path:
-    """A copy of the current version, whose manifest (and pictures' digests) are changed so, as the new current one."""
+    """Publish a copy of the current version with these changes of its manifest and digests; return its folder."""
     now = current_version(collection)
     folder = Path(shutil.copytree(now, collection / "versions" / version))
     if digests is not None:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def children(service: Service) -> set[int]:
-    """The processes that serve; Python's own helper for shared resources is none."""
+    """Return the processes that serve, without Python's own helper for shared resources."""
     processes = set()
     for task in Path(f"/proc/{service.process.pid}/task").iterdir():
         for pid in (task / "children").read_text().split():
