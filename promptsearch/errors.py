@@ -22,7 +22,7 @@ PromptSearchError
 │   ├── Overloaded          the service cannot answer in time
 │   └── VersionPending      the version of the cursor exists, but is not served here yet
 ├── NotReady                the service cannot answer searches now
-├── ServiceError            the service cannot be reached, or answered something unknown
+├── ServiceError            the service cannot be reached, or returned an unexpected response
 ├── StoreError              the object store cannot be reached, or denies access
 ├── NotInstalled            a package that this needs is not installed
 ├── ArtefactError           files on disk are damaged or do not belong together
@@ -184,7 +184,7 @@ class NotReady(PromptSearchError):
 
 
 class ServiceError(PromptSearchError):
-    """The service cannot be reached, or answered something unknown.
+    """The service cannot be reached, or returned an unexpected response.
 
     `status`, `type` and `detail` are those of the problem document, or None.
     """

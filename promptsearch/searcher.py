@@ -198,7 +198,10 @@ class Searcher:
             if not Path(path).resolve().is_relative_to(cast("Path", self._files)):
                 raise NoFile(f"the file of image {id} is outside of {self._files}")
             if self.collection.shows_hidden_picture(Path(path)):
-                raise NoFile(f"the file of image {id} holds another picture since: build the collection again")
+                raise NoFile(
+                    f"the file of image {id} no longer holds the picture that the collection was built from: build the "
+                    "collection again"
+                )
             return Path(path).read_bytes()
         except (OSError, ValueError) as error:  # ValueError: not a valid path
             raise NoFile(f"the file of image {id} cannot be read: {error}") from error

@@ -77,7 +77,7 @@ def cpu_seconds() -> float:
 
 @pytest.fixture(scope="session")
 def vit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """A bundle of 32 dimensions and 64-pixel pictures, called `tiny`, in a models folder of its own."""
+    """Return a bundle of 32 dimensions and 64-pixel pictures, called `tiny`, in its own models folder."""
     from tests.support import tiny
 
     return tiny.write(tmp_path_factory.mktemp("models") / "tiny")
@@ -92,7 +92,7 @@ def encoders(vit_bundle: Bundle) -> Encoders:
 
 @pytest.fixture(scope="session")
 def source_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small `manifest` source with everything that can be wrong with one; see tests/support/source.py."""
+    """Write a small `manifest` source with everything that can be wrong with one; see tests/support/source.py."""
     from tests.support import source
 
     return source.write(tmp_path_factory.mktemp("source"))
@@ -100,7 +100,7 @@ def source_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def indices(source_folder: Path, encoders: Encoders, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An indices folder whose one collection, `tiny`, is built from `source_folder` with `vit_bundle`."""
+    """Return an indices folder whose one collection, `tiny`, is built from `source_folder` with `vit_bundle`."""
     from tests.support import gallery
 
     return gallery.build(source_folder, encoders, tmp_path_factory.mktemp("indices") / "tiny").parent
@@ -108,7 +108,7 @@ def indices(source_folder: Path, encoders: Encoders, tmp_path_factory: pytest.Te
 
 @pytest.fixture(scope="session")
 def emoji_indices(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An indices folder whose one collection, `emoji`, is that of `make demo`."""
+    """Return an indices folder whose one collection, `emoji`, is that of `make demo`."""
     from tests.support import shared
 
     def fill(indices: Path) -> None:
@@ -121,7 +121,7 @@ def emoji_indices(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    """An object store of this test's own, which the environment leads to."""
+    """Yield an object store of this test's own; the environment names it."""
     from tests.support.object_store import object_store
 
     with object_store() as store:

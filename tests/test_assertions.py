@@ -23,14 +23,14 @@ def functions() -> Iterator[tuple[str, Function]]:
 
 
 def can_fail(expression: ast.expr) -> bool:
-    """Whether an asserted expression is more than a constant, and more than a default that is true."""
+    """Return whether an asserted expression is more than a constant, and more than a default that is true."""
     if isinstance(expression, ast.Call) and getattr(expression.func, "attr", "") == "get":
         return not any(isinstance(default, ast.Constant) and default.value for default in expression.args[1:])
     return not isinstance(expression, ast.Constant | ast.Tuple)
 
 
 def asserts(function: Function) -> bool:
-    """Whether something in a function can fail a test."""
+    """Return whether something in a function can fail a test."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assert) and can_fail(node.test):
             return True

@@ -89,14 +89,14 @@ def download(
     python = find_python(python)
     state = out / ".download"
     if out.exists() and not state.is_dir() and (not out.is_dir() or any(out.iterdir())):
-        raise BuildError(f"expected an empty folder or an earlier download, but {out} is in use: choose another --out")
+        raise BuildError(f"expected an empty folder or an earlier download, but {out} is neither: choose another --out")
     state.mkdir(parents=True, exist_ok=True)
     with _locked(state / "lock", out):
         links = survey(source)
         if not links.links:
             raise BuildError(
                 f"nothing to download: every item has a picture or no http(s) link ({links.without} such items, "
-                f"{links.rejected} rows rejected)"
+                f"{links.rejected} rows rejected): build the source directly, or name one with links"
             )
         plan = {"links": links.digest, "format": layout, "shard_size": shard_size}
         _prepare(out, state, plan, lambda folder: write_links(source, folder, links.types, shard_size))

@@ -208,7 +208,7 @@ def _embed_prompts(
 def _truncated(
     texts: Mapping[bytes, str], known: Mapping[bytes, CachedText], cache: Cache, truncation: TruncationCheck
 ) -> dict[bytes, bool]:
-    """Return which of the known texts the model truncates; find out what the cache of an earlier release lacks."""
+    """Return which of the known texts the model truncates; compute it if an older cache did not record it."""
     missing = {
         digest: truncation.is_truncated(texts[digest]) for digest, text in known.items() if text.truncated is None
     }

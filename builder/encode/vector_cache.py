@@ -67,7 +67,9 @@ class Cache:
                 self._database = _opened(self.path)
                 self._take_over(collection / "cache" / self.path.name)
         except sqlite3.DatabaseError as error:
-            raise BuildError(f"{self.path} is damaged ({error}): delete it, the next build recomputes it") from error
+            raise BuildError(
+                f"{self.path} is damaged ({error}): delete it; the next build encodes everything again"
+            ) from error
 
     def picture(self, digest: bytes) -> CachedPicture | None:
         """Return the cached picture; None if it was not encoded yet."""

@@ -36,7 +36,7 @@ def export(
     nothing. `licence_texts`: file name -> text, kept in the bundle as `licence_files` are. Raises ExportError.
     """
     if out.exists() and not (out / FILES.model).is_file() and (not out.is_dir() or any(out.iterdir())):
-        raise ExportError(f"expected a model bundle or an empty folder, but {out} is in use: choose another --out")
+        raise ExportError(f"expected a model bundle or an empty folder, but {out} is neither: choose another --out")
     original = checkpoint.original()
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:

@@ -13,7 +13,7 @@ from ..sizes import format_size
 MAX_MEMORY = 4 << 30  # bytes that an index and its building may take, by default
 RECALL_TARGET = 0.98  # recall@10 that searches are tuned to, by default
 EXACT_UP_TO = 50_000  # vectors; an exact scan of so many takes a few milliseconds
-COMPRESSED_FROM = 10_000  # vectors; the 256 centroids of each of a quantiser's bytes want 39 examples each
+COMPRESSED_FROM = 10_000  # vectors; FAISS wants 39 training vectors for each of the 256 centroids
 SMALLER_FROM = 100_000  # vectors; from here on codes are scanned, and the best scored again, faster than vectors are
 _IDS = 8  # bytes that an inverted list spends on each vector's row number
 _PER_LIST = 40  # training vectors for each inverted list; FAISS requires 39 or more; more do not improve recall
@@ -48,8 +48,8 @@ def choose(count: int, dim: int, budget: int) -> IndexSpec:
     2. From 100,000 `OPQ{m}_{m·s},IVF{lists},PQ{m}x8`: each vector as m bytes, an eighth of the dimension, in about
        4·√count inverted lists, of which a search reads a few; its candidates are scored again from the vectors. With
        512 dimensions it takes 72 bytes a vector.
-    3. Else `IVF{lists},Flat`, if it fits: the vectors themselves, of which a search looks at as many. It takes
-       4·dim + 8 bytes a vector, and less than codes do to be built.
+    3. Else `IVF{lists},Flat`, if it fits: the vectors themselves, and a search reads as many of them as in 2. It
+       takes 4·dim + 8 bytes a vector, and less memory to build than codes.
     4. Else codes as in 2, with fewer lists, so that less is to be trained, or of a sixteenth or a thirty-second.
 
     Raises BuildError with the least memory that is enough if nothing fits.

@@ -129,5 +129,8 @@ def _checked(value: Any, where: str) -> Any:
 
 def _fitting(text: str, where: str) -> str:
     if (size := len(text.encode())) > MOST_TEXT:
-        raise BuildError(f"{where} has a text of {size:,} bytes, Milvus holds at most {MOST_TEXT:,} in one")
+        raise BuildError(
+            f"{where} has a text of {size:,} bytes, expected at most {MOST_TEXT:,} for Milvus: shorten it in the "
+            "source, or serve the collection from files"
+        )
     return text

@@ -92,7 +92,7 @@ def open_source(kind: str, path: Path, images: Path | None) -> Source:
     if kind not in KINDS:
         raise SourceError(f"expected a source of {', '.join(KINDS)}, got {kind!r}")
     if not path.exists():
-        raise SourceError(f"there is no {path}")
+        raise SourceError(f"{path} does not exist: expected the source's file or folder")
     if images is not None and kind not in _WITH_IMAGES:
         raise SourceError(f"--images is for {' and '.join(_WITH_IMAGES)}: {kind} knows where its pictures are")
     if images is not None and not images.is_dir():

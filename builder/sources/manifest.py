@@ -37,7 +37,9 @@ class ManifestSource:
         """
         self._csv = path / "manifest.csv" if path.is_dir() else path
         if not self._csv.is_file():
-            raise SourceError(f"{path} has no manifest.csv")
+            raise SourceError(
+                f"expected a CSV file or a folder with manifest.csv, got {path}: write one, or use the source `folder`"
+            )
         self.root = (images or self._csv.parent).resolve()
 
     def count(self) -> int:

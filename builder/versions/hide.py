@@ -93,7 +93,10 @@ def _lifted(opened: Collection, hidden: Set[Takedown], ids: Sequence[str]) -> se
     shown = opened.pictures.digests(unnamed)
     followed = {takedown.picture for takedown in hidden} - {None}
     if unknown := [id for id in unnamed if shown.get(id) not in followed]:
-        raise BuildError(f"not hidden in {opened.name}: {', '.join(unknown)}; nothing was changed")
+        raise BuildError(
+            f"not hidden in {opened.name}: {', '.join(unknown)}. Nothing was changed: the collection's file "
+            f"`{FILES.hidden}` lists the hidden ids"
+        )
     pictures |= set(shown.values())
     return named | {takedown for takedown in hidden if takedown.picture in pictures}
 
@@ -105,7 +108,9 @@ def _text(collection: Path) -> str:
 
 def _require_known(opened: Collection, ids: Iterable[str]) -> None:
     if unknown := [id for id in ids if not _known(opened, id)]:
-        raise BuildError(f"no image or prompt of {opened.name}: {', '.join(unknown)}; nothing was changed")
+        raise BuildError(
+            f"unknown ids in {opened.name}: {', '.join(unknown)}. Nothing was changed: copy ids from search results"
+        )
 
 
 def _known(opened: Collection, id: str) -> bool:

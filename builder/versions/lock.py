@@ -27,6 +27,6 @@ def locked(collection: Path) -> Iterator[None]:
             stack.enter_context(exclusive_lock(collection.parent / f".{collection.name}.lock", wait=False))
         except BlockingIOError:
             raise BuildError(
-                f"another build of {collection.name} is running in {collection}: wait for its end"
+                f"another build of {collection.name} is running in {collection}: wait until it finishes"
             ) from None
         yield

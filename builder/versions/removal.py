@@ -23,12 +23,12 @@ def require_most_kept(collection: Path, counts: Mapping[str, int]) -> None:
     except (UnknownCollection, CollectionError):
         return
     lost = [
-        f"{counts[name]} of {served[name]} {words}"
+        f"{counts[name]} {words} ({collection.name} has {served[name]})"
         for name, words in _COUNTED.items()
         if 2 * counts[name] < served.get(name, 0)
     ]
     if lost:
         raise BuildError(
-            f"the source has only {', '.join(lost)} that {collection.name} has now, expected at least half: is a drive "
-            "not mounted, or a folder away? Nothing was changed. If they are meant to go, add --allow-removal"
+            f"the source has {', '.join(lost)}: expected at least half. Nothing was changed. Check that all drives and "
+            "folders are mounted, or pass --allow-removal"
         )

@@ -76,13 +76,13 @@ def delete_version(collection: Path, name: str) -> int:
 
 
 def prune(collection: Path, keep: int) -> None:
-    """Delete old versions but the newest `keep`, and what an interrupted deletion left."""
+    """Delete all but the newest `keep` old versions, and what an interrupted deletion left."""
     current = current_version(collection)
     old = [version for version in versions(collection) if version != current]
     for version in old[: len(old) - keep] if keep < len(old) else []:
         try:
             _delete(version)
-        except NotReady as error:  # what is published is published: the next one tries again
+        except NotReady as error:  # publishing succeeded; the next publish retries the deletion
             log.warning("version %s of %s stays: %s", version.name, collection.name, error)
     for rest in (collection / FILES.versions).glob(".*"):
         shutil.rmtree(rest)

@@ -59,7 +59,7 @@ _NAMES = [name for name in Arguments.__annotations__ if name not in _DEPRECATED]
 def validated(arguments: Arguments) -> Arguments:
     """Return the arguments under their current names.
 
-    Raises TypeError for an unknown argument, as a function without it would, and for `limit` given twice. Warns of
+    Raises TypeError for an unknown argument, as a function without it would, and for both `k` and `limit`. Warns of
     deprecated names.
     """
     current = dict(arguments)

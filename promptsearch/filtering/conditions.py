@@ -94,7 +94,7 @@ def _join(operator: type[And | Or], parts: Iterable[Node]) -> Node:
 def _condition(name: str, operator: str, operand: Any, fields: FieldCatalog) -> Condition:
     values: Sequence[Any] = operand if operator == "in" else [operand]
     if name == ID:
-        _require_equality(name, operator, "use eq or in")
+        _require_equality(name, operator, ": use eq or in")
         return Condition(name, "id", operator, [str(value) for value in values])
     if name not in fields:
         raise ParameterError(_unknown_field(name, fields))
@@ -103,23 +103,25 @@ def _condition(name: str, operator: str, operand: Any, fields: FieldCatalog) -> 
         return Condition(name, type, operator, [_boolean(name, operand)])
     match type:
         case "prompt":
-            _require_equality(name, operator, "use eq or in, or find its words with mode=keyword")
+            _require_equality(name, operator, ": use eq, in or exists, or find its words with mode=keyword")
             values = [str(value) for value in values]
         case "string" | "time":
             values = [str(value) for value in values]
         case "boolean":
-            _require_equality(name, operator, "it is true or false")
+            _require_equality(name, operator, ", a boolean: use eq, in or exists")
             values = [_boolean(name, value) for value in values]
         case _:
             values = [_number(name, value) for value in values]
             if operator == "prefix":
-                raise ParameterError(f"`prefix` does not apply to {name}: it is a number")
+                raise ParameterError(
+                    f"`prefix` does not apply to {name}, a number: use eq, in, gt, gte, lt, lte or exists"
+                )
     return Condition(name, type, operator, values)
 
 
 def _require_equality(name: str, operator: str, hint: str) -> None:
     if operator not in ("eq", "in"):
-        raise ParameterError(f"`{operator}` does not apply to {name}: {hint}")
+        raise ParameterError(f"`{operator}` does not apply to {name}{hint}")
 
 
 def _unknown_field(name: str, fields: FieldCatalog) -> str:
@@ -138,12 +140,12 @@ def _number(name: str, value: Any) -> int | float:
             except ValueError:
                 continue
     if isinstance(value, str | bool) or not -_LARGEST <= value <= _LARGEST:  # the comparison is False for NaN
-        raise ParameterError(f"{name} must be a number")
+        raise ParameterError(f"{name} must be a number, got {excerpt(str(value))!r}")
     number: int | float = value
     return number
 
 
 def _boolean(name: str, value: Any) -> bool:
     if str(value).lower() not in ("true", "false", "1", "0"):
-        raise ParameterError(f"the condition on {name} must be true or false")
+        raise ParameterError(f"the condition on {name} must be true or false, got {excerpt(str(value))!r}")
     return str(value).lower() in ("true", "1")

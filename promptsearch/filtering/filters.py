@@ -39,8 +39,8 @@ class Filter:
     @classmethod
     def parse(cls, data: object) -> Filter:
         """Return the filter that parsed JSON describes. Raises ParameterError."""
-        if _count(data, _DEPTH) > _CONDITIONS:
-            raise ParameterError(f"a filter must have at most {_CONDITIONS} conditions")
+        if (count := _count(data, _DEPTH)) > _CONDITIONS:
+            raise ParameterError(f"a filter must have at most {_CONDITIONS} conditions, got {count}")
         text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         try:
             text.encode()
@@ -68,14 +68,14 @@ def condition(name: str, value: str) -> dict[str, Any]:
 def _count(data: object, depth: int) -> int:
     """Return the number of conditions. Raises ParameterError for an invalid form."""
     if not isinstance(data, dict):
-        raise ParameterError('a filter must be a JSON object, such as {"steps": {"gte": 20}}')
+        raise ParameterError(f'a filter must be a JSON object, such as {{"steps": {{"gte": 20}}}}, got {_found(data)}')
     if not depth:
         raise ParameterError(f"a filter must be nested at most {_DEPTH} deep")
     count = 0
     for name, value in data.items():
         if name in ("and", "or"):
             if not isinstance(value, list) or not value:
-                raise ParameterError(f"`{name}` in a filter must be a list of filters")
+                raise ParameterError(f"`{name}` in a filter must be a list of filters, got {_found(value)}")
             count += sum(max(1, _count(part, depth - 1)) for part in value)  # an empty part is work, too
         elif name == "not":
             count += max(1, _count(value, depth - 1))
@@ -96,16 +96,34 @@ def _count(data: object, depth: int) -> int:
 def _check(name: str, operator: str, operand: object) -> None:
     if operator not in OPERATORS:
         raise ParameterError(
-            f"unknown condition {excerpt(operator)!r} on {excerpt(name)}: expected one of {', '.join(OPERATORS)}"
+            f"unknown operator {excerpt(operator)!r} on {excerpt(name)}: expected one of {', '.join(OPERATORS)}"
         )
     if operator == "in":
         if not isinstance(operand, list) or len(operand) > _VALUES:
-            raise ParameterError(f"`in` on {excerpt(name)} must be a list of at most {_VALUES} values")
+            raise ParameterError(
+                f"`in` on {excerpt(name)} must be a list of at most {_VALUES} values, got {_found(operand)}"
+            )
         values = operand
     else:
         values = [operand]
-    if not all(isinstance(value, str | int | float | bool) for value in values):
-        expected = "texts, numbers and booleans" if operator == "in" else "a text, number or boolean"
-        raise ParameterError(f"`{operator}` on {excerpt(name)} must be {expected}")
+    for value in values:
+        if not isinstance(value, str | int | float | bool):
+            expected = "texts, numbers and booleans" if operator == "in" else "a text, number or boolean"
+            raise ParameterError(f"`{operator}` on {excerpt(name)} must be {expected}, got {_found(value)}")
     if operator == "prefix" and not isinstance(operand, str):
-        raise ParameterError(f"`prefix` on {excerpt(name)} must be a text")
+        raise ParameterError(f"`prefix` on {excerpt(name)} must be a text, got {_found(operand)}")
+
+
+def _found(value: object) -> str:
+    """Return how a message names a value of a filter; lists and objects may be large, and are not repeated."""
+    match value:
+        case dict():
+            return "an object"
+        case list():
+            return f"a list of {len(value)}"
+        case str():
+            return repr(excerpt(value))
+        case None:
+            return "null"
+        case _:
+            return excerpt(str(value))

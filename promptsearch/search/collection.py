@@ -215,7 +215,9 @@ class Collection:
     def page(self, cursor: Cursor, limit: int, stage: Stage = untimed) -> Page:
         """Return the page at a cursor of this version. Raises CursorGone, QueryError and NoVectors."""
         if cursor.version != self.version:
-            raise CursorGone(f"this cursor belongs to version {cursor.version}, this is {self.version}: search again")
+            raise CursorGone(
+                f"the cursor's version {cursor.version} is no longer served (current: {self.version}): repeat the query"
+            )
         search = cursor.search
         dim = self.manifest.model.embedding_dim
         if search.vector is not None and (

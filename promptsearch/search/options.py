@@ -89,6 +89,9 @@ class Options:
 OPTIONS = declared_by(Options)
 OPTION_NAMES = tuple(OPTIONS)
 
+# The message of EmptyQuery. `sort=score` alone is empty, too: there is nothing to compare with.
+NO_TERMS = "the query is empty: send `q`, `image`, `terms`, `filter` or a field as `sort`"
+
 
 def normalize_sort(sort: str | None, mode: str) -> str | None:
     """Return the field to sort by; None for the order of the ranking, which in mode semantic is by score."""
@@ -114,7 +117,7 @@ class Search:
             raise ParameterError(f"mode={self.options.mode} needs words: send them as `q`")
         if self.vector is None:
             if self.options.filter is None and self.options.sort is None:
-                raise EmptyQuery("the query is empty: send a text as `q`, a picture as `image`, a filter, or several")
+                raise EmptyQuery(NO_TERMS)
             if self.options.min_score is not None or self.options.diversity or self.options.deduplicate:
                 raise ParameterError(
                     "min_score, diversity and deduplicate need scores: send a text or picture to compare with"

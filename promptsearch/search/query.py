@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from promptsearch.errors import EmptyQuery, ParameterError
 from promptsearch.filtering.filters import Filter
-from promptsearch.search.options import OPTIONS, Options
+from promptsearch.search.options import NO_TERMS, OPTIONS, Options
 from promptsearch.search.parameters import DEFAULT_LIMIT, Meaning, Parameter, declared_by
 from promptsearch.search.ranking import MAX_PLACES
 from promptsearch.search.terms import MAX_TERMS, NEGATIVE, Term
@@ -42,9 +42,7 @@ class Query:
     def require_terms(self) -> Query:
         """Return self. Raises EmptyQuery if there are no terms, filter, sort or cursor."""
         if not self.terms and self.cursor is None and self.options.filter is None and self.options.sort is None:
-            raise EmptyQuery(
-                "the query is empty: send a text as `q`, a picture as `image`, a filter, or several of these"
-            )
+            raise EmptyQuery(NO_TERMS)
         return self
 
     def with_item(self, id: str) -> Query:

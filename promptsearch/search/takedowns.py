@@ -13,7 +13,10 @@ class Pictures:
     """Which picture each image of a version shows, by the digest of its content."""
 
     def __init__(self, items: Items, digests: PictureDigests | None) -> None:
-        """`items` hide nothing. Without `digests` (a version of an earlier release) every picture is unknown."""
+        """Read pictures of `items`, which must include hidden ones; without `digests`, every picture is unknown.
+
+        Versions built by earlier releases have no digests.
+        """
         self._items = items
         self._digests = digests
 

@@ -128,7 +128,9 @@ class Manifest:
         except FileNotFoundError:
             raise CollectionError(f"{folder} has no {FILES.manifest}: build the collection again") from None
         except (OSError, ValueError) as error:
-            raise CollectionError(f"{path} cannot be read: {error}") from error
+            raise CollectionError(
+                f"{path} cannot be read ({error}): check its permissions and disk, or build the collection again"
+            ) from error
         schema_version = data.pop("schema_version", None) if isinstance(data, dict) else None
         if schema_version != SCHEMA_VERSION:
             raise CollectionError(
@@ -141,7 +143,7 @@ class Manifest:
                 data["milvus"] = MilvusReference(**data["milvus"])
             return cls(**{**data, "model": ModelReference(**data["model"])})
         except (KeyError, TypeError) as error:
-            raise CollectionError(f"{path} is not a valid manifest: {error!r}") from error
+            raise CollectionError(f"{path} is not a valid manifest ({error!r}): build the collection again") from error
 
     def write(self, folder: Path) -> None:
         """Write `folder/manifest.json` atomically."""
@@ -164,9 +166,14 @@ class Manifest:
             try:
                 digest = checksums.of(folder / name)
             except OSError as error:
-                raise CollectionError(f"{folder / name} cannot be read: {error.strerror}") from error
+                raise CollectionError(
+                    f"{folder / name} cannot be read ({error.strerror}): check its permissions and disk, or build the "
+                    "collection again"
+                ) from error
             if digest != expected:
-                raise DamagedCollection(f"{folder / name} is damaged: its SHA-256 is not the recorded one")
+                raise DamagedCollection(
+                    f"{folder / name} is damaged: its SHA-256 is not the recorded one; build the collection again"
+                )
         checksums.save()
 
 
@@ -176,13 +183,19 @@ def current_version(collection: Path) -> Path:
         name = (collection / FILES.current).read_text(encoding="utf-8").strip()
     except FileNotFoundError:
         raise UnknownCollection(
-            f"{collection} is not a published collection: it has no file `{FILES.current}`"
+            f"{collection} is not a published collection: it has no file `{FILES.current}`; build it, or check the path"
         ) from None
     except (OSError, ValueError) as error:
-        raise CollectionError(f"{collection / FILES.current} cannot be read: {error}") from error
+        raise CollectionError(
+            f"{collection / FILES.current} cannot be read ({error}): check its permissions and disk, or build the "
+            "collection again"
+        ) from error
     folder = collection / FILES.versions / name
     if not name or Path(name).name != name or not folder.is_dir():
-        raise CollectionError(f"{collection / FILES.current} names the version {name!r}, which is not there")
+        raise CollectionError(
+            f"{collection / FILES.current} names the version {name!r}, which does not exist: restore that version's "
+            "folder or build the collection again"
+        )
     return folder
 
 

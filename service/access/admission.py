@@ -50,7 +50,10 @@ class Admission:
         self._last = 0.0  # time of the last response, or of the first admission after there was no work
 
     def check(self, work: Work, before: int = 0) -> None:
-        """Raise Overloaded if `work` would be refused now. `before` others will ask for the same work first."""
+        """Raise Overloaded if `work` would be refused now.
+
+        `before`: requests of the same class that are queued ahead.
+        """
         expected = self._expected + (before + 1) * self._cost(work)
         # An idle service always tries: work that was too slow may have become faster.
         if self._admitted and (self._admitted + before >= self._places or expected > _PROMISED * self._deadline):

@@ -44,7 +44,7 @@ def parse_url_options(request: Request) -> Query:
         if name.startswith(_FILTER):
             conditions.append(_condition(name, value))
         elif name not in _URL_NAMES:
-            raise ParameterError(f"there is no parameter {excerpt(name)!r}; there are {', '.join(_URL_NAMES)}")
+            raise ParameterError(f"unknown parameter {excerpt(name)!r}: expected one of {', '.join(_URL_NAMES)}")
         elif value or name not in _NESTED:
             fields[name] = value
     try:

@@ -42,7 +42,10 @@ class ReadinessCheck:
             raise NotReady(self._failure)
         since = time.monotonic() - self._passed
         if since > TIMEOUT:
-            raise NotReady(f"no self-check has passed for {since:.0f} seconds: the service hangs")
+            raise NotReady(
+                f"no self-check has passed for {since:.0f} seconds, expected one every {INTERVAL:.0f}: see the log and "
+                "restart the service"
+            )
         problems = dict(self._catalogue.problems)
         status = "degraded" if problems else "verifying" if self._catalogue.verifying else "ready"
         return schemas.Readiness(status=status, problems=problems)

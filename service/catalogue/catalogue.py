@@ -118,7 +118,7 @@ class Catalogue:
             raise DamagedCollection(f"collection {name} is not served any more: {self.refused[name]}")
         if name in self.refused:
             raise UnknownCollection(f"collection {name} is not served: {self.refused[name]}")
-        raise UnknownCollection(f"there is no collection {excerpt(name)!r}; there are: {', '.join(self.served)}")
+        raise UnknownCollection(f"unknown collection {excerpt(name)!r}: expected one of {', '.join(self.served)}")
 
     def version(self, name: str, version: str) -> Served | None:
         """Return that version of a collection if it is the current or the previous one, else None."""
@@ -398,4 +398,4 @@ def _default(settings: Settings, served: Mapping[str, Served], refused: Mapping[
         return name
     if name in refused:
         raise StartError(f"the default collection cannot be served: {refused[name]}")
-    raise StartError(f"there is no collection {name!r} for --collection; there are: {', '.join(served)}")
+    raise StartError(f"--collection must name a served collection ({', '.join(served)}), got {name!r}")

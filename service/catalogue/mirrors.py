@@ -184,5 +184,5 @@ class Mirrors:
         if not self._ended.is_set():
             try:
                 work()
-            except Exception:  # what is here is served on, and the next attempt may succeed
+            except Exception:  # local versions stay served, and the next attempt may succeed
                 log.exception("cannot update from the object stores")

@@ -60,7 +60,9 @@ class BodyLimit:
 
     def _too_large(self, media_type: str, received: int, json_bytes: int) -> QueryError | None:
         if received > self._max:
-            return PictureTooLarge(f"the request is larger than {self._max:,} bytes: send a smaller picture")
+            return PictureTooLarge(
+                f"the request body must be at most {self._max:,} bytes: send smaller pictures or fewer terms"
+            )
         if json_bytes > self._max_json or (media_type == _FORM and received > self._max_json):
             return RequestTooLarge(json_too_large(self._max_json))
         return None

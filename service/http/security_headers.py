@@ -20,8 +20,7 @@ class SecurityHeaders:
     """ASGI middleware that adds headers to each response that does not have them."""
 
     def __init__(self, app: ASGIApp, *, shared: bool, private: bool) -> None:
-        """With `shared`, let pages of other origins embed responses; with `private`, keep shared caches from storing
-        them, as they are meant for one client."""
+        """Let pages of other origins embed responses if `shared`; keep shared caches from storing them if `private`."""
         self._app = app
         self._private = private
         self._headers = [*ALWAYS, (b"cross-origin-resource-policy", b"cross-origin" if shared else b"same-origin")]

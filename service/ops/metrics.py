@@ -151,7 +151,7 @@ class _WithOldNames(Collector):
 
 
 class _Processes(Collector):
-    """CPU time, memory and open files of all workers: sums, and of what they have alike the largest."""
+    """CPU time, memory and open files of all workers: the sum, or the maximum of start time and file limit."""
 
     _LARGEST = ("process_start_time_seconds", "process_max_fds")
 

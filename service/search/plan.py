@@ -23,7 +23,7 @@ from ..responses.response_builder import CachedResponse, ResponseBuilder
 # Writes the response of the ranking that a cursor begins, with these notes. It runs in a thread.
 Write = Callable[[Cursor, Sequence[str], Stage], CachedResponse]
 
-_OTHER_SEARCH = "this cursor continues another search; pass `next` to the address that gave it"
+_OTHER_SEARCH = "this cursor continues another search; pass `next` to the URL that returned it"
 
 
 @dataclass(frozen=True)

@@ -64,7 +64,7 @@ class SearchService:
     def require_room(self, work: Work = "search", before: int = 0) -> None:
         """Raise Overloaded if `work` would be refused now, so that its body need not be read.
 
-        `before` is the number of others that will ask for the same work first.
+        `before`: requests of the same class that are queued ahead.
         """
         self._admission.check(work, before)
 

@@ -30,7 +30,7 @@ A, B, C = (item_id("image", f"{name}.png") for name in "abc")
 
 @pytest.fixture
 def indices(tmp_path: Path) -> Path:
-    """Both collections, to write to."""
+    """Return a folder with copies of both collections, to write to."""
     for name in (FIRST, SECOND):
         shutil.copytree(OLD / name, tmp_path / "indices" / name)
     return tmp_path / "indices"
@@ -38,7 +38,7 @@ def indices(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
-    """The source of both, to change."""
+    """Return a copy of the source of both, to change."""
     return Path(shutil.copytree(OLD / "pictures", tmp_path / "pictures"))
 
 
@@ -49,7 +49,7 @@ def build(indices: Path, name: str, pictures: Path) -> Manifest:
 
 
 def shown(collection: Path) -> set[str]:
-    """The sources of the images that a search finds."""
+    """Return the sources of the images that a search finds."""
     with contextlib.closing(Collection.open(collection)) as opened:
         rows = opened.search("images", encoders().encode_texts(["a red circle"])[0], 10).rows
         return {image.source for image in opened.items.images(rows).values()}

@@ -58,7 +58,7 @@ def test_a_terminal_has_a_bar_with_rate_and_time_left() -> None:
 
 
 def _read(terminal: int) -> bytes:
-    """Linux says that the other side is closed by an error."""
+    """Read from a terminal; return nothing if the other side is closed, which Linux reports as an error."""
     try:
         return os.read(terminal, 65536)
     except OSError:

@@ -48,7 +48,7 @@ def following(folder: Path, bundle: Bundle, indices: Path, *more: str) -> Iterat
 
 
 def content(collection: Path) -> dict[str, Any]:
-    """What a collection answers, by the ids of its items: vectors, metadata, thumbnails, fields."""
+    """Return what a collection answers, by the ids of its items: vectors, metadata, thumbnails, fields."""
     with closing(Collection.open(collection)) as opened:
         images, prompts = opened.manifest.counts["images"], opened.manifest.counts["prompts"]
         texts = opened.items.prompts(range(prompts))
@@ -72,7 +72,7 @@ def content(collection: Path) -> dict[str, Any]:
 
 
 def scratch(folder: Path, bundle: Bundle, indices: Path) -> dict[str, Any]:
-    """What a build of the folder into an empty place gives."""
+    """Build the folder into an empty place; return the content of the collection."""
     shutil.rmtree(indices, ignore_errors=True)
     arguments = ["build", "folder", folder, "--model", bundle.folder, "--collection", "c", "--indices", indices]
     with running("builder", *arguments, log=indices.parent / "scratch.log") as build:

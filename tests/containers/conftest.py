@@ -12,7 +12,7 @@ from tests.containers.engine import Engine
 
 @pytest.fixture(scope="session")
 def docker() -> Iterator[Engine]:
-    """Skips where containers cannot run, unless PROMPT_SEARCH_CONTAINERS=required."""
+    """Yield the container engine; skip if containers cannot run, unless PROMPT_SEARCH_CONTAINERS=required."""
     missing = engine.missing()
     if missing and not engine.required():
         pytest.skip(f"containers cannot run here: there is {missing}")

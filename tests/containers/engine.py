@@ -64,7 +64,7 @@ class Engine:
 
 
 def required() -> bool:
-    """Whether a test that cannot run here fails, and is not skipped."""
+    """Return whether a test that cannot run here fails instead of being skipped."""
     return os.environ.get("PROMPT_SEARCH_CONTAINERS") == "required"
 
 
@@ -119,7 +119,7 @@ def _start() -> Engine:
 
 
 def base_images() -> list[str]:
-    """Python, CUDA, and what the compose file has beside our own: Caddy, Prometheus, Grafana."""
+    """Return the images of Python and CUDA, and those of others in the compose file: Caddy, Prometheus, Grafana."""
     services = compose()["services"]
     return [
         *(

@@ -42,14 +42,14 @@ class Checkout:
         return self.engine.output(command, self.folder)
 
     def run_all(self, block: str) -> dict[str, str]:
-        """What each command of a block printed."""
+        """Run the commands of a block; return what each printed."""
         return {command: self.run(command) for command in commands(block)}
 
     def url(self, port: str) -> str:
         return f"http://127.0.0.1:{self.ports[port]}"
 
     def containers(self, service: str) -> list[str]:
-        """Their ids."""
+        """Return the ids of a service's containers."""
         labels = f"label=com.docker.compose.project={self.project} label=com.docker.compose.service={service}"
         filters = " ".join(f"--filter {label}" for label in labels.split())
         return self.engine.output(f"docker ps --quiet {filters}").split()
@@ -61,7 +61,7 @@ class Checkout:
 
 @pytest.fixture(scope="module")
 def checkout(cpu_images: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
-    """Where the first block has run; nothing of it is left afterwards."""
+    """Yield a checkout in which the first block has run; remove its containers and volumes afterwards."""
     folder = make_workspace(tmp_path_factory.mktemp("containers") / "checkout")
     source.write(folder / "sources" / "my-pictures")
     created = Checkout(cpu_images, folder, {name: str(free_port()) for name in PORTS})
@@ -111,7 +111,7 @@ def test_what_is_built_is_served(checkout: Checkout, gpu_image: Engine) -> None:
 
 
 def export(command: str, checkout: Checkout) -> None:
-    """As it stands there, where OpenAI's server can be reached; else the demo's model takes the other's place."""
+    """Run an export as documented; if OpenAI's server cannot be reached, put the demo's model in its place."""
     done = checkout.engine.run(command, checkout.folder)
     if done.returncode:
         assert "cannot be downloaded" in done.stdout + done.stderr
@@ -171,7 +171,7 @@ def test_replicas_share_the_work_and_are_watched(checkout: Checkout) -> None:
 
 
 def wait_for_scrapes(checkout: Checkout, count: int) -> None:
-    """Until Prometheus has found and read so many services."""
+    """Wait until Prometheus has found and read so many services."""
     url = checkout.url("PROMETHEUS_PORT") + "/api/v1/query"
     for _ in range(60):
         result = httpx.get(url, params={"query": "sum(up)"}, timeout=30).json()["data"]["result"]

@@ -35,7 +35,7 @@ class Container:
         return self.engine.output(f"docker inspect --format '{{{{.State.{field}}}}}' {self.name}")
 
     def search(self, query: str) -> list[str]:
-        """The prompts of the images found, by curl."""
+        """Search with curl; return the prompts of the images."""
         results = json.loads(self.engine.output(f"{CURL} {query}"))["results"]
         return [result["prompt"]["text"] for result in results]
 

@@ -79,7 +79,7 @@ def small(folder: Path, flags: tuple[str, ...]) -> Iterator[Service]:
 
 @pytest.fixture(scope="package")
 def demo(emoji_indices: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """What `make demo` serves."""
+    """Yield a service of what `make demo` serves."""
     folder = tmp_path_factory.mktemp("demo-page")
     files = f"emoji={ROOT / 'builder' / 'demo' / 'emoji'}"
     flags = ("--indices", str(emoji_indices), "--models", str(ROOT / "models"), "--files", files)

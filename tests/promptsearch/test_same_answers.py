@@ -47,13 +47,13 @@ def remote(request: pytest.FixtureRequest, client: Client, service: Service) -> 
 
 @pytest.fixture(scope="session")
 def image(searcher: Searcher) -> str:
-    """An image's id."""
+    """Return an image's id."""
     return searcher.search_images(FOX)[0].id
 
 
 @pytest.fixture(scope="session")
 def prompt(searcher: Searcher) -> str:
-    """The id of a prompt of three images."""
+    """Return the id of a prompt of three images."""
     return searcher.search_prompts(FOX)[0].id
 
 
@@ -180,7 +180,7 @@ def check_same(answer: Any, other: Any) -> None:
 
 
 def comparable(page: AnyPage) -> dict[str, Any]:
-    """What must be the same: all but how long it took, where files are read, and the bits of a cursor's vector."""
+    """Return what must be the same: all except times, the places of files, and the bits of a cursor's vector."""
     answer = page.to_dict()
     del answer["took_ms"]
     answer["next"] = answer["next"] is not None
@@ -194,7 +194,7 @@ def comparable(page: AnyPage) -> dict[str, Any]:
 
 
 def check_pages(here: Searcher, there: Client, ask: Ask) -> None:
-    """The first page and the next are the same."""
+    """Assert that the first page and the next are the same."""
     local, other = ask(here), ask(there)
     check_same(comparable(local), comparable(other))
     if local.next is not None:

@@ -38,7 +38,7 @@ def up(folder: Path, bundle: Bundle, place: Path, *more: str, port: int | None =
 
 
 def fails(folder: Path, place: Path, *more: str, model: object = "none") -> str:
-    """The one line that `up` ends with."""
+    """Return the one line that `up` ends with."""
     arguments = ["up", folder, "--model", model, "--models", place / "models", "--indices", place / "indices"]
     with running("promptsearch", *arguments, "--no-browser", *more, log=place / "log") as process:
         assert process.process.wait(60) == 1, process.output

@@ -17,7 +17,7 @@ from tests.service.support.serving import START, Service, serving
 
 @pytest.fixture(scope="session")
 def models(vit_bundle: Bundle) -> Path:
-    """The folder of the one model bundle, `tiny`."""
+    """Return the folder of the one model bundle, `tiny`."""
     return vit_bundle.folder.parent
 
 
@@ -25,7 +25,7 @@ def models(vit_bundle: Bundle) -> Path:
 def server(
     indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """`python -m service` over the collection `tiny` with its original pictures; ended as a process manager would."""
+    """Yield `python -m service` of `tiny` with its original pictures; end it as a process manager would."""
     flags = ("--indices", str(indices), "--models", str(models), "--files", f"tiny={source_folder}")
     with serving(tmp_path_factory.mktemp("server"), flags) as service:
         yield service
@@ -36,7 +36,7 @@ def server(
 
 @pytest.fixture(scope="session")
 def tiny(indices: Path) -> Iterator[Collection]:
-    """What `server` serves, read beside it."""
+    """Yield the collection that `server` serves, opened separately."""
     collection = Collection.open(indices / "tiny")
     yield collection
     collection.close()
@@ -46,13 +46,13 @@ def tiny(indices: Path) -> Iterator[Collection]:
 def several_indices(
     indices: Path, source_folder: Path, vit_bundle: Bundle, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
-    """Collections that are served and that are refused; see tests/service/support/several.py."""
+    """Return a folder of collections that are served and that are refused; see tests/service/support/several.py."""
     return several.write(tmp_path_factory.mktemp("several"), indices / "tiny", source_folder, vit_bundle)
 
 
 @pytest.fixture(scope="session")
 def several_server(several_indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service of more than one collection, none of them the default."""
+    """Yield a service of several collections, none of them the default."""
     files = f"tiny={several_indices.parent / 'files'}"
     flags = ("--indices", str(several_indices), "--models", str(models), "--files", files)
     with serving(tmp_path_factory.mktemp("several-server"), flags) as service:
@@ -74,12 +74,12 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 
 @pytest.fixture(scope="session")
 def url(server: Service, kind: Kind) -> str:
-    """The address of `server` that searches for `kind`."""
+    """Return the URL of `server` that searches for `kind`."""
     return f"{server.url}/search/{kind}"
 
 
 @pytest.fixture(scope="session")
 def client() -> Iterator[httpx.Client]:
-    """Keeps its connections, for tests that ask a hundred times."""
+    """Yield a client that keeps its connections, for tests that send a hundred requests."""
     with httpx.Client(timeout=START) as client:
         yield client

@@ -68,7 +68,7 @@ def test_lists_may_be_repeated_or_written_with_commas(indices: Path, models: Pat
 
 
 def check_failure(flags: list[str], status: int, message: str, settings: dict[str, str] | None = None) -> str:
-    """The one line on standard error, which ends a command that prints nothing else."""
+    """Assert that a command fails with an error as its last line, and prints nothing else; return that line."""
     done = failing(flags, settings)
     assert (done.returncode, done.stdout) == (status, "")
     assert "Traceback" not in done.stderr

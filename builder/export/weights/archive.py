@@ -68,8 +68,16 @@ def _tensors(content: object) -> dict[str, StoredTensor]:
     if not isinstance(content, dict) or not all(
         isinstance(name, str) and isinstance(value, StoredTensor) for name, value in content.items()
     ):
-        raise Refused("expected a state dict, a mapping of names to tensors, found something else")
+        raise Refused(f"expected a state dict, a mapping of names to tensors, found {_found(content)}")
     return content
+
+
+def _found(content: object) -> str:
+    """Return what a pickle has instead of a state dict: its type, or those of its keys and values."""
+    if not isinstance(content, dict):
+        return type(content).__name__
+    types = sorted({f"{type(name).__name__}: {type(value).__name__}" for name, value in content.items()})
+    return f"a mapping with {', '.join(types)}"
 
 
 def _of_module(module: Module, prefix: str, depth: int, seen: list[int]) -> Iterator[tuple[str, StoredTensor]]:

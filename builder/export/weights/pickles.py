@@ -161,7 +161,7 @@ class _Machine:
     def append(self, values: list[Any]) -> None:
         """Add values to the uppermost list."""
         if not isinstance(self.top(), list):
-            raise TypeError("a list is missing")
+            raise TypeError(f"expected a list, found {type(self.top()).__name__}")
         self.top().extend(values)
 
     def set_items(self, values: list[Any]) -> None:
@@ -170,7 +170,7 @@ class _Machine:
             raise TypeError("a dictionary is missing")
         for key, value in zip(values[::2], values[1::2], strict=True):
             if not isinstance(key, str | int | float):
-                raise TypeError(f"a key is a {type(key).__name__}")
+                raise TypeError(f"expected keys that are texts or numbers, found {type(key).__name__}")
             self.top()[key] = value
 
     def build(self) -> None:

@@ -20,7 +20,8 @@ def read_weights(path: Path) -> Arrays:
     Nothing in the file is run. Raises ExportError.
     """
     if not path.is_file():
-        raise ExportError(f"there is no checkpoint {path}")
+        problem = "is not a file" if path.exists() else "does not exist"
+        raise ExportError(f"{path} {problem}: pass a checkpoint file")
     try:
         if path.suffix == ".safetensors":
             return read_safetensors(path)

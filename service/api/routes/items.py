@@ -183,7 +183,10 @@ def _original(served: Served, id: str) -> Path:
         path = (served.files / image.file).resolve()
         if path.is_relative_to(served.files) and path.is_file():
             if served.collection.shows_hidden_picture(path):
-                raise NoFile(f"the file of image {id} holds another picture since: build the collection again")
+                raise NoFile(
+                    f"the file of image {id} no longer holds the picture that the collection was built from: build the "
+                    "collection again"
+                )
             return path
     except (OSError, ValueError):  # a name that no file can have
         pass

@@ -67,8 +67,8 @@ def test_errors_are_one_line(
     model = ["--model", vit_bundle.folder]
     where = ["--collection", "c", "--indices", tmp_path]
     assert "is not a model bundle" in fails(capsys, "build", "manifest", source_folder, "--model", tmp_path, *where)
-    assert "there is no" in fails(capsys, "build", "manifest", tmp_path / "missing", *model, *where)
-    assert "has no manifest.csv" in fails(capsys, "build", "manifest", tmp_path, *model, *where)
+    assert "does not exist" in fails(capsys, "build", "manifest", tmp_path / "missing", *model, *where)
+    assert "a folder with manifest.csv, got" in fails(capsys, "build", "manifest", tmp_path, *model, *where)
     assert "is not a folder" in fails(
         capsys, "build", "manifest", source_folder, *model, *where, "--images", source_folder / "a.png"
     )

@@ -51,7 +51,7 @@ def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     )
     main(["hide", "c", image, *where])
     assert capsys.readouterr().out == "hidden in c: nothing that was not hidden before\n"
-    assert "no image or prompt of c: x; nothing was changed" in fails(capsys, "hide", "c", "x", *where)
+    assert "unknown ids in c: x. Nothing was changed" in fails(capsys, "hide", "c", "x", *where)
     main(["unhide", "c", prompt, *where])
     assert capsys.readouterr().out == f"shown again in c: 1\n  {prompt} prompt 'prompt 1'\n"
 
@@ -71,7 +71,7 @@ def test_versions_and_takedowns(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert "cannot be read" in fails(capsys, "show", "c", *where)
     (tmp_path / "c" / "current").write_text("gone")
     main(["list", *where])
-    assert "names the version 'gone', which is not there" in capsys.readouterr().out
+    assert "names the version 'gone', which does not exist: restore" in capsys.readouterr().out
     assert "there is no folder" in fails(capsys, "list", "--indices", tmp_path / "missing")
 
 

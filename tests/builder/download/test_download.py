@@ -42,7 +42,7 @@ def web() -> Iterator[Web]:
 
 @pytest.fixture
 def manifest(web: Web, tmp_path: Path) -> Path:
-    """Every link of GOOD and BAD, a row without a link, and a picture that is here."""
+    """Write a manifest of all links of GOOD and BAD, a row without a link, and a local picture; return its path."""
     (tmp_path / "here.png").write_bytes(image("9.png"))
     return write(
         tmp_path / "manifest.csv",
@@ -199,13 +199,13 @@ def test_an_environment_without_img2dataset_is_an_error_with_the_command(manifes
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(manifest: Path, tmp_path: Path) -> None:
-    with pytest.raises(BuildError, match=r"expected an empty folder or an earlier download, but .* is in use"):
+    with pytest.raises(BuildError, match=r"expected an empty folder or an earlier download, but .* is neither"):
         download(open_source("manifest", manifest, None), tmp_path, python=HERE)
 
 
 def test_a_source_without_links_is_nothing_to_download(tmp_path: Path) -> None:
     manifest = write(tmp_path / "manifest.csv", [["only words", "", "", "", ""], ["", "", "", "", ""]])
-    with pytest.raises(BuildError, match=r"nothing to download: .*\(1 such items, 1 rows rejected\)"):
+    with pytest.raises(BuildError, match=r"nothing to download: .*\(1 such items, 1 rows rejected\): build the source"):
         download(open_source("manifest", manifest, None), tmp_path / "out", python=HERE)
 
 
@@ -216,7 +216,7 @@ def test_numbers_that_make_no_sense_are_refused(manifest: Path, tmp_path: Path, 
 
 
 def children(pid: int) -> set[int]:
-    """All that descend from this process."""
+    """Return the ids of all processes that descend from this one."""
     descendants: set[int] = set()
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         for child in map(int, path.read_text().split()):

@@ -46,7 +46,7 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 
 def content(collection: Path) -> dict[str, Any]:
-    """All that a version holds but its name and times."""
+    """Return all that a version holds except its name and times."""
     folder = current_version(collection)
     contents: dict[str, Any] = {
         name: (folder / name).read_bytes()

@@ -306,7 +306,7 @@ def test_a_source_that_lost_its_pictures_is_refused_and_nothing_is_encoded_when_
     for name in source.PICTURES:
         (path / name).rename((path / name).with_suffix(".away"))
     from_source = open_source("manifest", path, None)
-    with pytest.raises(BuildError, match="only 0 of 3 images with a picture that c has now"):
+    with pytest.raises(BuildError, match=r"0 images with a picture \(c has 3\)"):
         embed(from_source, LocalRunner(encoders), encoders.bundle, tmp_path / "c", engine_name="onnx")
     with pytest.raises(BuildError, match="nothing is staged"):
         publish(tmp_path / "c")

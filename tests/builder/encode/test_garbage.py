@@ -36,7 +36,7 @@ def write(folder: Path, *seeds: int) -> Path:
 
 
 def rows(indices: Path) -> dict[str, int]:
-    """How many rows each table of the cache has."""
+    """Return the number of rows of each table of the cache."""
     counts = {}
     for path in cache_folder(indices).glob("*.sqlite"):
         with closing(sqlite3.connect(path)) as database:

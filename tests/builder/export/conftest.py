@@ -19,27 +19,27 @@ from tests.builder.export.files import tiny_weights, write_state_dict
 
 @pytest.fixture(scope="session")
 def tiny_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The weights of tests/support/tiny.py in a file like those of `torch.save`."""
+    """Write the weights of tests/support/tiny.py to a file like those of `torch.save`; return its path."""
     return write_state_dict(tiny_weights(), tmp_path_factory.mktemp("checkpoints") / "tiny-vit.pt")
 
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tiny_file: Path) -> ClipCheckpoint:
-    """The checkpoint in that file. Its reference is NumPy, whether PyTorch is installed or not."""
+    """Return the checkpoint in that file. Its reference is NumPy, whether PyTorch is installed or not."""
     source = Source(tiny_file.name, sha256_of(tiny_file))
     return ClipCheckpoint(source, checked(tiny_weights(), tiny_file.name))
 
 
 @pytest.fixture(scope="session")
 def gelu_checkpoint(tiny_checkpoint: ClipCheckpoint) -> ClipCheckpoint:
-    """The same weights as open_clip's, with its activation."""
+    """Return the same weights as a checkpoint of open_clip, with its activation."""
     source = replace(tiny_checkpoint.source, open_clip="tiny-ViT")
     return replace(tiny_checkpoint, source=source, quick_gelu=False)
 
 
 @pytest.fixture(scope="session")
 def exported(tiny_checkpoint: ClipCheckpoint, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The bundle of `tiny_checkpoint`."""
+    """Return the bundle of `tiny_checkpoint`."""
     return export(tiny_checkpoint, tmp_path_factory.mktemp("models") / "tiny", licence="CC0-1.0")
 
 
@@ -50,7 +50,7 @@ def exported_encoders(exported: Bundle) -> Encoders:
 
 @pytest.fixture
 def without_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is installed, PyTorch cannot be imported, nor what of the builder needs it."""
+    """Make imports of PyTorch, and of the builder's modules that need it, fail even if it is installed."""
     for name in (
         "torch",
         "clip",

@@ -28,7 +28,7 @@ SAFETENSORS = {"<f4": "F32", "<f2": "F16", "<i8": "I64", "<f8": "F64"}
 
 @cache
 def tiny_weights() -> dict[str, NDArray[Any]]:
-    """The weights of the committed bundle, as stored: in fp16 where that is exact."""
+    """Return the weights of the committed bundle as stored: in fp16 where that is exact."""
     with tempfile.TemporaryDirectory() as scratch:
         bundle = tiny.write(Path(scratch) / "tiny")
         weights: dict[str, NDArray[Any]] = {"logit_scale": np.array(bundle.logit_scale, dtype=np.float32)}
@@ -68,7 +68,7 @@ class Tensor:
 
 
 def stored_bytes(bundle: Bundle, encoder: str) -> int:
-    """Of an encoder's file and what lies beside it."""
+    """Return the bytes of an encoder's file and of the files beside it."""
     return sum(path.stat().st_size for path in bundle.folder.glob(f"{encoder}*"))
 
 
@@ -91,7 +91,7 @@ def named(module: str, name: str) -> bytes:
 
 
 def pickled_tensor(tensor: Tensor) -> bytes:
-    """As `torch.save` and TorchScript write it."""
+    """Return a tensor as `torch.save` and TorchScript pickle it."""
     reference = b"(" + text("storage") + named("torch", tensor.storage) + text(tensor.key) + text("cpu")
     storage = reference + number(tensor.count) + b"tQ"
     place = number(tensor.offset) + numbers(tensor.shape) + numbers(tensor.strides)
@@ -110,7 +110,7 @@ def state_dict(tensors: Mapping[str, Tensor]) -> bytes:
 
 
 def module(attributes: Mapping[str, bytes]) -> bytes:
-    """A module as TorchScript has it: an instance of a class of its own, and its attributes."""
+    """Return a pickled module of TorchScript: an instance of its own class, and its attributes."""
     pairs = b"".join(text(name) + value for name, value in attributes.items())
     return named("__torch__.model", "CLIP") + b")\x81}(" + pairs + b"ub"
 
@@ -129,7 +129,7 @@ def write_archive(
 
 
 def described(arrays: Arrays) -> tuple[dict[str, Tensor], dict[str, bytes]]:
-    """Each array as the whole of a storage of its own."""
+    """Return each array as the whole of its own storage, and the bytes of the storages."""
     tensors, data = {}, {}
     for number_, (name, array) in enumerate(arrays.items()):
         whole = np.array(array, order="C")
@@ -165,7 +165,7 @@ def write_torchscript(arrays: Arrays, path: Path) -> Path:
 
 
 def transformers_names(weights: Arrays) -> dict[str, NDArray[Any]]:
-    """The weights under the names, and in the shapes, of transformers' CLIPModel."""
+    """Return the weights under the names, and in the shapes, of transformers' CLIPModel."""
     renamed: dict[str, NDArray[Any]] = {"text_model.embeddings.position_ids": np.arange(77)[None]}
     fixed = {
         "logit_scale": "logit_scale",

@@ -140,9 +140,9 @@ def test_a_failed_export_changes_nothing(exported: Bundle, tiny_checkpoint: Clip
 
 def test_a_folder_that_holds_something_else_is_left_alone(tiny_checkpoint: ClipCheckpoint, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("the only copy")
-    with pytest.raises(ExportError, match=r"expected a model bundle .* is in use: choose another --out"):
+    with pytest.raises(ExportError, match=r"expected a model bundle .* is neither: choose another --out"):
         export(tiny_checkpoint, tmp_path)
-    with pytest.raises(ExportError, match=r"expected a model bundle .* is in use: choose another --out"):
+    with pytest.raises(ExportError, match=r"expected a model bundle .* is neither: choose another --out"):
         export(tiny_checkpoint, tmp_path / "thesis.txt")
     assert contents(tmp_path).keys() == {"thesis.txt"}
 

@@ -24,7 +24,7 @@ CARD = "---\nlanguage: en\nlicense: other\nlicense_name: apple-amlr\n---\n# Tiny
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home without downloads, and no setting of this machine's."""
+    """Remove this machine's settings; return a home without downloads."""
     for name in ("HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def repositories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """A repository as transformers writes it, and one of the published ones, with weights of another size."""
+    """Yield a hub with a repository as transformers writes it, and a published one with weights of another size."""
     weights = tiny_weights()
     theirs = write_safetensors(transformers_names(weights), tmp_path / "theirs.safetensors").read_bytes()
     ours = write_safetensors(weights, tmp_path / "ours.safetensors").read_bytes()

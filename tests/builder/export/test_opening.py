@@ -62,8 +62,8 @@ def test_the_command_exports_a_file(tmp_path: Path, tiny_file: Path, capsys: pyt
 
 def test_the_command_fails_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path, tiny_file: Path) -> None:
     out = ("--out", tmp_path / "m")
-    assert "there is no checkpoint" in fails(capsys, "export", "--checkpoint", tmp_path / "x", *out)
-    assert "there is no checkpoint" in fails(capsys, "export", tmp_path / "x.safetensors", *out)
+    assert "does not exist: pass a checkpoint file" in fails(capsys, "export", "--checkpoint", tmp_path / "x", *out)
+    assert "does not exist: pass a checkpoint file" in fails(capsys, "export", tmp_path / "x.safetensors", *out)
     assert "expected a file, hf://ORG/REPO or a published model" in fails(capsys, "export", "ViT-L/15", *out)
     assert "name it with --open-clip" in fails(capsys, "export", tiny_file, "--pretrained", "openai", *out)
     assert "name it with --open-clip" in fails(capsys, "export", tiny_file, "--tokenizer", tmp_path, *out)

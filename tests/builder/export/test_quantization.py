@@ -32,7 +32,7 @@ def run(path: Path, feed: dict[str, NDArray[Any]]) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def resnet() -> Path:
-    """The demo model's image tower, which is one."""
+    """Return the path of the demo model's image tower, which is a ResNet."""
     return ROOT / "models" / "emoji" / "image.onnx"
 
 

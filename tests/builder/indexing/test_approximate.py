@@ -38,7 +38,7 @@ def images(everything: Vectors) -> Vectors:
 
 @pytest.fixture(scope="module")
 def prompts(images: Vectors) -> Vectors:
-    """Not of the images' distribution, as texts' vectors are not."""
+    """Return vectors that are not of the images' distribution, as texts' vectors are not."""
     return unit(images[:2000] + random_vectors(1, DIM, seed=7)).astype(np.float16).astype(np.float32)
 
 
@@ -51,7 +51,7 @@ def queries(everything: Vectors, prompts: Vectors) -> dict[str, Vectors]:
 def collection(
     request: pytest.FixtureRequest, images: Vectors, prompts: Vectors, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Collection]:
-    """The rule's limits are moved, so that few vectors are indexed as many are."""
+    """Yield a collection. The rule's limits are moved, so that few vectors are indexed as many are."""
     with pytest.MonkeyPatch.context() as patch:
         if request.param != "exact":
             patch.setattr(builder.indexing.index_key, "EXACT_UP_TO", 2000)

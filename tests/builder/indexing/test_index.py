@@ -27,14 +27,14 @@ def images() -> Vectors:
 
 @pytest.fixture(scope="module")
 def prompts(images: Vectors) -> Vectors:
-    """Not of the images' distribution, as texts' vectors are not."""
+    """Return vectors that are not of the images' distribution, as texts' vectors are not."""
     shifted = images[:300] + random_vectors(1, DIM, seed=7)
     return unit(shifted).astype(np.float16).astype(np.float32)
 
 
 @pytest.fixture(scope="module")
 def collection(images: Vectors, prompts: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    """Images above the limit for an exact index, prompts below it."""
+    """Return a collection with images above the limit for an exact index, and prompts below it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(builder.indexing.index_key, "EXACT_UP_TO", 2000)
         return Collection.open(build(tmp_path_factory.mktemp("indices") / "large", images, prompts))

@@ -23,7 +23,7 @@ KEYS = {"lists": "IVF64,Flat", "codes": "OPQ4_32,IVF256,PQ4x8"}
 
 @pytest.fixture(params=["lists", "codes"])
 def vectors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Vectors:
-    """Enough for an index of inverted lists, or of codes, and a tenth more."""
+    """Return enough vectors for an index of inverted lists, or of codes, and a tenth more."""
     monkeypatch.setattr(builder.indexing.index_key, "EXACT_UP_TO", 2000)
     monkeypatch.setattr(builder.indexing.index_key, "SMALLER_FROM", 10_000)
     return random_vectors(4_400 if request.param == "lists" else 11_500, DIM, clusters=100)

@@ -57,7 +57,7 @@ def described(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @contextmanager
 def connected(collection: Path) -> Iterator[tuple[Connection, list[str]]]:
-    """The Milvus of the tests' collection, and what it holds."""
+    """Yield a connection to the Milvus of the tests' collection, and the names of its collections."""
     connection = Connection(str(collection.with_suffix(".db")))
     yield connection, connection.client.list_collections()
     connection.close()
@@ -133,7 +133,7 @@ def test_everything_that_is_known_of_an_item_is_there(collection: Path) -> None:
 def test_what_is_taken_down_is_checked_and_gone(collection: Path) -> None:
     publish_here(collection)
     id = item_id("image", "3.png")
-    with pytest.raises(BuildError, match="no image or prompt of c: nowhere"):
+    with pytest.raises(BuildError, match="unknown ids in c: nowhere"):
         hide(collection, [id, "nowhere"])
     assert [item.id for item in hide(collection, [id])] == [id]
     opened = Collection.open(collection)

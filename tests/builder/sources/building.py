@@ -32,12 +32,12 @@ class Built:
     collection: Collection
 
     def prompt(self, text: str) -> Prompt:
-        """The best of the prompts for a text."""
+        """Return the prompt that is nearest to a text."""
         row = self._best("prompts", text)
         return self.collection.items.prompts([row])[row]
 
     def image(self, query: str | Pillow.Image) -> Image:
-        """The best of the images for a text or a picture."""
+        """Return the image that is nearest to a text or a picture."""
         row = self._best("images", query)
         return self.collection.items.images([row])[row]
 
@@ -49,7 +49,7 @@ class Built:
 
 @contextmanager
 def built(indices: Path, kind: str, path: Path, *more: str) -> Iterator[Built]:
-    """`builder build` of that source, opened."""
+    """Run `builder build` on a source; yield the collection."""
     main(["build", kind, str(path), *more, "--model", str(MODEL), "--collection", "c", "--indices", str(indices)])
     collection = Collection.open(indices / "c")
     try:
@@ -59,7 +59,7 @@ def built(indices: Path, kind: str, path: Path, *more: str) -> Iterator[Built]:
 
 
 def served_thumbnails(indices: Path) -> dict[str, bytes | None]:
-    """What a service gives where its answers say that an image's thumbnail is, by source; None where they do not."""
+    """Return the thumbnails that a service serves, by source; None for images without one."""
     flags = ("--indices", str(indices), "--models", str(MODEL.parent))
     with serving(indices.parent, flags) as service:
         images = [result["image"] for result in service.get("/search/images", sort="source").json()["results"]]

@@ -214,7 +214,7 @@ def column(type: str, values: Sequence[Any]) -> pyarrow.Array:
 
 @st.composite
 def columns(draw: st.DrawFn, names: Sequence[str], rows: int) -> dict[str, pyarrow.Array]:
-    """Columns of some of these names, each of any type."""
+    """Return columns of some of these names, each of any type."""
     chosen = {name: draw(st.none() | st.sampled_from(sorted(COLUMNS))) for name in names}
     return {
         name: column(type, draw(st.lists(COLUMNS[type], min_size=rows, max_size=rows)))

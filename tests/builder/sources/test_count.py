@@ -15,7 +15,7 @@ from tests.support.vectors import random_vectors
 
 
 def write(kind: str, root: Path) -> Path:
-    """A source that has, or says to have, so many items: see the test."""
+    """Write a source that has, or claims to have, the number of items that the test expects."""
     if kind == "manifest":
         return source.write(root)
     if kind == "folder":

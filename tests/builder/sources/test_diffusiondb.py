@@ -68,7 +68,7 @@ def write_zip(root: Path, number: int, entries: Mapping[str, Any], pictures: Seq
 
 
 def items(path: Path) -> dict[str, Item]:
-    """By key; nothing is rejected."""
+    """Return the items of a source by key; none is rejected."""
     read, rejected = sorted_out(open_source("diffusiondb", path, None).items())
     assert rejected == []
     return {item.key: item for item in read}

@@ -211,7 +211,7 @@ def test_embeddings_are_searched_without_encoding_anything_again(tmp_path: Path)
 
 
 def shown(indices: Path) -> set[str]:
-    """The sources of the images that a search finds."""
+    """Return the sources of the images that a search finds."""
     with contextlib.closing(Collection.open(indices / "c")) as collection:
         rows = collection.search("images", random_vectors(1, 256)[0], 10).rows
         return {image.source for image in collection.items.images(rows).values()}

@@ -13,7 +13,7 @@ LONG_AGO = 0.0
 
 
 def read(root: Path) -> list[Item | Rejected]:
-    """An item with something in each of its parts, after the rejection of its sidecar."""
+    """Return the rejection of a sidecar, and an item with something in each of its parts."""
     item = Item(
         "a/夜.png", "a/夜.png", "a prompt\n夜", FilePicture(root, "a/夜.png"),
         settings={"seed": 2**60, "cfg_scale": 7.5}, extra={"lora": ["x"], "odd": None},

@@ -17,7 +17,7 @@ from tests.support.drawing import as_bytes, picture
 
 
 def items(root: Path) -> dict[str, Item]:
-    """By key; nothing is rejected."""
+    """Return the items of a source by key; none is rejected."""
     read, rejected = sorted_out(open_source("folder", root, None).items())
     assert rejected == []
     return {item.key: item for item in read}

@@ -50,7 +50,7 @@ def drawn(key: str) -> bytes:
 
 
 def write(root: Path, format: str, shard: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A shard as img2dataset writes it."""
+    """Write a shard as img2dataset does."""
     root.mkdir(exist_ok=True)
     here = [row for row in rows if row["status"] == "success"]
     if format == "parquet":
@@ -84,7 +84,7 @@ def write_tar(path: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def items(path: Path) -> dict[str, Item]:
-    """By key; nothing is rejected."""
+    """Return the items of a source by key; none is rejected."""
     read, rejected = sorted_out(open_source("img2dataset", path, None).items())
     assert rejected == []
     return {item.key: item for item in read}

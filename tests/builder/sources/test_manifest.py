@@ -143,9 +143,9 @@ def test_keys_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
 
 
 def test_what_is_no_source_is_said_in_words(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="there is no"):
+    with pytest.raises(SourceError, match="does not exist: expected the source's file"):
         open_source("manifest", tmp_path / "missing", None)
-    with pytest.raises(SourceError, match=r"has no manifest\.csv"):
+    with pytest.raises(SourceError, match=r"expected a CSV file or a folder with manifest\.csv"):
         open_source("manifest", tmp_path, None)
     (tmp_path / "manifest.csv").write_text("image\n")
     with pytest.raises(SourceError, match="is not a folder"):

@@ -17,7 +17,7 @@ CSV = Path(__file__).parents[2] / "data" / "open_prompts.csv"
 
 
 def read(images: Path | None = None) -> tuple[dict[str, Item], list[Rejected]]:
-    """Items by prompt (the last of each), and what was rejected."""
+    """Return items by prompt (the last of each), and what was rejected."""
     read = list(open_source("open-prompts", CSV, images).items())
     items = {item.prompt: item for item in read if isinstance(item, Item)}
     return {prompt or "": item for prompt, item in items.items()}, [r for r in read if isinstance(r, Rejected)]

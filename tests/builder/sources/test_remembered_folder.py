@@ -27,7 +27,7 @@ def save(path: Path, seed: int = 0) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Pictures with and without metadata and sidecars, one of which cannot be read."""
+    """Write pictures with and without metadata and sidecars, one of which cannot be read; return their folder."""
     root = tmp_path / "pictures"
     for number in range(3):
         save(root / "a" / f"{number}.png", number)
@@ -55,7 +55,7 @@ def remembered(items: list[Item | Rejected]) -> set[str]:
 
 
 def plain(items: list[Item | Rejected]) -> list[object]:
-    """What is stored of items, wherever it was read from."""
+    """Return what is stored of items, wherever it was read from."""
     return [
         (one.key, one.source, one.prompt, one.settings, one.extra, one.raw) if isinstance(one, Item) else one
         for one in map(storable, items)

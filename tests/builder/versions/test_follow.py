@@ -22,7 +22,7 @@ RENAMED = [*range(7), *range(8, 40), 7]  # 7.png is gone, 8.png became 7.png …
 
 
 def of(name: int, content: int) -> Takedown:
-    """The takedown of `<name>.png`, which had the content of picture number `content`."""
+    """Return the takedown of `<name>.png`, which had the content of picture number `content`."""
     return Takedown(IMAGES[name], digest_of(b"content %d" % content))
 
 

@@ -35,7 +35,7 @@ done
 
 @pytest.fixture(scope="module")
 def unshared() -> list[str]:
-    """What begins a command that may mount a file system for itself."""
+    """Return the beginning of a command that may mount a file system for itself."""
     command = ["unshare", "--mount", *([] if os.getuid() == 0 else ["--map-root-user"])]
     if (
         shutil.which("unshare") is None

@@ -20,9 +20,9 @@ def collection(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"image_vectors": 0}, "only 0 of 5 images with a picture that c has now"),
-        ({"image_vectors": 2, "prompts": 1}, "only 2 of 5 images with a picture, 1 of 5 prompts that c has now"),
-        ({"images": 3}, "only 3 of 7 images that c has now"),
+        ({"image_vectors": 0}, r"has 0 images with a picture \(c has 5\):"),
+        ({"image_vectors": 2, "prompts": 1}, r"has 2 images with a picture \(c has 5\), 1 prompts \(c has 5\):"),
+        ({"images": 3}, r"has 3 images \(c has 7\):"),
     ],
 )
 def test_less_than_half_is_refused_with_counts(collection: Path, changed: dict[str, int], message: str) -> None:

@@ -17,7 +17,7 @@ from tests.support import source
 
 @pytest.fixture
 def plan(vit_bundle: Bundle, tmp_path: Path) -> BuildPlan:
-    """A plan whose source is published."""
+    """Return a plan whose source is published."""
     plan = BuildPlan(
         tmp_path / "c", EmbedPlan("manifest", source.write(tmp_path / "source"), vit_bundle.folder, allow_removal=True)
     )

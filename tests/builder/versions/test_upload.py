@@ -28,7 +28,7 @@ def upload(collection: Path, url: str) -> None:
 
 
 def written(store: ObjectStore) -> list[str]:
-    """The keys of what was, in that order."""
+    """Return the keys of the objects that were written, in order."""
     prefix = f"PUT /{BUCKET}/indices/c/"
     return [line.removeprefix(prefix) for line in store.requests if line.startswith(prefix)]
 

@@ -43,7 +43,7 @@ def test_a_file_that_was_not_finished_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_one_error() -> None:
-    """The one of `append`: closing the file raises no other, then or when it is collected."""
+    """Only `append` raises: closing the file does not raise again, then or when it is collected."""
     with pytest.raises(OSError, match="No space left on device"), VectorFile(Path("/dev/full"), 5) as file:
         file.append(random_vectors(10_000, 5))
     del file

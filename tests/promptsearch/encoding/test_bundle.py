@@ -17,7 +17,7 @@ Edit = Callable[[dict[str, Any]], object]
 
 @pytest.fixture
 def copy(vit_bundle: Bundle, tmp_path: Path) -> Path:
-    """The bundle's folder, to be damaged."""
+    """Return a copy of the bundle's folder, to be damaged."""
     return Path(shutil.copytree(vit_bundle.folder, tmp_path / "copy"))
 
 

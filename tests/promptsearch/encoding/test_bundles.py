@@ -14,7 +14,7 @@ from promptsearch.storage.manifest import ModelReference
 
 @pytest.fixture
 def models(vit_bundle: Bundle, tmp_path: Path) -> Path:
-    """A folder with a bundle, a damaged one, and other files."""
+    """Return a folder with a bundle, a damaged one, and other files."""
     folder = tmp_path / "models"
     shutil.copytree(vit_bundle.folder, folder / "whole", copy_function=shutil.copyfile)
     for name in ("damaged", "empty"):

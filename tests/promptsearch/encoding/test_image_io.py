@@ -26,20 +26,20 @@ RED, BLUE, WHITE = (255, 0, 0), (0, 0, 255), (255, 255, 255)
 
 
 def half(left: tuple[int, int, int], right: tuple[int, int, int]) -> Image.Image:
-    """4 x 2 pixels."""
+    """Return a picture of 4 x 2 pixels with two colours."""
     image = Image.new("RGB", (4, 2), left)
     image.paste(right, (2, 0, 4, 2))
     return image
 
 
 def close(image: Image.Image, place: tuple[int, int], colour: tuple[int, int, int]) -> bool:
-    """Within what lossy formats lose."""
+    """Return whether a pixel has a colour, within what lossy formats lose."""
     pixel = np.asarray(image, dtype=int)[place[1], place[0]]
     return int(np.abs(pixel - colour).max()) <= 8
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims a size and has no pixels."""
+    """Return a PNG that claims a size and has no pixels."""
     chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
     data = b"IDAT" + zlib.compress(b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(

@@ -36,7 +36,7 @@ print(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before))
 
 @pytest.fixture(scope="module")
 def palette() -> bytes:
-    """A few kilobytes that are 50 million pixels with a transparent colour."""
+    """Return a PNG of a few kilobytes and 50 million pixels with a transparent colour."""
     content = as_bytes(Image.new("P", (SIDE, SIDE)), transparency=0, optimize=True)
     assert len(content) < 100_000
     return content
@@ -106,7 +106,7 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def test_what_takes_too_long_is_refused() -> None:
-    """Half a million empty chunks of pixels: seconds of nothing."""
+    """Half a million empty chunks of pixels take seconds to read."""
     head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0))
     rest = chunk(b"IDAT", zlib.compress(bytes(8 * 25))) + chunk(b"IEND", b"")
     with pytest.raises(PictureTooLarge, match="takes longer than"):
@@ -115,7 +115,7 @@ def test_what_takes_too_long_is_refused() -> None:
 
 
 def scans_of(jpeg: bytes) -> tuple[int, int]:
-    """Where the last scan of a progressive JPEG starts, and ends."""
+    """Return where the last scan of a progressive JPEG starts and ends."""
     start = jpeg.rindex(b"\xff\xda")
     return start, jpeg.rindex(b"\xff\xd9")
 

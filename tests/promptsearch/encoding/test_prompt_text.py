@@ -70,7 +70,7 @@ def test_nothing_is_added(prompt: str) -> None:
 
 
 def test_a_long_prompt_is_read_once() -> None:
-    """Whatever scans what is in brackets or between commas again would take hours for these."""
+    """Code that scans again what is in brackets or between commas would take hours for these."""
     many = 100_000
     assert plain("(" * many + "a" + ")" * many) == "a"
     assert plain("[a:" * many + "b" + ":1]" * many).split() == ["a"] * many + ["b"]

@@ -21,7 +21,7 @@ INFO = IndexInfo("Flat", COUNT, True, None, {})
 
 @pytest.fixture(scope="module")
 def vectors() -> Vectors:
-    """Every vector thrice or more often, at rows of every remainder: ties everywhere."""
+    """Return vectors that each occur three times or more, at rows of every remainder: ties everywhere."""
     distinct = random_vectors(50, DIM)
     return distinct[np.random.default_rng(1).integers(len(distinct), size=COUNT)]
 

@@ -67,15 +67,18 @@ def test_filter_becomes_a_tree(data: dict[str, Any], expected: Node) -> None:
     [
         ({"stesp": 3}, "there is no field 'stesp'; did you mean steps?"),
         ({"not": {"ZZZ": 3}}, "there is no field 'ZZZ'; the fields are prompt, steps, cfg_scale"),
-        ({"steps": "many"}, "steps must be a number"),
-        ({"steps": True}, "steps must be a number"),
+        ({"steps": "many"}, "steps must be a number, got 'many'"),
+        ({"steps": True}, "steps must be a number, got 'True'"),
         ({"steps": 10**400}, "steps must be a number"),
         ({"cfg_scale": float("nan")}, "cfg_scale must be a number"),
-        ({"steps": {"prefix": "2"}}, "`prefix` does not apply to steps: it is a number"),
+        ({"steps": {"prefix": "2"}}, "`prefix` does not apply to steps, a number: use eq, in, gt"),
         ({"nsfw": "maybe"}, "the condition on nsfw must be true or false, got 'maybe'"),
         ({"steps": {"exists": "maybe"}}, "the condition on steps must be true or false, got 'maybe'"),
-        ({"nsfw": {"gt": 0}}, "`gt` does not apply to nsfw: it is true or false"),
-        ({"prompt": {"prefix": "a"}}, "`prefix` does not apply to prompt: use eq or in, or find its words with mode="),
+        ({"nsfw": {"gt": 0}}, "`gt` does not apply to nsfw, a boolean: use eq, in or exists"),
+        (
+            {"prompt": {"prefix": "a"}},
+            "`prefix` does not apply to prompt: use eq, in or exists, or find its words",
+        ),
         ({"id": {"gt": "a"}}, "`gt` does not apply to id: use eq or in"),
     ],
 )

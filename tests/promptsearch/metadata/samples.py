@@ -196,7 +196,7 @@ NOVELAI_V4_COMMENT = {
 
 
 def xmp(tags: Mapping[str, str], description: str = "") -> bytes:
-    """An XMP packet with attributes of exif and xmp, and a description."""
+    """Return an XMP packet with attributes of exif and xmp, and a description."""
     attributes = " ".join(f"{name}={quoteattr(value)}" for name, value in tags.items())
     return (
         '<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/">'
@@ -209,7 +209,7 @@ def xmp(tags: Mapping[str, str], description: str = "") -> bytes:
 
 
 def save_png(path: Path, fields: Mapping[str, Any], *, after_pixels: bool = False) -> Path:
-    """Texts as they are, anything else as JSON, like the programs do."""
+    """Write a PNG with texts as they are and other fields as JSON, like the programs do."""
     info = PngInfo()
     for name, value in fields.items():
         content = value if isinstance(value, str) else json.dumps(value)
@@ -222,7 +222,7 @@ def save_png(path: Path, fields: Mapping[str, Any], *, after_pixels: bool = Fals
 
 
 def save_exif(path: Path, tags: Mapping[int, str | bytes], comment: bytes | None = None) -> Path:
-    """JPEG or WebP by the suffix; `comment` is the UserComment of the Exif directory."""
+    """Write a JPEG or WebP by the suffix; `comment` is the UserComment of the Exif directory."""
     exif = Image.Exif()
     for tag, value in tags.items():
         exif[tag] = value
@@ -233,5 +233,5 @@ def save_exif(path: Path, tags: Mapping[int, str | bytes], comment: bytes | None
 
 
 def unicode_comment(text: str) -> bytes:
-    """As piexif's helper writes it for AUTOMATIC1111."""
+    """Return a comment as piexif's helper writes it for AUTOMATIC1111."""
     return b"UNICODE\0" + text.encode("utf-16-be")

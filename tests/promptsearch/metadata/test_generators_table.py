@@ -30,7 +30,7 @@ PICTURES: Mapping[str, Mapping[str, Any]] = {
 
 
 def table() -> dict[str, dict[str, bool]]:
-    """Generator -> field -> whether the table has a mark there."""
+    """Return generator -> field -> whether the table has a mark there."""
     lines = [line for line in DOCS.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
     header, _, *rows = [[cell.strip(" `") for cell in line.strip("|").split("|")] for line in lines[:200]]
     rows = [row for row in rows if len(row) == len(header)]

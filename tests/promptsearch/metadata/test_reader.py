@@ -266,7 +266,7 @@ def test_any_object_is_read(content: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("length", [50, 2000])
 def test_long_and_round_graphs_end(length: int) -> None:
-    """Chains, circles, and diamonds, whose paths are many more than their nodes."""
+    """Graphs are chains, circles, and diamonds, whose paths are many more than their nodes."""
     both = [[str(n + 1), 0] for n in range(length)]
     chain = {
         str(n): {"class_type": "StringConcatenate", "inputs": {"string_a": link, "string_b": link, "delimiter": ""}}

@@ -28,7 +28,7 @@ SECOND, THIRD = FIRST.replace("2000", "2001"), FIRST.replace("2000", "2002")
 
 @pytest.fixture
 def local(tmp_path: Path, store: ObjectStore) -> Path:
-    """A collection of which the store has a copy."""
+    """Return a collection of which the store has a copy."""
     local = build(tmp_path / "indices" / "c", VECTORS, VECTORS)
     publish(local, FIRST)
     upload(local, store)

@@ -26,7 +26,7 @@ def server() -> Iterator[ObjectStore]:
 def store(
     request: pytest.FixtureRequest, server: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Store:
-    """An empty place of an object store, and of a folder that is reached by URL."""
+    """Return an empty store: a place in an object store, or a folder that is reached by URL."""
     for name, value in server.environment.items():
         monkeypatch.setenv(name, value)
     return Store(f"{server.url}/{tmp_path.name}/" if request.param == "s3" else f"file://{tmp_path}/store")

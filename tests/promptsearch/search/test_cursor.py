@@ -55,7 +55,7 @@ def same(cursor: Cursor, other: Cursor) -> bool:
 
 
 def signed(body: bytes) -> str:
-    """With the checksum that `encode` would write."""
+    """Return a cursor of this body with the checksum that `encode` would write."""
     return base64.urlsafe_b64encode(body + zlib.crc32(body).to_bytes(4, "little")).decode()
 
 

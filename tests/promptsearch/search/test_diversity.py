@@ -9,7 +9,7 @@ from tests.support.vectors import Vectors, random_vectors
 
 
 def joined(vectors: Vectors) -> list[int]:
-    """The first of each group of what is alike, pair by pair."""
+    """Return the first of each group of similar vectors, compared pair by pair."""
     group = list(range(len(vectors)))
     for a in range(len(vectors)):
         for b in range(a):
@@ -53,7 +53,7 @@ def test_each_vector_is_represented_by_the_first_kept_one_alike_to_it(count: int
 
 @pytest.mark.parametrize("diversity", [0.0, 0.3, 0.7, 1.0])
 def test_order_is_that_of_maximal_marginal_relevance(diversity: float) -> None:
-    """By its definition: the next is the best by its own score less its likeness to those before it, both in 0..1."""
+    """By definition, the next is the best by its score less its likeness to those before it, both in 0..1."""
     vectors = random_vectors(30, 8)
     scores = np.sort(vectors @ random_vectors(1, 8)[0])[::-1].copy()
     cosines = vectors @ vectors.T

@@ -51,7 +51,7 @@ def described(number: int) -> tuple[dict[str, Any], dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def images() -> Vectors:
-    """Some hundred are nearly another."""
+    """Return vectors, some hundreds of which nearly equal another."""
     vectors = random_vectors(IMAGES, DIM)
     near = vectors[:300] + 0.05 * random_vectors(300, DIM, seed=3)
     vectors[700:1000] = unit(near.astype(np.float32)).astype(np.float16).astype(np.float32)
@@ -68,7 +68,7 @@ def collection(
 
 @pytest.fixture(scope="module")
 def worded(images: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
-    """On files, which alone are searched by words."""
+    """Yield a collection on files, which alone are searched by words."""
     with opened(built(tmp_path_factory, images), "files") as collection:
         yield collection
 
@@ -79,7 +79,7 @@ def built(folders: pytest.TempPathFactory, images: Vectors) -> Path:
 
 
 def by_words(collection: Collection, mode: Mode) -> AbstractContextManager[object]:
-    """Milvus ranks words otherwise, and so not at all."""
+    """Return the context in which a search by words runs: Milvus refuses it, as it ranks words otherwise."""
     refused = in_milvus(collection) and mode != "semantic"
     return pytest.raises(Unsupported, match="send mode=semantic") if refused else nullcontext()
 

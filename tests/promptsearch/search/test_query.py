@@ -56,7 +56,7 @@ def test_query_with_any_content_is_complete(complete: Query) -> None:
 
 @pytest.mark.parametrize("options", [Options(), Options(mode="keyword"), Options(min_score=0.5), Options(diversity=1)])
 def test_query_without_content_is_empty(options: Options) -> None:
-    with pytest.raises(EmptyQuery, match="the query is empty: send a text as `q`"):
+    with pytest.raises(EmptyQuery, match="the query is empty: send `q`, `image`"):
         query(options=options).require_terms()
 
 

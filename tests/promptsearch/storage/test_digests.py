@@ -57,7 +57,7 @@ def test_a_file_is_read_again_only_if_it_changed(tmp_path: Path) -> None:
 
 
 def bytes_read() -> int:
-    """What this process has read from files, as Linux counts it."""
+    """Return the bytes that this process has read from files, as Linux counts them."""
     counts = dict(line.split(": ") for line in Path("/proc/self/io").read_text().splitlines())
     return int(counts["rchar"])
 

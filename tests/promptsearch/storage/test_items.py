@@ -19,7 +19,7 @@ COUNT = 1200  # more than one statement's batch
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ItemStore]:
-    """Image n has the prompt `prompt n // 2` and no vector where n is a multiple of 100; the last one has no prompt."""
+    """Yield items: image n has prompt `prompt n // 2`, no vector if n is a multiple of 100; the last has no prompt."""
     root = Path("/pictures")
     settings = {"seed": 2**63 - 1, "steps": 50, "cfg_scale": 7.5, "sampler": "k_lms", "model": "sd", "created": "2022"}
     vectors = random_vectors(COUNT, 4)

@@ -85,7 +85,7 @@ def test_a_manifest_that_lacks_something_is_refused(tmp_path: Path, change: Call
     data = json.loads((tmp_path / "manifest.json").read_text())
     change(data)
     (tmp_path / "manifest.json").write_text(json.dumps(data))
-    with pytest.raises(CollectionError, match="is not a valid manifest"):
+    with pytest.raises(CollectionError, match=r"is not a valid manifest .*: build the collection again"):
         Manifest.read(tmp_path)
 
 
@@ -121,5 +121,5 @@ def test_an_unpublished_collection_is_unknown(tmp_path: Path) -> None:
 def test_missing_version_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / FILES.versions / "a").mkdir(parents=True)
     (tmp_path / FILES.current).write_bytes(content)
-    with pytest.raises(CollectionError, match=r"which is not there|cannot be read"):
+    with pytest.raises(CollectionError, match=r"which does not exist|cannot be read"):
         current_version(tmp_path)

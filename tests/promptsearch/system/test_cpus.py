@@ -23,7 +23,7 @@ def write(root: Path, files: Mapping[str, str]) -> Path:
 
 @pytest.fixture(autouse=True)
 def _many_cores(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The affinity of a larger machine than tests run on."""
+    """Set the affinity of a larger machine than tests run on."""
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
 
 

@@ -29,7 +29,7 @@ def flags(indices: Path, models: Path) -> list[str]:
 
 @pytest.fixture
 def fresh(flags: list[str], tmp_path: Path) -> Iterator[Service]:
-    """A service without any request so far."""
+    """Yield a service that has not had a request."""
     with serving(tmp_path, [*flags, "--deadline", str(START)]) as service:
         yield service
         assert service.end() == 0
@@ -38,7 +38,7 @@ def fresh(flags: list[str], tmp_path: Path) -> Iterator[Service]:
 
 @pytest.fixture
 def narrow(flags: list[str], tmp_path: Path) -> Iterator[Service]:
-    """A service that takes three requests at a time."""
+    """Yield a service that takes three requests at a time."""
     with serving(tmp_path, [*flags, "--queue", "3", "--deadline", str(START)]) as service:
         yield service
         assert service.end() == 0
@@ -81,7 +81,7 @@ def test_nothing_is_kept_where_there_is_no_room(flags: list[str], tmp_path: Path
 
 
 def busy(service: Service, pool: ThreadPoolExecutor, count: int) -> list[object]:
-    """So many uploads that keep the workers busy; they have been taken when this returns."""
+    """Send `count` uploads that keep the workers busy; return their futures once the service has taken them."""
     futures: list[object] = [
         pool.submit(httpx.post, f"{service.url}/search/images", files={"image": LARGE}, timeout=START)
         for _ in range(count)

@@ -115,7 +115,7 @@ def test_what_is_cheap_has_room_where_a_search_has_none() -> None:
 
 @pytest.fixture
 def narrow(indices: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
-    """A service that takes one request at a time."""
+    """Yield a service that takes one request at a time."""
     flags = ["--indices", str(indices), "--models", str(models), "--queue", "1", "--cache-bytes", "0"]
     with serving(tmp_path, flags) as service:
         yield service

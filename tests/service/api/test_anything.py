@@ -62,7 +62,7 @@ def test_any_body(client: httpx.Client, url: str, kind: Kind, body: bytes, conte
 def test_any_bytes_as_a_picture(
     client: httpx.Client, url: str, kind: Kind, content: bytes, start: int, encoded: bool
 ) -> None:
-    """On their own, or after the beginning of a PNG."""
+    """The bytes are sent alone, or after the beginning of a PNG."""
     content = PNG[:start] + content
     if encoded:
         response = client.post(url, json={"image": base64.b64encode(content).decode()})

@@ -101,7 +101,7 @@ EITHER = {
 
 @pytest.fixture(scope="module")
 def target(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A separate service, whose memory depends on these uploads alone."""
+    """Yield a separate service, whose memory depends on these uploads alone."""
     flags = ("--indices", str(indices), "--models", str(models), "--deadline", str(DEADLINE))
     with serving(tmp_path_factory.mktemp("hostile"), flags) as service:
         check_answer(upload(service, GOOD["PNG"]), "images")
@@ -169,7 +169,7 @@ def test_a_good_picture_that_was_damaged_is_a_picture_or_refused(
 )  # fmt: skip
 @pytest.mark.parametrize("size", [(1, 1), (50, 30)])
 def test_every_kind_of_pixel_gives_a_result(target: Service, mode: str, format: str, size: tuple[int, int]) -> None:
-    """What each becomes is tested with promptsearch/encoding/image_io.py."""
+    """The pixels that each becomes are tested with promptsearch/encoding/image_io.py."""
     image = Image.new(mode, size) if mode in ("I;16", "F") else picture(2, *size).convert(mode)
     out = io.BytesIO()
     image.save(out, format)

@@ -34,7 +34,7 @@ RUN = "import sys; from schemathesis.cli import schemathesis; sys.exit(schemathe
 def fuzzed(
     indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service of its own, whose log must stay free of errors under all that."""
+    """Yield a separate service, whose log must stay free of errors under all requests."""
     flags = ("--indices", str(indices), "--models", str(models), "--files", f"tiny={source_folder}")
     with serving(tmp_path_factory.mktemp("schema"), flags) as service:
         yield service

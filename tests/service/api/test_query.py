@@ -53,7 +53,7 @@ def part(name: str, value: bytes, extra: str = "") -> bytes:
     return f'--x\r\nContent-Disposition: form-data; name="{name}"{extra}\r\n\r\n'.encode() + value + b"\r\n"
 
 
-NOTHING = "the query is empty: send a text as `q`, a picture as `image`, a filter, or several of these"
+NOTHING = "the query is empty: send `q`, `image`, `terms`, `filter` or a field as `sort`"
 NO_PICTURE = "this is not a picture that can be read; readable are JPEG, PNG"
 PARAMETERS = re.escape("(parameters are q, negative, image, terms, filter, collection, limit, cursor, mode, sort")
 
@@ -140,7 +140,7 @@ BAD_PARAMETERS: dict[str, tuple[Send, str]] = {
     "JSON list": (post_json(["x"]), 'the body must be a JSON object, such as {"q": "happy dog"}'),
     "JSON string": (post_json("x"), "the body must be a JSON object"),
     "JSON null": (post_json(None), "the body must be a JSON object"),
-    "unknown in the URL": (raw("q=fox&other=1"), "there is no parameter 'other'; there are q, negative"),
+    "unknown in the URL": (raw("q=fox&other=1"), "unknown parameter 'other': expected one of q, negative"),
     "cursor beside q": (get(q="x", cursor="x"), "a cursor contains its query and options: send it without them"),
     "cursor beside image": (upload(PNG, cursor="x"), "a cursor contains its query"),
     "cursor beside q in JSON": (post_json({"q": "x", "cursor": "x"}), "a cursor contains its query"),
@@ -205,7 +205,7 @@ def test_bad_base64(url: str, image: str) -> None:
 
 @pytest.mark.parametrize("send", [get(q="x", collection="other"), post_json({"q": "x", "collection": "other"})])
 def test_unknown_collection(url: str, send: Send) -> None:
-    assert check_problem(send(url), 404, "unknown-collection") == "there is no collection 'other'; there are: tiny"
+    assert check_problem(send(url), 404, "unknown-collection") == "unknown collection 'other': expected one of tiny"
 
 
 @pytest.mark.parametrize("what", CURSORS)
@@ -223,7 +223,7 @@ def test_a_cursor_changed_in_any_letter(server: Service, client: httpx.Client, u
 
 @pytest.mark.parametrize("values", [[1e38] * 32, [0.0] * 32, [1e-38] * 32, [1.0] * 31, []])
 def test_a_cursor_made_up(tiny: Collection, url: str, kind: Kind, values: list[float]) -> None:
-    """With a right checksum and the right version, but a vector that no answer had."""
+    """The cursor has a right checksum and the right version, but a vector that no response had."""
     vector = np.array(values, dtype=np.float32)
     cursor = Cursor(tiny.version, Search(kind, vector), 0).encode()
     assert "`next`" in check_problem(httpx.get(url, params={"cursor": cursor}), 400, "bad-cursor")

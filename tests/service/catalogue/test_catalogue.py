@@ -28,7 +28,7 @@ def opened(models: Path, *indices: Path, collection: str | None = None) -> Itera
 
 @pytest.fixture
 def copy(indices: Path, tmp_path: Path) -> Path:
-    """An indices folder with `tiny`, and a copy of it, `spoilt`, for a test to spoil."""
+    """Return an indices folder with `tiny`, and a copy of it, `spoilt`, for a test to spoil."""
     folder = tmp_path / "indices"
     shutil.copytree(indices / "tiny", folder / "tiny")
     shutil.copytree(indices / "tiny", folder / "spoilt")
@@ -36,7 +36,7 @@ def copy(indices: Path, tmp_path: Path) -> Path:
 
 
 def file(name: str, change: Callable[[bytes], bytes]) -> Spoil:
-    """Changes a file of the version."""
+    """Return a function that changes a file of the version."""
 
     def spoil(collection: Path) -> None:
         [version] = (collection / "versions").iterdir()
@@ -53,7 +53,7 @@ SPOILT: dict[str, tuple[Spoil, str]] = {
     "no current": (lambda folder: (folder / "current").unlink(), "has no file `current`"),
     "current empty": (lambda folder: (folder / "current").write_text(""), "names the version ''"),
     "current of nothing": (lambda folder: (folder / "current").write_text("1999\n"), "names the version '1999'"),
-    "current that climbs": (lambda folder: (folder / "current").write_text("../.."), "which is not there"),
+    "current that climbs": (lambda folder: (folder / "current").write_text("../.."), "which does not exist"),
     "no manifest": (lambda folder: next(folder.glob("versions/*/manifest.json")).unlink(), "has no manifest.json"),
     "manifest cut off": (file("manifest.json", lambda old: old[:100]), "manifest.json cannot be read"),
     "manifest empty": (file("manifest.json", lambda _: b""), "manifest.json cannot be read"),
@@ -95,7 +95,7 @@ def test_a_default_that_is_refused_ends_the_start(copy: Path, models: Path) -> N
 
 
 def test_a_default_that_is_not_there_ends_the_start(copy: Path, models: Path) -> None:
-    with pytest.raises(StartError, match="there is no collection 'other' for --collection; there are: spoilt, tiny"):
+    with pytest.raises(StartError, match=r"--collection must name a served collection \(spoilt, tiny\), got 'other'"):
         Catalogue.open(Settings(models=[models], indices=[copy], collection="other"))
 
 
@@ -170,11 +170,11 @@ def test_a_precision_that_a_model_lacks_refuses_its_collections(indices: Path, m
 
 
 def test_what_is_no_collection_is_no_matter(several_indices: Path, models: Path) -> None:
-    """A folder whose first version is still being built, and a file."""
+    """The indices folder also has a folder whose first version is still being built, and a file."""
     with opened(models, several_indices) as catalogue:
         assert set(catalogue.served) == several.SERVED
         assert set(catalogue.refused) == set(several.REFUSED)
-        with pytest.raises(UnknownCollection, match=r"^there is no collection 'building'; there are: many, "):
+        with pytest.raises(UnknownCollection, match=r"^unknown collection 'building': expected one of many, "):
             catalogue["building"]
 
 

@@ -35,7 +35,7 @@ def overwrite(path: Path, seed: int = 0, count: int = 64) -> None:
 
 @pytest.fixture
 def folder(indices: Path, tmp_path: Path) -> Path:
-    """A collection of the test's own with two versions, both whole; the older is called `0`."""
+    """Return a copy of the collection with two versions, both whole; the older is called `0`."""
     collection = Path(shutil.copytree(indices / "tiny", tmp_path / "indices" / "tiny"))
     older = Path(shutil.copytree(current_version(collection), collection / "versions" / "0"))
     manifest = Manifest.read(older)
@@ -45,7 +45,7 @@ def folder(indices: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def model(models: Path, tmp_path: Path) -> Path:
-    """A bundle of the test's own."""
+    """Return a copy of the bundle."""
     return Path(shutil.copytree(models / "tiny", tmp_path / "models" / "tiny"))
 
 

@@ -39,7 +39,7 @@ def held_indices(indices: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
 def held(
     held_indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Held]:
-    """A service of what a Milvus in another process holds, and that process."""
+    """Yield a service of a collection that a Milvus in another process holds, and that process."""
     folder = tmp_path_factory.mktemp("milvus")
     with milvus(folder / "data") as (address, process):
         publish_to_milvus(held_indices / "tiny", address)

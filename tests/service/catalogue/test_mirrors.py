@@ -30,7 +30,7 @@ LATER = "30000101T000000.000000Z"
 
 @pytest.fixture
 def local(indices: Path, models: Path, store: ObjectStore, tmp_path: Path) -> Path:
-    """A copy of `tiny`, which the store has, as it has the model."""
+    """Return a copy of `tiny`; the store has it and the model."""
     local = Path(shutil.copytree(indices / "tiny", tmp_path / "local" / "tiny"))
     upload(local, store)
     upload_model(models / "tiny", Store(f"{store.url}/models"))
@@ -62,7 +62,7 @@ def without_addresses(answer: dict[str, Any]) -> list[Any]:
 
 
 def large(keys: Sequence[str]) -> list[str]:
-    """Without what is read again at each start: what names other objects."""
+    """Return the keys without those of objects that name others, which are read again at each start."""
     return [key for key in keys if key.rpartition("/")[2] not in ("current", "hidden", "manifest.json", "model.json")]
 
 

@@ -27,7 +27,7 @@ from tests.service.support.shapes import check_answer, check_problem
 
 @pytest.fixture
 def folder(indices: Path, tmp_path: Path) -> Path:
-    """An indices folder of the test's own, with `tiny` in it."""
+    """Return an indices folder with a copy of `tiny`."""
     shutil.copytree(indices / "tiny", tmp_path / "indices" / "tiny")
     return tmp_path / "indices"
 
@@ -41,7 +41,7 @@ def running(folder: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 def publish(collection: Path, version: str, digests: NDArray[np.uint8] | None = None, **changes: object) -> Path:
-    """A copy of the current version, whose manifest (and pictures' digests) are changed so, as the new current one."""
+    """Publish a copy of the current version with these changes of its manifest and digests; return its folder."""
     now = current_version(collection)
     folder = Path(shutil.copytree(now, collection / "versions" / version))
     if digests is not None:
@@ -117,7 +117,7 @@ def another_dimension(version: Path) -> None:
         (without_store, "items.sqlite is missing"),
         (another_model, "was built with another model"),
         (another_dimension, "the manifest expects (3, 16)"),
-        (shutil.rmtree, "which is not there"),
+        (shutil.rmtree, "which does not exist"),
     ],
 )
 def test_a_bad_version_is_refused_and_the_old_one_stays(
@@ -203,7 +203,7 @@ def test_a_hidden_picture_is_not_served_under_the_name_of_another(
         etag = {"If-None-Match": service.get(f"/images/{shown}/thumbnail").headers["etag"]}
         for headers in ({}, {"Range": "bytes=0-9"}, etag):
             response = httpx.get(f"{service.url}/images/{shown}/file", headers=headers)
-            assert "holds another picture since" in check_problem(response, 404, "no-file")
+            assert "no longer holds the picture" in check_problem(response, 404, "no-file")
         shown_file.write_bytes(original)
         assert service.get(f"/images/{shown}/file").content == original
         assert service.end() == 0

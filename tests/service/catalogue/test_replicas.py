@@ -30,7 +30,7 @@ LATER = "30000101T000000.000000Z"
 
 @pytest.fixture
 def folders(indices: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """Two copies of an indices folder with `tiny`."""
+    """Return two copies of an indices folder with `tiny`."""
     first, other = (tmp_path / name / "indices" for name in ("one", "the-other"))
     for folder in (first, other):
         shutil.copytree(indices / "tiny", folder / "tiny")
@@ -41,7 +41,7 @@ def folders(indices: Path, tmp_path: Path) -> tuple[Path, Path]:
 def replicas(
     folders: tuple[Path, Path], models: Path, source_folder: Path, tmp_path: Path
 ) -> Iterator[tuple[Service, Service]]:
-    """One of one process and one of two, each over a folder of its own."""
+    """Yield a service of one process and one of two, each with its own folder."""
     with ExitStack() as stack:
         started = []
         for folder, workers in zip(folders, "12", strict=True):
@@ -60,7 +60,7 @@ def pending(service: Service) -> int:
 
 
 def publish(collection: Path, version: str) -> None:
-    """A copy of the current version as the new one."""
+    """Publish a copy of the current version under another name."""
     folder = Path(shutil.copytree(current_version(collection), collection / "versions" / version))
     replace(Manifest.read(folder), version=version).write(folder)
     replace_text(collection / "current", version + "\n")
@@ -140,7 +140,7 @@ def test_a_cursor_of_a_version_that_a_replica_has_not_seen(
 
 @pytest.fixture
 def begun_later(folders: tuple[Path, Path], models: Path, tmp_path: Path) -> Iterator[tuple[Service, str]]:
-    """A replica that has begun after a switch, and a cursor of the version before."""
+    """Yield a replica that started after a switch, and a cursor of the version before."""
     folder = folders[0]
     flags = ["--indices", str(folder), "--models", str(models)]
     with serving(folder.parent, flags) as service:

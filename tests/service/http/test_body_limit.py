@@ -35,13 +35,13 @@ def strict(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 def form_of(size: int) -> bytes:
-    """A form of so many bytes with a picture in it, whose end is padded."""
+    """Return a form of `size` bytes with a picture in it, whose end is padded."""
     tail = b"\r\n--x--\r\n"
     return HEAD + SMALL.ljust(size - len(HEAD) - len(tail), b"\0") + tail
 
 
 def peak_memory(service: Service) -> int:
-    """Bytes."""
+    """Return the most memory that a service has used, in bytes."""
     status = Path(f"/proc/{service.process.pid}/status").read_text(encoding="ascii")
     [kilobytes] = re.findall(r"VmHWM:\s+(\d+) kB", status)
     return 1024 * int(kilobytes)
@@ -60,7 +60,7 @@ def test_a_body_of_just_the_limit_is_taken_and_one_more_byte_is_not(strict: Serv
     check_answer(httpx.post(url, content=in_pieces(fits) if chunked else fits, headers=FORM), kind)
     response = httpx.post(url, content=in_pieces(larger) if chunked else larger, headers=FORM)
     detail = check_problem(response, 413, "picture-too-large")
-    assert detail == "the request is larger than 50,000 bytes: send a smaller picture"
+    assert detail == "the request body must be at most 50,000 bytes: send smaller pictures or fewer terms"
 
 
 @pytest.mark.parametrize("times", [1.5, 10])
@@ -83,7 +83,7 @@ def test_every_kind_of_body_is_limited(
 
 
 def test_what_is_far_larger_is_not_kept(strict: Service) -> None:
-    """A client that sends all before it listens hears the refusal as well, and costs no memory."""
+    """A client that sends everything before it reads gets the refusal as well, and costs no memory."""
     before = peak_memory(strict)
     content = (bytes(2**20) for _ in range(300))
     response = httpx.post(f"{strict.url}/search/images", content=content, headers=FORM, timeout=START)
@@ -103,7 +103,7 @@ def test_too_many_pixels(strict: Service) -> None:
 
 
 def test_a_small_file_of_a_huge_picture_is_refused_before_it_is_decoded(server: Service) -> None:
-    """A decompression bomb: 30 KB that would be 300 MB, past the ordinary limit of 50 million pixels."""
+    """The picture is a decompression bomb: 30 KB that would be 300 MB, above the default limit of 50 million pixels."""
     bomb = as_bytes(picture(1, 1, 1).resize((10_000, 10_000)))
     assert len(bomb) < 1_000_000
     response = httpx.post(f"{server.url}/search/images", files={"image": bomb}, timeout=START)

@@ -34,7 +34,7 @@ def keys(count: int) -> bytes:
 
 
 def repeated(start: bytes, part: bytes, end: bytes, size: int) -> bytes:
-    """JSON of about `size` bytes that is mostly `part`, over and over."""
+    """Return JSON of about `size` bytes that is mostly `part`, over and over."""
     return start + part * (size // len(part)) + end
 
 
@@ -63,7 +63,7 @@ HOSTILE = {**{f"large {name}": body for name, body in LARGE.items()}, **SMALL}
 
 @contextmanager
 def watched(service: Service) -> Iterator[list[float]]:
-    """Collects the seconds that `/healthz` takes, over and over, while the block runs."""
+    """Yield a list that collects the seconds that `/healthz` takes, over and over, while the block runs."""
     took: list[float] = []
     stop = threading.Event()
 

@@ -23,7 +23,7 @@ PAGES = ["/", "/docs", "/js/app.js", "/docs/docs.js", "/docs/swagger-ui.css"]
 
 @pytest.fixture(scope="module")
 def shared(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that a page at FRIEND may call."""
+    """Yield a service that a page at FRIEND may call."""
     flags = ("--indices", str(indices), "--models", str(models), "--cors-origins", FRIEND)
     with serving(tmp_path_factory.mktemp("shared"), flags) as service:
         yield service

@@ -21,7 +21,7 @@ def cost(lengths: Sequence[int]) -> int:
 
 
 def least(lengths: list[int]) -> int:
-    """Of all divisions of the sorted lengths into batches that are not too large."""
+    """Return the least cost of all divisions of the sorted lengths into batches that are not too large."""
     if not lengths:
         return 0
     ends = [end for end in range(1, len(lengths) + 1) if end == 1 or end * lengths[end - 1] <= MAX_TOKENS]

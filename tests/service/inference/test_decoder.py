@@ -25,7 +25,7 @@ BESIDE = 80 * 2**20
 
 @pytest.fixture
 def target(indices: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
-    """A service of its own, whose memory tells of one test's uploads."""
+    """Yield a separate service, whose memory depends on one test's uploads."""
     flags = ("--indices", str(indices), "--models", str(models), "--deadline", str(START))
     with serving(tmp_path, flags) as service:
         check_answer(upload(service, as_bytes(picture())), "images")
@@ -59,7 +59,7 @@ def test_four_large_pictures_at_once_keep_within_the_memory(target: Service, nam
 
 
 def test_searches_do_not_wait_for_large_pictures(target: Service) -> None:
-    """All are answered while the pictures are still being decoded."""
+    """All searches are answered while the pictures are still being decoded."""
     with ThreadPoolExecutor(4) as clients:
         uploads = [clients.submit(upload, target, LARGE["palette"]) for _ in range(4)]
         answered = 0

@@ -21,7 +21,7 @@ from tests.service.support.serving import START, Service
 
 
 def line_of(server: Service, id: str) -> dict[str, Any]:
-    """The one line about a request; it is written once the answer is sent."""
+    """Return the one log line about a request; it is written once the response is sent."""
     end = time.monotonic() + START
     while time.monotonic() < end:
         lines = [line for line in server.requests() if line["request_id"] == id]

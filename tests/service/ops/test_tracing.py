@@ -18,7 +18,7 @@ from tests.service.support.serving import ROOT, START, environment, serving
 
 @contextmanager
 def collector(received: list[ExportTraceServiceRequest]) -> Iterator[str]:
-    """Its address."""
+    """Yield the address of a collector that appends the exports it receives to `received`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

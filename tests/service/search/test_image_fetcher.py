@@ -96,7 +96,7 @@ class Hosts:
 
 
 def replying(*answers: bytes) -> Serve:
-    """One answer a request, the last for all that follow."""
+    """Return a server that sends one answer per request, and the last one for all that follow."""
     left = list(answers)
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -274,7 +274,7 @@ def test_no_more_than_a_few_are_fetched_at_once() -> None:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A key, and the certificate of pictures.test that it signs for itself."""
+    """Write a key and the certificate of pictures.test that it signs for itself; return their path."""
     if shutil.which("openssl") is None:
         if os.environ.get("CI"):
             pytest.fail("openssl is not there")

@@ -23,7 +23,7 @@ FILES = 400  # that the crowded service may have open
 
 @pytest.fixture
 def crowded(indices: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
-    """A service that may open few files, and collections of the test's own."""
+    """Yield a service that may open few files, with copies of the collections."""
     shutil.copytree(indices / "tiny", tmp_path / "indices" / "tiny")
     flags = ["--indices", str(tmp_path / "indices"), "--models", str(models)]
     with serving(tmp_path, flags, files=FILES) as service:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 
 def children(service: Service) -> set[int]:
-    """The processes that serve; Python's own helper for shared resources is none."""
+    """Return the processes that serve, without Python's own helper for shared resources."""
     processes = set()
     for task in Path(f"/proc/{service.process.pid}/task").iterdir():
         for pid in (task / "children").read_text().split():
@@ -64,6 +64,6 @@ def test_processes_end_with_the_one_that_supervises_them(flags: list[str], tmp_p
 def test_a_start_that_fails_ends_all(flags: list[str], tmp_path: Path) -> None:
     done = failing(["--port", "0", *flags, "--collection", "missing"])
     assert (done.returncode, done.stdout) == (1, "")
-    assert "there is no collection 'missing' for --collection" in done.stderr
+    assert "--collection must name a served collection (tiny), got 'missing'" in done.stderr
     assert done.stderr.splitlines()[-1].startswith("error: a worker process could not start")
     assert "Traceback" not in done.stderr

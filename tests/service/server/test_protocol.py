@@ -19,7 +19,7 @@ IDLE, REQUEST = "1", "3"  # seconds
 
 @pytest.fixture(scope="module")
 def impatient(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service that waits one second for a byte and three for a request."""
+    """Yield a service that waits one second for a byte and three for a request."""
     limits = ("--idle-timeout", IDLE, "--request-timeout", REQUEST)
     flags = ("--indices", str(indices), "--models", str(models), *limits)
     with serving(tmp_path_factory.mktemp("impatient"), flags) as service:
@@ -34,7 +34,7 @@ def connect(service: Service) -> socket.socket:
 
 
 def until_closed(connection: socket.socket) -> bytes:
-    """What arrives until the service closes the connection."""
+    """Return what arrives until the service closes the connection."""
     received = b""
     with contextlib.suppress(ConnectionResetError):
         while part := connection.recv(65_536):

@@ -22,7 +22,7 @@ PNG = as_bytes(picture(5))
 
 
 def requests_of(service: Service) -> list[tuple[str, str, dict[str, Any]]]:
-    """One of every kind: method, address, and how httpx is to send it."""
+    """Return one request of every kind: method, address, and how httpx is to send it."""
     results = service.get("/search/images", q="fox").json()["results"]
     image = next(result for result in results if result["prompt"])
     id, prompt = image["id"], image["prompt"]["id"]
@@ -53,7 +53,7 @@ def requests_of(service: Service) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def ask(client: httpx.Client, url: str, request: tuple[str, str, dict[str, Any]]) -> tuple[int, bytes]:
-    """Status and body, without how long it took."""
+    """Send a request; return status and body, without the time it took."""
     method, path, options = request
     response = client.request(method, url + path, timeout=START, **options)
     return response.status_code, re.sub(rb'"took_ms":[\d.]+', b"", response.content)
@@ -82,7 +82,7 @@ def test_nothing_of_the_builder_is_ever_loaded(flags: list[str], tmp_path: Path)
 
 
 def begun_upload(url: str) -> tuple[socket.socket, bytes]:
-    """A connection on which the service waits for the body that is also returned.
+    """Return a connection on which the service waits for a body, and that body.
 
     httpx cannot stop here: the service answers "100 Continue" when a handler begins to read the body.
     """
@@ -98,7 +98,7 @@ def begun_upload(url: str) -> tuple[socket.socket, bytes]:
 
 
 def wait_until_deaf(url: str) -> None:
-    """Until no new connection is taken."""
+    """Wait until the service accepts no new connection."""
     end = time.monotonic() + START
     while time.monotonic() < end:
         try:

@@ -10,7 +10,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def spark_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """pyspark's own by links: `local-cluster` keeps its executors' folders in it. Of this process's one JVM."""
+    """Yield links to pyspark's home for this process's one JVM: `local-cluster` keeps executors' folders in it."""
     import pyspark
     from pyspark import SparkContext
 

@@ -47,7 +47,7 @@ def bundle() -> Bundle:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Listed:
-    """Pictures, and one of everything that can be between them."""
+    """Return a source of pictures and of one of each thing that can be between them."""
     folder = tmp_path_factory.mktemp("pictures")
     for number in range(NEW):
         (folder / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
@@ -69,7 +69,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Listed:
 
 
 def build(source: Listed, runner: Runner, bundle: Bundle, collection: Path) -> dict[str, Any]:
-    """All that the collection holds, and what was done for it."""
+    """Build a collection; return its contents and the counts of what was done for it."""
     embed(source, runner, bundle, collection, engine_name="onnx")
     index(collection)
     publish(collection)
@@ -79,7 +79,7 @@ def build(source: Listed, runner: Runner, bundle: Bundle, collection: Path) -> d
 
 @pytest.fixture(scope="module")
 def expected(source: Listed, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Of one process."""
+    """Return what `build` returns for one process."""
     built = build(source, LocalRunner(Encoders(bundle)), bundle, tmp_path_factory.mktemp("local") / "c")
     assert built["encoded"] == {"images": NEW, "prompts": 303}
     assert built["from_cache"] == {"images": 21, "prompts": 0}
@@ -87,7 +87,7 @@ def expected(source: Listed, bundle: Bundle, tmp_path_factory: pytest.TempPathFa
 
 
 def collected(built: dict[str, Any]) -> dict[str, Any]:
-    """Without how it came about."""
+    """Return the contents of a build without the counts of what was done for it."""
     return {name: value for name, value in built.items() if name not in ("encoded", "from_cache")}
 
 
@@ -104,7 +104,7 @@ def shards(collection: Path) -> list[str]:
 def test_the_collection_is_that_of_one_process(
     source: Listed, expected: dict[str, Any], bundle: Bundle, bucket: str, tmp_path: Path
 ) -> None:
-    """A second build encodes what is new alone, wherever the shards are."""
+    """A second build encodes new items only, wherever the shards are."""
     with on_spark(bundle, tmp_path / "c") as runner:
         assert build(source, runner, bundle, tmp_path / "c") == expected
     assert list((tmp_path / "c" / "cache").iterdir()) == []
@@ -187,7 +187,7 @@ def test_a_task_that_fails_for_good_ends_the_build(source: Listed, bundle: Bundl
 
 
 def at_work() -> Iterator[int]:
-    """The Python workers of this process's Spark that are decoding: each has a process that starts its decoders."""
+    """Yield the Python workers of this process's Spark that are decoding: each has a process that starts decoders."""
     for pid, parent in parents().items():
         if "forkserver" in command(pid) and "pyspark.daemon" in command(parent) and is_below(parent, os.getpid()):
             yield parent

@@ -7,7 +7,7 @@ from tests.support.workspace import ROOT
 
 
 def test_the_tokenizer_is_that_of_the_demo_model(tmp_path: Path) -> None:
-    """Which was exported from clip's own files: the same bytes."""
+    """The demo model was exported from clip's own files, so the bytes are equal."""
     tokens.tokenizer(tokens.OPENAI).save(str(tmp_path / "tokenizer.json"), pretty=False)
     assert (tmp_path / "tokenizer.json").read_bytes() == (ROOT / "models/emoji/tokenizer.json").read_bytes()
 

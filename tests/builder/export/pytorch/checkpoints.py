@@ -33,7 +33,7 @@ def export_tiny(folder: Path) -> Bundle:
 
 
 def save_torchscript(state: StateDict, path: Path, resolution: int) -> Path:
-    """An archive like OpenAI's: the traced model with three numbers about it as buffers."""
+    """Write an archive like OpenAI's: the traced model with three numbers about it as buffers."""
     model = Checkpoint("reference", "", state).model()
     for name, number in (("input_resolution", resolution), ("context_length", 77), ("vocab_size", 49408)):
         if hasattr(model, name):

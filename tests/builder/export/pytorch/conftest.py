@@ -34,13 +34,13 @@ def vit_checkpoint(vit_state: StateDict, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="session")
 def vit_model(vit_checkpoint: Checkpoint) -> clip.model.CLIP:
-    """The reference in PyTorch of `vit_bundle`."""
+    """Return the reference in PyTorch of `vit_bundle`."""
     return vit_checkpoint.model()
 
 
 @pytest.fixture(scope="session")
 def vit_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """The bundle of that name that is committed, but exported now."""
+    """Export the bundle that is committed under that name; return the new one."""
     return checkpoints.export_tiny(tmp_path_factory.mktemp("models") / "tiny")
 
 
@@ -51,7 +51,7 @@ def encoders(vit_bundle: Bundle) -> Encoders:
 
 @pytest.fixture(scope="session")
 def clip_transform() -> Callable[[int], Transform]:
-    """The transform that `clip.load` returns beside a model for pictures of so many pixels (clip/clip.py).
+    """Return a function from a side in pixels to the transform that `clip.load` returns beside a model (clip/clip.py).
 
     It is written again here, as `clip.load` runs the code that an archive holds.
     """

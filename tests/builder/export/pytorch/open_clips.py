@@ -94,7 +94,7 @@ def register(folder: Path) -> None:
 
 
 def random_model(architecture: str, folder: Path) -> nn.Module:
-    """open_clip's model with seeded weights that differ wherever a trained model's would."""
+    """Return open_clip's model with seeded weights that differ wherever a trained model's would."""
     changed = {}
     if architecture in ROBERTA:
         words, width, layers = ROBERTA[architecture]
@@ -126,7 +126,7 @@ def save(model: nn.Module, path: Path) -> Path:
 
 
 def write_tokenizer(kind: str, folder: Path) -> Path:
-    """A unigram tokenizer of a few hundred pieces in the files that the hub has: XLM-R's or SigLIP's (T5's) kind."""
+    """Write a unigram tokenizer of a few hundred pieces as on the hub, of XLM-R's or SigLIP's (T5's) kind."""
     folder.mkdir(parents=True, exist_ok=True)
     special = {"xlm-roberta": ["<s>", "<pad>", "</s>", "<unk>"], "siglip": ["<pad>", "</s>", "<unk>"]}[kind]
     made = Tokenizer(models.Unigram())

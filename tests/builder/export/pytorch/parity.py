@@ -24,7 +24,7 @@ ENGINES_COSINE = 0.999 if torch.cuda.is_available() else 0.99999
 
 
 def check_tokens(tokenizer: Tokenizer, text: str) -> None:
-    """Equal to `clip.tokenize` of a text that fits."""
+    """Assert that the ids of a text that fits are equal to those of `clip.tokenize`."""
     reference = clip.tokenize(text)[0].numpy()
     ids = tokenizer.ids(text)
     np.testing.assert_array_equal(ids, reference[: len(ids)], err_msg=repr(text))
@@ -32,7 +32,7 @@ def check_tokens(tokenizer: Tokenizer, text: str) -> None:
 
 
 def check_pixels(preprocessing: Preprocessing, transform: Callable[[Image.Image], Tensor], image: Image.Image) -> None:
-    """Equal to the reference's transform, but for the last bits of a float."""
+    """Assert that pixels are equal to those of the reference's transform, except for the last bits of a float."""
     np.testing.assert_allclose(preprocessing(image), transform(image).numpy(), rtol=0, atol=2e-6)
 
 

@@ -51,7 +51,7 @@ def weights_of(model: nn.Module) -> Weights:
 
 
 def with_gelu(model: clip.model.CLIP) -> clip.model.CLIP:
-    """The model with open_clip's activation: clip itself has OpenAI's only."""
+    """Return the model with open_clip's activation: clip itself has OpenAI's only."""
     for module in model.modules():
         if isinstance(module, clip.model.ResidualAttentionBlock):
             module.mlp.gelu = nn.GELU()
@@ -72,7 +72,7 @@ def run(path: Path, feed: dict[str, NDArray[Any]], *, optimise: bool) -> NDArray
 def pair(
     request: pytest.FixtureRequest, vit_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Path]:
-    """The graphs of the same weights, made node by node, and by PyTorch's exporter."""
+    """Return the folders of graphs of the same weights, written node by node, and by PyTorch's exporter."""
     ours, theirs = (tmp_path_factory.mktemp(name) for name in ("ours", "theirs"))
     model, quick_gelu = vit_checkpoint.model(), request.param == "quick GELU"
     model = model if quick_gelu else with_gelu(model)
@@ -99,7 +99,7 @@ def test_image_graphs_are_pytorchs_to_the_bit(pair: tuple[Path, Path], batch: in
 
 
 def check_same(pair: tuple[Path, Path], file: str, feed: dict[str, NDArray[Any]]) -> None:
-    """Equal as the graphs stand; ONNX Runtime fuses a few nodes of one alone, which changes the last bits."""
+    """Assert equal graphs; optimised, only to the last bits, as ONNX Runtime fuses a few nodes of one alone."""
     ours, theirs = (run(folder / file, feed, optimise=False) for folder in pair)
     np.testing.assert_array_equal(ours, theirs)
     ours, theirs = (run(folder / file, feed, optimise=True) for folder in pair)
@@ -130,7 +130,7 @@ def test_numpys_vectors_are_clips(vit_model: clip.model.CLIP) -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("architecture", ["ViT-B-32", f"ViT-B-32{QUICK_GELU}"])
 def test_numpys_vectors_are_open_clips(architecture: str) -> None:
-    """At full size, as open_clip knows no smaller ones in this layout."""
+    """The models have full size, as open_clip knows no smaller ones in this layout."""
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = open_clip.create_model(architecture, load_weights=False).eval().requires_grad_(False)

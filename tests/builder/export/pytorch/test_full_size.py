@@ -45,7 +45,7 @@ def random(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 def check(bundle: Bundle, checkpoint: Checkpoint, transform: Transform) -> None:
-    """Tokens, pixels and vectors of the bundle, which alone is read, against CLIP's own."""
+    """Compare tokens, pixels and vectors of the bundle, which alone is read, with CLIP's own."""
     encoders = Encoders(Bundle.open(bundle.folder))
     for text in TEXTS:
         check_tokens(encoders.tokenizer, text)
@@ -132,7 +132,7 @@ def test_openais_vit_b_32_is_faithful_end_to_end(tmp_path: Path, clip_transform:
 
 
 def unreachable(address: str) -> str | None:
-    """Why an address cannot be reached; None where it can. Takes ten seconds at most."""
+    """Return why an address cannot be reached, or None if it can. Takes ten seconds at most."""
     # In a process of its own, since looking up a name can hang for longer than any time-out of ours.
     code = (
         "import sys, urllib.request as r;"

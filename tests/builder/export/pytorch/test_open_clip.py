@@ -84,7 +84,7 @@ def made(architecture: str, folder: Path, precision: Literal["fp32", "int8"]) ->
 
 @pytest.fixture(scope="module", autouse=True)
 def _registered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The tiny architectures are known, and fidelity is measured on few pictures."""
+    """Register the tiny architectures, and measure fidelity on few pictures."""
     open_clips.register(tmp_path_factory.mktemp("configs"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fidelity, "COLLECTION", fidelity.TOP)
@@ -218,7 +218,7 @@ def test_full_size_architectures_are_faithful_end_to_end(architecture: str, tmp_
 
 
 def check_branches_are_joined(exported: Exported) -> None:
-    """MobileCLIP's convolutions have branches for training only: neither the graph nor the torch engine has them."""
+    """Assert that neither the graph nor the torch engine has MobileCLIP's branches, which are for training only."""
     names = [tensor.name for tensor in onnx.load(exported.bundle.path("image.onnx")).graph.initializer]
     assert any(".reparam_conv.weight" in name for name in names)
     assert not any(".conv_kxk." in name or ".conv_scale." in name for name in names)
@@ -239,7 +239,7 @@ def test_siglips_bias_is_kept(tiny: Exported) -> None:
 
 @pytest.fixture(scope="module")
 def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of the smallest of the architectures."""
+    """Write a checkpoint of the smallest of the architectures; return its path."""
     folder = tmp_path_factory.mktemp("vit")
     return open_clips.save(open_clips.random_model("tiny-ViT", folder), folder / "tiny.pt")
 

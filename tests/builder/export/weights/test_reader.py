@@ -63,7 +63,7 @@ def refused(path: Path) -> str:
 
 
 def outcome(path: Path) -> object:
-    """What is read, or the message of the refusal; any other error is one of the test."""
+    """Return what is read, or the message of the refusal; any other error fails the test."""
     try:
         return read_weights(path)
     except ExportError as error:
@@ -115,7 +115,7 @@ def test_what_is_read_can_be_changed_without_changing_the_file(tmp_path: Path) -
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    assert refused(tmp_path / "missing.pt") == f"there is no checkpoint {tmp_path / 'missing.pt'}"
+    assert refused(tmp_path / "missing.pt") == f"{tmp_path / 'missing.pt'} does not exist: pass a checkpoint file"
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"hello world" * 100, b"PK\x03\x04" + b"\0" * 100, b"\x80\x02."])
@@ -347,7 +347,7 @@ def test_a_header_longer_than_the_file_is_refused(tmp_path: Path) -> None:
 
 @given(data=st.data())
 def test_damaged_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
-    """Whatever a byte is changed to: no other error, and nothing that takes long."""
+    """Whatever a byte is changed to, there is no other error, and nothing takes long."""
     folder = tmp_path_factory.mktemp("damaged")
     write = data.draw(st.sampled_from([write_state_dict, write_torchscript, write_safetensors]))
     path = write(ARRAYS, folder / ("a.safetensors" if write is write_safetensors else "a.pt"))

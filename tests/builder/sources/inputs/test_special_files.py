@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(60)  # what opens a pipe waits for ever
 
 @pytest.fixture(params=["pipe", "device", "link to a device"])
 def special(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A file below `tmp_path` that never ends."""
+    """Return a file that never ends: a pipe, a device, or a link to one."""
     path = tmp_path / "special"
     if request.param == "pipe":
         os.mkfifo(path)

@@ -19,7 +19,7 @@ SAVE = ("SaveImage", {"images": ["decode", 0], "filename_prefix": "x"})
 
 
 def graph(**nodes: tuple[str, Mapping[str, Any]]) -> Graph:
-    """A graph of one sampler with these nodes more, or instead."""
+    """Return a graph of one sampler with these nodes added or replaced."""
     usual: dict[str, tuple[str, Mapping[str, Any]]] = {
         "loader": LOADER, "positive": POSITIVE, "negative": NEGATIVE, "latent": LATENT, "sampler": SAMPLER,
         "decode": DECODE, "save": SAVE,
@@ -32,7 +32,7 @@ def alone(**nodes: tuple[str, Mapping[str, Any]]) -> Graph:
 
 
 def sampler(**inputs: Any) -> tuple[str, dict[str, Any]]:
-    """The usual sampler with other inputs; those of None are left out."""
+    """Return the usual sampler with other inputs, without those that are None."""
     return "KSampler", {name: value for name, value in {**SAMPLER[1], **inputs}.items() if value is not None}
 
 

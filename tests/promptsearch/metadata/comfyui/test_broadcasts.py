@@ -15,14 +15,14 @@ LINKS = [[1, 1, 0, 10, 0, "MODEL"], [2, 1, 1, 10, 1, "CLIP"], [4, 2, 0, 11, 0, "
 
 
 def typed(node: dict[str, Any], **types: str) -> dict[str, Any]:
-    """A node whose inputs have these types; the others keep their own."""
+    """Return a node whose inputs have these types; the others keep their own."""
     return {
         **node, "inputs": [{**slot, "type": types.get(slot["name"], slot["type"])} for slot in node["inputs"]]
     }  # fmt: skip
 
 
 def broadcast(*more: dict[str, Any], sampler: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
-    """A workflow whose sampler has a link to its latent alone: model, texts and encoder's CLIP are broadcast."""
+    """Return a workflow whose sampler links to its latent only: model, texts and the encoder's CLIP are broadcast."""
     nodes = {
         "loader": node(1, "CheckpointLoaderSimple", ["m.safetensors"], outputs="MODEL CLIP VAE"),
         "positive": node(2, "CLIPTextEncode", ["a paper crane"], outputs="CONDITIONING", clip=None),
@@ -44,7 +44,7 @@ def summary(found: dict[str, Any]) -> tuple[Any, Any, Any]:
 
 
 def linked(found: dict[str, Any]) -> dict[str, str]:
-    """The nodes that the sampler's inputs come from."""
+    """Return the nodes that the sampler's inputs come from."""
     return {name: link.node for name, link in read_workflow(found).nodes["4"].links()}
 
 

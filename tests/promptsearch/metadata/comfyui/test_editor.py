@@ -14,7 +14,7 @@ INNER = "aaaaaaaa-0000-4000-8000-000000000001"
 
 
 def node(id: int, type: str, widgets: Any = None, mode: int = 0, outputs: str = "*", **links: Any) -> dict[str, Any]:
-    """`links`: input -> number of its link, or None; of a widget if the name ends in `_w`."""
+    """Return a node; `links`: input -> number of its link, or None; of a widget if the name ends in `_w`."""
     inputs = [
         {"name": name.removesuffix("_w"), "type": name.removesuffix("_w").upper(), "link": link}
         | ({"widget": {"name": name.removesuffix("_w")}} if name.endswith("_w") else {})
@@ -29,7 +29,7 @@ def workflow(*nodes: dict[str, Any], links: list[Any], **more: Any) -> dict[str,
 
 
 def usual(**changes: Any) -> dict[str, Any]:
-    """A workflow of one sampler; `links` and nodes by their names may be others."""
+    """Return a workflow of one sampler; `changes` replace `links` and nodes by name."""
     nodes = {
         "loader": node(1, "CheckpointLoaderSimple", ["m.safetensors"], outputs="MODEL CLIP VAE"),
         "positive": node(2, "CLIPTextEncode", ["a paper crane"], outputs="CONDITIONING", clip=2),
@@ -99,7 +99,7 @@ def test_a_bypassed_lora_is_no_lora() -> None:
 
 
 def subgraph(text_input: dict[str, Any]) -> dict[str, Any]:
-    """A subgraph of encoder and primitive, whose text comes from outside."""
+    """Return a subgraph of an encoder, whose text comes from outside."""
     encoder = node(30, "CLIPTextEncode", ["what stands inside"], outputs="CONDITIONING", text_w=1)
     return {
         "id": INNER, "nodes": [encoder], "inputs": [text_input], "outputs": [{"name": "c", "type": "CONDITIONING"}],

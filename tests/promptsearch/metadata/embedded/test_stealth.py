@@ -17,7 +17,7 @@ from tests.support.drawing import as_bytes, picture
 
 
 def hide(text: str, place: str, *, compressed: bool, size: tuple[int, int] = (300, 200)) -> bytes:
-    """As the extensions of the web interfaces do: down the columns, the lowest bit of each value."""
+    """Return a PNG that hides a text as the extensions of web interfaces do: in the lowest bits, down the columns."""
     pixels = np.array(picture(1, *size).convert("RGBA"))
     content = gzip.compress(text.encode()) if compressed else text.encode()
     signature = f"stealth_{'png' if place == 'alpha' else 'rgb'}{'comp' if compressed else 'info'}".encode()

@@ -61,7 +61,7 @@ def many(several_indices: Path) -> Iterator[Collection]:
 def shared(
     several_indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Service]:
-    """A service whose default is `many`, that its page may call, and that may fetch."""
+    """Yield a service whose default is `many`, that its page may call, and that may fetch."""
     flags = ["--indices", str(several_indices), "--models", str(models), "--files", f"tiny={source_folder}"]
     flags += ["--collection", "many", "--cors-origins", PAGE, "--image-urls"]
     with serving(tmp_path_factory.mktemp("shared-by-clip"), flags) as service:
@@ -70,7 +70,7 @@ def shared(
 
 
 def client(service: Service, *queries: dict[str, Any], **options: Any) -> list[Any]:
-    """What clip-retrieval's client gives to each query."""
+    """Return what clip-retrieval's client returns for each query."""
     task = {"client": {"url": f"{service.url}/knn-service", **options}, "queries": queries}
     done = subprocess.run(CLIENT, input=json.dumps(task), capture_output=True, text=True, check=False, timeout=START)
     assert done.returncode == 0, done.stderr
@@ -227,7 +227,7 @@ def test_other_pages_may_not_read(shared: Service, server: Service) -> None:
 
 
 def alike(vectors: np.ndarray[Any, Any], rows: list[int]) -> list[int]:
-    """The first row of each group that is joined by cosines over 0.94: clip-retrieval's way, pair by pair."""
+    """Return the first row of each group that is joined by cosines over 0.94, pair by pair as in clip-retrieval."""
     group = list(range(len(rows)))
     for a in range(len(rows)):
         for b in range(a):

@@ -72,7 +72,7 @@ def test_a_refused_collection_is_an_error_with_the_reason(several_server: Servic
 @pytest.mark.parametrize("name", ["other", "building", "..", "%00", "%ff"])
 def test_an_unknown_collection_is_an_error_with_the_known_ones(server: Service, name: str) -> None:
     response = server.raw(f"/collections/{name}")
-    assert check_problem(response, 404, "unknown-collection").endswith("; there are: tiny")
+    assert check_problem(response, 404, "unknown-collection").endswith(": expected one of tiny")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ PARTS = ("file", "thumbnail")
 
 @pytest.fixture(scope="module")
 def ids(tiny: Collection) -> dict[str, str]:
-    """Ids of images, by the source that they came from."""
+    """Return ids of images by the source that they came from."""
     images = tiny.items.images(range(source.COUNTS["images"]))
     return {image.source: image.id for image in images.values()}
 
@@ -213,7 +213,7 @@ def test_a_thumbnail_of_another_version_is_not(server: Service, ids: dict[str, s
 
 @pytest.mark.parametrize("row", range(len(several.OUTSIDE)))
 def test_a_file_outside_the_folder_is_not_served(several_server: Service, tiny: Collection, row: int) -> None:
-    """Whatever a collection's database names: a path that leaves the folder, and names that no file can have."""
+    """The collection's database names a path that leaves the folder, and names that no file can have."""
     [image] = tiny.items.images([row]).values()
     detail = check_problem(several_server.get(f"/images/{image.id}/file", collection="renamed"), 404, "no-file")
     assert "secret" not in detail
