@@ -39,11 +39,11 @@ def test_written_objects_are_read_and_listed(store: Store, tmp_path: Path) -> No
     assert store.read("a/current") == b"1\n"
     assert list(store.entries()) == ["a"]
     entries = store.entries("a")
-    assert {name: entry.stamp is None for name, entry in entries.items()} == {"current": False, "versions": True}
+    assert {name: entry.fingerprint is None for name, entry in entries.items()} == {"current": False, "versions": True}
     assert entries["current"].modified is not None
     assert store.entries("a")["current"] == entries["current"]
     store.write("a/current", b"12\n")
-    assert store.entries("a")["current"].stamp != entries["current"].stamp
+    assert store.entries("a")["current"].fingerprint != entries["current"].fingerprint
     store.download("a/versions/1/file", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"x" * 100_000
 
