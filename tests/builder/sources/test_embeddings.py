@@ -17,7 +17,7 @@ from promptsearch.encoding.encoders import unit
 from promptsearch.errors import SourceError
 from promptsearch.search.collection import Collection
 from promptsearch.storage.manifest import FILES, current_version
-from tests.builder.sources.building import built, encoders, served_thumbnails, sorted_out
+from tests.builder.sources.building import built, encoders, served_thumbnails, split_rejected
 from tests.support.drawing import picture
 from tests.support.vectors import random_vectors
 
@@ -47,7 +47,7 @@ def rows(count: int, first: int = 0) -> list[dict[str, Any]]:
 
 
 def items(root: Path) -> list[Item]:
-    read, rejected = sorted_out(open_source("embeddings", root, None).items())
+    read, rejected = split_rejected(open_source("embeddings", root, None).items())
     assert rejected == []
     return read
 
@@ -115,7 +115,7 @@ def test_a_vector_without_direction_is_rejected_with_its_file_and_row(tmp_path: 
     else:
         texts[2] = bad
     write(tmp_path, 0, rows(3), images, texts)
-    [item], [first, second] = sorted_out(open_source("embeddings", tmp_path, None).items())
+    [item], [first, second] = split_rejected(open_source("embeddings", tmp_path, None).items())
     assert item.prompt == "caption 0"
     assert first.where == "metadata/metadata_0.parquet row 1"
     assert first.reason == "the vector in img_emb/img_emb_0.npy is zero or not finite"

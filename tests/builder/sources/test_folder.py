@@ -10,7 +10,7 @@ from builder.sources import Item, open_source
 from builder.sources.inputs.picture import FilePicture
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import SourceError
-from tests.builder.sources.building import MODEL, built, sorted_out
+from tests.builder.sources.building import MODEL, built, split_rejected
 from tests.promptsearch.metadata import samples as made
 from tests.service.support.serving import serving
 from tests.support.drawing import as_bytes, picture
@@ -18,7 +18,7 @@ from tests.support.drawing import as_bytes, picture
 
 def items(root: Path) -> dict[str, Item]:
     """By key; nothing is rejected."""
-    read, rejected = sorted_out(open_source("folder", root, None).items())
+    read, rejected = split_rejected(open_source("folder", root, None).items())
     assert rejected == []
     return {item.key: item for item in read}
 
@@ -142,7 +142,7 @@ def test_a_text_in_an_unknown_encoding_is_told_of_and_never_embedded(tmp_path: P
     text = "рыжая лиса в снегу" if encoding == "cp1251" else "黒猫夜空銀河東京"
     save(tmp_path / "a.png")
     (tmp_path / "a.txt").write_bytes(text.encode(encoding, "ignore"))
-    [item], [rejected] = sorted_out(open_source("folder", tmp_path, None).items())
+    [item], [rejected] = split_rejected(open_source("folder", tmp_path, None).items())
     assert rejected.where == "a.txt"
     assert "encoding is unknown" in rejected.reason
     assert item.prompt is None
@@ -155,7 +155,7 @@ def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
     (tmp_path / "e.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     (tmp_path / "f.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp41")
     (tmp_path / "notes").write_text("no picture")
-    read, rejected = sorted_out(open_source("folder", tmp_path, None).items())
+    read, rejected = split_rejected(open_source("folder", tmp_path, None).items())
     assert [item.key for item in read] == ["a.jpe", "b.jpg_large", "c", "d.JPG"]
     assert [(rejection.where, rejection.reason.partition(":")[0]) for rejection in rejected] == [
         ("e.heic", "HEIC pictures cannot be read"), ("f.mp4", "MP4 videos are not read"),
@@ -167,7 +167,7 @@ def test_a_broken_object_is_told_of_and_the_picture_kept(tmp_path: Path, content
     save(tmp_path / "sub" / "a.png")
     (tmp_path / "sub" / "a.json").write_bytes(content)
     (tmp_path / "sub" / "a.txt").write_text("the text is fine")
-    [item], [rejected] = sorted_out(open_source("folder", tmp_path, None).items())
+    [item], [rejected] = split_rejected(open_source("folder", tmp_path, None).items())
     assert rejected.where == "sub/a.json"
     assert rejected.reason.endswith("the picture is kept")
     assert item.prompt == "the text is fine"

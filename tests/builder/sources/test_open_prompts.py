@@ -10,7 +10,7 @@ import pytest
 
 from builder.sources import Item, Rejected, open_source
 from promptsearch.errors import SourceError
-from tests.builder.sources.building import built, sorted_out
+from tests.builder.sources.building import built, split_rejected
 from tests.support.drawing import picture
 
 CSV = Path(__file__).parents[2] / "data" / "open_prompts.csv"
@@ -129,7 +129,7 @@ GOOD = b'a cat,"{""raw_discord_data"": {""seed"": 1}}"'
     ],
 )
 def test_a_damaged_end_costs_no_row_before_it(tmp_path: Path, row: bytes, reason: str) -> None:
-    [item], [rejected] = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", GOOD, row), None).items())
+    [item], [rejected] = split_rejected(open_source("open-prompts", write(tmp_path / "a.csv", GOOD, row), None).items())
     assert (item.prompt, item.settings) == ("a cat", {"seed": 1})
     assert rejected.where == "a.csv:3"
     assert reason in rejected.reason
@@ -137,7 +137,7 @@ def test_a_damaged_end_costs_no_row_before_it(tmp_path: Path, row: bytes, reason
 
 def test_after_a_quote_that_is_never_closed_rows_are_read_again(tmp_path: Path) -> None:
     rows = [b'"never closed, ' + b"x" * 3_000_000, GOOD, GOOD]
-    read, rejected = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", *rows), None).items())
+    read, rejected = split_rejected(open_source("open-prompts", write(tmp_path / "a.csv", *rows), None).items())
     assert [item.prompt for item in read] == ["a cat", "a cat"]
     assert len(rejected) == 1
 
@@ -154,7 +154,7 @@ def test_of_pictures_with_the_same_name_the_first_is_taken(tmp_path: Path) -> No
     for name in ("b/0.png", "a/0.webp", "c/0.txt", "0.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    [item], [rejected] = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", GOOD), tmp_path).items())
+    [item], [rejected] = split_rejected(open_source("open-prompts", write(tmp_path / "a.csv", GOOD), tmp_path).items())
     assert item.picture is not None
     assert item.picture.file == "a/0.webp"
     assert (rejected.where, rejected.reason) == ("b/0.png", "another picture has the same name and is used: a/0.webp")
@@ -191,7 +191,7 @@ def test_open_prompts_are_searched_with_and_without_pictures(tmp_path: Path) -> 
 @pytest.mark.skipif("OPEN_PROMPTS_CSV" not in os.environ, reason="OPEN_PROMPTS_CSV names no open-prompts sample")
 def test_the_real_sample_is_searched_whole(tmp_path: Path) -> None:
     path = Path(os.environ["OPEN_PROMPTS_CSV"])
-    read, rejected = sorted_out(open_source("open-prompts", path, None).items())
+    read, rejected = split_rejected(open_source("open-prompts", path, None).items())
     assert rejected == []
     assert all(item.width and item.height for item in read)
     assert {tuple(item.settings) for item in read} == {(), ("seed", "steps", "cfg_scale", "created")}

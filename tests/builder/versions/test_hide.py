@@ -23,7 +23,7 @@ def collection(tmp_path: Path) -> Path:
     return build(tmp_path / "c", VECTORS, VECTORS)
 
 
-def of(number: int) -> Takedown:
+def takedown(number: int) -> Takedown:
     """The takedown of a picture as `build` stores it, unless its content is another."""
     return Takedown(IMAGES[number], digest_of(b"content %d" % number))
 
@@ -78,29 +78,29 @@ def test_an_unknown_id_is_named_and_nothing_is_hidden(collection: Path) -> None:
     hide(collection, [IMAGES[0]])
     with pytest.raises(BuildError, match=f"not hidden in c: {IMAGES[1]}; nothing was changed"):
         unhide(collection, [IMAGES[0], IMAGES[1]])
-    assert read_hidden(collection) == {of(0)}
+    assert read_hidden(collection) == {takedown(0)}
 
 
 def test_what_people_wrote_into_the_file_stays(collection: Path) -> None:
     (collection / "hidden").write_text(f"# asked for by mail\n{IMAGES[1]} # on Monday\n\n{IMAGES[2]}")
     hide(collection, [IMAGES[3]])
     unhide(collection, [IMAGES[1]])
-    assert (collection / "hidden").read_text() == f"# asked for by mail\n\n{IMAGES[2]}\n{of(3)}\n"
+    assert (collection / "hidden").read_text() == f"# asked for by mail\n\n{IMAGES[2]}\n{takedown(3)}\n"
 
 
 def test_later_builds_keep_to_it_and_may_lack_the_item(collection: Path) -> None:
     hide(collection, [IMAGES[39]])
     build(collection, VECTORS[:5], None)
-    assert read_hidden(collection) == {of(39)}
+    assert read_hidden(collection) == {takedown(39)}
     assert ids(hide(collection, [IMAGES[39], IMAGES[1]])) == [IMAGES[1]]
-    assert hidden_and_gone(collection) == [of(39)]
+    assert hidden_and_gone(collection) == [takedown(39)]
     assert ids(unhide(collection, [IMAGES[39]])) == [IMAGES[39]]
 
 
 def test_takedowns_at_the_same_time_lose_none(collection: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda image: hide(collection, [image]), IMAGES))
-    assert read_hidden(collection) == {of(number) for number in range(40)}
+    assert read_hidden(collection) == {takedown(number) for number in range(40)}
 
 
 def test_there_is_nothing_to_hide_in_what_is_not_published(tmp_path: Path) -> None:
@@ -137,4 +137,4 @@ def test_a_version_of_an_earlier_release_hides_by_id(collection: Path) -> None:
     (version / "pictures.digest.npy").unlink()
     assert shown(collection) == set(range(40)) - {7}
     assert ids(hide(collection, [IMAGES[8]])) == [IMAGES[8]]
-    assert read_hidden(collection) == {of(7), Takedown(IMAGES[8])}
+    assert read_hidden(collection) == {takedown(7), Takedown(IMAGES[8])}

@@ -99,12 +99,12 @@ def test_with_room_and_at_the_end_everything_is_handed_on() -> None:
 
 
 def test_what_is_cheap_has_room_where_a_search_has_none() -> None:
-    def busy(work: Work, before: int) -> None:
+    def refuse_texts(work: Work, before: int) -> None:
         if work == "text":
             full(work, before)
 
     async def ask() -> None:
-        shedding = Shedding(busy, Metrics())
+        shedding = Shedding(refuse_texts, Metrics())
         for _ in range(4):
             shedding.pass_on()
         assert shedding.refusal(SEARCH, []) is not None

@@ -97,7 +97,7 @@ def begun_upload(url: str) -> tuple[socket.socket, bytes]:
     return connection, body
 
 
-def wait_until_deaf(url: str) -> None:
+def wait_until_not_listening(url: str) -> None:
     """Until no new connection is taken."""
     end = time.monotonic() + START
     while time.monotonic() < end:
@@ -118,7 +118,7 @@ def test_a_signal_ends_it_once_what_is_in_flight_is_answered(
         connection, body = begun_upload(service.url)
         with connection:
             service.process.send_signal(by)
-            wait_until_deaf(service.url)
+            wait_until_not_listening(service.url)
             assert service.process.poll() is None
             connection.sendall(body)
             with connection.makefile("rb") as answer:
