@@ -170,7 +170,7 @@ def test_names_that_lead_elsewhere_are_rejected(tmp_path: Path, write: Any) -> N
         assert "is not the name of a picture" in rejection.reason
 
 
-def test_a_members_folder_is_no_part_of_its_name(tmp_path: Path) -> None:
+def test_a_members_folder_is_not_part_of_its_name(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
         archive.writestr("part-000001/part-000001.json", json.dumps({"a.png": FOX}))
         archive.writestr("../../part-000001/a.png", as_bytes(picture(5)))
@@ -225,7 +225,7 @@ def test_a_damaged_member_is_the_decoders_to_tell_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
-def test_a_name_that_is_no_utf_8_costs_no_more_than_it_must(tmp_path: Path, everywhere: bool) -> None:
+def test_names_that_are_not_utf_8_reject_the_picture_or_its_archive(tmp_path: Path, everywhere: bool) -> None:
     content = write_zip(tmp_path, 1, {"ä.png": CAT}).read_bytes()
     name, broken = "ä.png".encode(), b"\xff\xff.png"
     (tmp_path / "part-000001.zip").write_bytes(content.replace(name, broken, -1 if everywhere else 1))
@@ -242,7 +242,7 @@ def test_a_name_that_is_no_utf_8_costs_no_more_than_it_must(tmp_path: Path, ever
             damaged.picture.read()
 
 
-def test_metadata_that_is_none_is_a_source_error(tmp_path: Path) -> None:
+def test_invalid_metadata_raises_a_source_error(tmp_path: Path) -> None:
     write_zip(tmp_path, 1, {"a.png": CAT})
     path = tmp_path / "metadata.parquet"
     path.write_bytes(b"PAR1 no table")
@@ -269,7 +269,7 @@ def test_metadata_that_is_damaged_further_in_costs_no_picture(tmp_path: Path) ->
     assert len(rejected) < 50, "the row groups behind the damage are read"
 
 
-def test_what_it_needs_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     (tmp_path / "part-1.zip").touch()
     (tmp_path / "part-000001.json").touch()
     with pytest.raises(SourceError, match=r"has neither part-000001/ nor part-000001\.zip"):
@@ -312,7 +312,7 @@ def test_diffusiondb_is_searched(tmp_path: Path) -> None:
         assert search.prompt("a fox").image_count == 2
 
 
-def test_one_odd_number_costs_neither_its_entry_nor_the_others(tmp_path: Path) -> None:
+def test_an_invalid_number_is_kept_as_extra(tmp_path: Path) -> None:
     part = write_folder(tmp_path, 1, {"a.png": FOX, "b.png": CAT})
     path = part / "part-000001.json"
     path.write_text(path.read_text().replace("4294967295", "9" * 5000))

@@ -150,7 +150,7 @@ def test_a_broken_json_costs_neither_caption_nor_picture(tmp_path: Path, content
     assert rejected.reason.startswith("its .json: ")
 
 
-def test_a_truncated_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_truncated_archive_is_read_up_to_the_damage(tmp_path: Path) -> None:
     keys = [f"00000000{number}" for number in range(4)]
     write(tmp_path, "webdataset", "00000", [sample(key) for key in keys])
     write(tmp_path, "webdataset", "00001", [sample("000010000")])
@@ -166,7 +166,7 @@ def test_a_truncated_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive" * 100, bytes(10_240), b"\x1f\x8b" * 600])
-def test_what_is_no_archive_is_told_of(tmp_path: Path, content: bytes) -> None:
+def test_invalid_archives_are_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "00000.tar").write_bytes(content)
     write(tmp_path, "webdataset", "00001", [sample("000010000")])
     read, rejected = split_rejected(open_source("img2dataset", tmp_path, None).items())
@@ -174,7 +174,7 @@ def test_what_is_no_archive_is_told_of(tmp_path: Path, content: bytes) -> None:
     assert [rejection.where for rejection in rejected] == ([] if content == bytes(10_240) else ["00000.tar"])
 
 
-def test_damage_between_members_is_told_of(tmp_path: Path) -> None:
+def test_damage_between_members_is_reported(tmp_path: Path) -> None:
     files = {"1.jpg": drawn("001"), "2.jpg": drawn("002"), "3.jpg": drawn("003")}
     path = write_tar(tmp_path / "00000.tar", files)
     content = bytearray(path.read_bytes())
@@ -251,7 +251,7 @@ def test_shards_come_by_number(tmp_path: Path) -> None:
     assert list(items(tmp_path)) == ["00002/1", "00010/1", "100000/1"]
 
 
-def test_what_it_needs_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has no shards: neither 00000/ nor 00000\.tar nor 00000\.parquet"):
         open_source("img2dataset", tmp_path, None)
     (tmp_path / "00000.tar").touch()

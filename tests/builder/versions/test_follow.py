@@ -48,7 +48,7 @@ def collection(tmp_path: Path) -> Path:
     return build(tmp_path / "c", VECTORS, VECTORS)
 
 
-def test_what_people_wrote_stays(collection: Path) -> None:
+def test_comments_and_prompts_in_the_file_are_kept(collection: Path) -> None:
     of_an_earlier_release(collection, f"{IMAGES[7]} # on Monday\n{PROMPT}\n{IMAGES[9]}")
     assert rebuilt(collection, list(range(40))) == set(range(40)) - {7, 9}
     assert read_hidden(collection) == {takedown(7, 7), takedown(9, 9), Takedown(PROMPT)}
@@ -65,7 +65,7 @@ def test_a_picture_that_was_renamed_before_that_build_stays_hidden(
     assert rebuilt(collection, list(range(40))) == set(range(40)) - {7}
 
 
-def test_a_line_without_a_digest_follows_what_the_served_version_shows(collection: Path) -> None:
+def test_a_line_without_a_digest_follows_the_picture_of_the_served_version(collection: Path) -> None:
     (collection / "hidden").write_text(IMAGES[7])  # by hand
     assert rebuilt(collection, SWAPPED) == set(range(40)) - {8}
     assert read_hidden(collection) == {takedown(7, 7)}
@@ -84,14 +84,14 @@ def test_a_copy_that_was_shown_beside_it_is_not_hidden(tmp_path: Path) -> None:
     assert read_hidden(collection) == {Takedown(IMAGES[7])}
 
 
-def test_one_that_is_gone_stays_hidden_by_its_id(collection: Path) -> None:
+def test_a_removed_picture_stays_hidden_by_its_id(collection: Path) -> None:
     of_an_earlier_release(collection, IMAGES[39])
     build(collection, VECTORS[:39], None)
     assert read_hidden(collection) == {Takedown(IMAGES[39])}
     assert hidden_and_gone(collection) == [Takedown(IMAGES[39])]
 
 
-def test_a_served_version_that_cannot_be_read_is_no_matter(collection: Path) -> None:
+def test_an_unreadable_served_version_is_ignored(collection: Path) -> None:
     of_an_earlier_release(collection, IMAGES[7])
     (current_version(collection) / FILES.manifest).write_text('{"schema_version": 1}')
     assert rebuilt(collection, list(range(40))) == set(range(40)) - {7}

@@ -70,7 +70,7 @@ def test_downloaded_collection_equals_the_built_one(mirror: Mirror, local: Path)
     collection.close()
 
 
-def test_nothing_is_downloaded_twice(mirror: Mirror, store: ObjectStore, tmp_path: Path) -> None:
+def test_files_are_downloaded_once(mirror: Mirror, store: ObjectStore, tmp_path: Path) -> None:
     files = len(Manifest.read(bring(mirror)).files)
     assert len(store.sent()) == len(set(store.sent())) + 1  # `current` is read again before it is written here
     assert len([key for key in store.sent() if "/versions/" in key]) == files + 1

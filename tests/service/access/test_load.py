@@ -54,7 +54,7 @@ def without_time(response: httpx.Response) -> str:
     return re.sub(r'"took_ms":[\d.]+', "", response.text)
 
 
-def test_an_answer_is_kept_and_says_its_own_time(fresh: Service) -> None:
+def test_a_cached_response_has_its_own_duration(fresh: Service) -> None:
     first, again = (fresh.get("/search/images", q="a fox") for _ in range(2))
     assert without_time(first) == without_time(again)
     assert 0 < again.json()["took_ms"] < first.json()["took_ms"]
@@ -72,7 +72,7 @@ def test_an_answer_is_kept_and_says_its_own_time(fresh: Service) -> None:
     assert counter(fresh, "prompt_search_stage_seconds_count", stage="encode") == 1
 
 
-def test_nothing_is_kept_where_there_is_no_room(flags: list[str], tmp_path: Path) -> None:
+def test_a_cache_of_zero_bytes_keeps_nothing(flags: list[str], tmp_path: Path) -> None:
     with serving(tmp_path, [*flags, "--cache-bytes", "0"]) as service:
         assert len({without_time(service.get("/search/images", q="a fox")) for _ in range(3)}) == 1
         assert searched(service) == 3
@@ -110,7 +110,7 @@ def test_probes_wait_for_nothing(narrow: Service) -> None:
             assert narrow.get(path).status_code == 200
 
 
-def test_what_there_is_no_place_for_is_told_when_to_come_again(narrow: Service) -> None:
+def test_overload_returns_retry_after(narrow: Service) -> None:
     with ThreadPoolExecutor(10) as pool:
         uploads = occupy_workers(narrow, pool, 3)
         refusals = [

@@ -130,7 +130,7 @@ def test_pictures_are_served(milvus_service: MilvusService, server: Service) -> 
 
 
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])
-def test_what_milvus_does_otherwise_is_refused(milvus_service: MilvusService, mode: str) -> None:
+def test_modes_that_milvus_ranks_differently_are_refused(milvus_service: MilvusService, mode: str) -> None:
     response = milvus_service[0].get("/search/images", q="fox", mode=mode)
     assert response.status_code == 400
     assert response.json()["type"] == "urn:prompt-search:unsupported"
@@ -164,7 +164,7 @@ def test_the_library_searches_in_milvus(milvus_service: MilvusService, milvus_in
             searcher.search_images("fox", mode="keyword")
 
 
-def test_a_milvus_that_is_gone_is_said_and_not_a_failure_of_ours(milvus_service: MilvusService) -> None:
+def test_an_unreachable_milvus_returns_503_and_the_service_stays_alive(milvus_service: MilvusService) -> None:
     service, process = milvus_service
     process.kill()
     process.wait(START)

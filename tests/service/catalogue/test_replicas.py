@@ -153,7 +153,7 @@ def late_replica(folders: tuple[Path, Path], models: Path, tmp_path: Path) -> It
 
 
 @pytest.mark.slow
-def test_a_replica_that_has_begun_after_a_switch_goes_on_with_the_version_before(
+def test_a_late_replica_answers_cursors_of_the_previous_version(
     late_replica: tuple[Service, str], folders: tuple[Path, Path]
 ) -> None:
     service, cursor = late_replica
@@ -165,7 +165,9 @@ def test_a_replica_that_has_begun_after_a_switch_goes_on_with_the_version_before
 
 
 @pytest.mark.slow
-def test_but_not_for_ever(late_replica: tuple[Service, str], folders: tuple[Path, Path]) -> None:
+def test_a_late_replica_refuses_cursors_after_ten_minutes(
+    late_replica: tuple[Service, str], folders: tuple[Path, Path]
+) -> None:
     service, cursor = late_replica
     long_ago = time.time() - 601
     os.utime(folders[0] / "tiny" / "current", (long_ago, long_ago))
