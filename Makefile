@@ -35,7 +35,7 @@ up: .venv/.service ## build, serve and follow a folder: FOLDER=DIR [MODEL=models
 	@test -n "$(FOLDER)" || { echo "error: name the folder of your pictures: make up FOLDER=DIR" >&2; exit 2; }
 	@exec $(BIN)/python -m promptsearch up "$(FOLDER)" --port $(PORT) --no-browser $(if $(MODEL),--model "$(MODEL)") $(if $(NAME),--name "$(NAME)")
 
-test: setup-test setup-client $(if $(shell command -v npm),setup-page) ## every room's tests, without PyTorch, Spark and Milvus
+test: setup-test setup-client $(if $(shell command -v npm),setup-page) ## every package's tests, without PyTorch, Spark and Milvus
 	$(PYTEST) --junitxml=$(RESULTS)/test.xml -m "not ($(MORE))"
 
 test-all: test setup-all lint types test-rest ## every test and every check; .ci/run is this on a bare machine

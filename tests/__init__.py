@@ -1,1 +1,1 @@
-"""The rooms of the project, file for file."""
+"""The packages of the project, file for file."""

@@ -13,7 +13,7 @@ from tests.support.workspace import ROOT
 
 FILES_PER_FOLDER = 13  # code that one look takes in; `__init__.py` and test helpers are not counted
 CODE = {".py", ".js", ".css"}
-ROOMS = ("promptsearch", "builder", "service")
+PACKAGES = ("promptsearch", "builder", "service")
 MIRRORED_FROM = 80  # lines: smaller modules are tested with the modules that use them
 # Modules and folders of modules that have no test module of their own name, and why.
 UNMIRRORED = {
@@ -55,8 +55,8 @@ def crowded(folder: Path, counted: str = "*") -> dict[str, int]:
 
 
 def test_no_folder_is_crowded() -> None:
-    for room in ("promptsearch", "builder", "service", "bench"):
-        assert crowded(ROOT / room) == {}
+    for package in ("promptsearch", "builder", "service", "bench"):
+        assert crowded(ROOT / package) == {}
     assert crowded(ROOT / "tests", "test_*.py") == {}
 
 
@@ -76,7 +76,7 @@ def is_within(module: str, place: str) -> bool:
 
 def unmirrored() -> set[str]:
     """Return the large modules without a test module of their name in the same place below tests/."""
-    paths = [path for room in ROOMS for path in (ROOT / room).rglob("*.py") if path.name != "__init__.py"]
+    paths = [path for package in PACKAGES for path in (ROOT / package).rglob("*.py") if path.name != "__init__.py"]
     return {
         module.relative_to(ROOT).as_posix()
         for module in paths
@@ -99,7 +99,7 @@ NO_VERBS = {
     "A", "All", "An", "Both", "Each", "Every", "For", "From", "How", "If", "In", "Is", "It", "Its", "No", "None", "Of",
     "One", "Our", "The", "These", "This", "Those", "What", "Where", "Whether", "Which", "Who", "With", "Without",
 }  # fmt: skip
-DOCUMENTED = (*ROOMS, "bench", "tests/support", "tests/service/support")
+DOCUMENTED = (*PACKAGES, "bench", "tests/support", "tests/service/support")
 
 
 def first_words(folder: Path) -> Iterator[tuple[str, str]]:

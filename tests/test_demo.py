@@ -49,7 +49,7 @@ def search(url: str, kind: Kind, query: str) -> list[str]:
     return [result["text"] if kind == "prompts" else result["prompt"]["text"] for result in answer["results"]]
 
 
-def test_it_prints_its_address_and_an_example(demo: Running, url: str) -> None:
+def test_the_demo_prints_its_url_and_an_example(demo: Running, url: str) -> None:
     assert f"curl '{url}/search/images?q=happy+dog'" in demo.output
     assert "embedded 1914 prompts, 5160 images (5160 with a vector)" in demo.output
 
@@ -64,7 +64,7 @@ def test_it_prints_its_address_and_an_example(demo: Running, url: str) -> None:
         ("prompts", "flag of japan", {"flag of Japan"}),
     ],
 )
-def test_words_find_what_they_mean(url: str, kind: Kind, query: str, right: set[str]) -> None:
+def test_words_find_matching_pictures(url: str, kind: Kind, query: str, right: set[str]) -> None:
     assert search(url, kind, query)[0] in right
 
 
@@ -105,7 +105,7 @@ def test_answers_equal_an_exact_scan(collection: Collection, kind: Kind) -> None
     assert set(info.recall_at_10.values()) == {1.0}
 
 
-def test_it_ends_on_ctrl_c_and_starts_again_without_building(demo: Running, url: str, workspace: Path) -> None:
+def test_the_demo_ends_on_ctrl_c_and_restarts_without_building(demo: Running, url: str, workspace: Path) -> None:
     assert url
     demo.interrupt()
     assert "Traceback" not in demo.output

@@ -26,8 +26,8 @@ from .index_key import IndexSpec
 Vectors = NDArray[np.float32]
 Adder = Callable[[faiss.Index, Path], faiss.Index]  # a trained index, a file of vectors -> the index with those
 BLOCK = 32 << 20  # bytes of float32 that are read at a time
-_QUANTISED = 10  # k-means iterations of the quantiser that a rotation is found with; FAISS makes 40 the first time
-_MOST_COPIES = 8  # of the centroids; then they are a fifth of what is trained with, at most
+_PQ_ITERATIONS = 10  # k-means iterations of the quantiser that a rotation is found with; FAISS makes 40 the first time
+_MAX_REPLICAS = 8  # of the centroids; then they are a fifth of what is trained with, at most
 
 
 def add_here(index: faiss.Index, vectors: Path) -> faiss.Index:
@@ -68,26 +68,26 @@ def _begin_rotation(index: faiss.Index, sample: Vectors) -> None:
     rotation = faiss.downcast_VectorTransform(index.chain.at(0))
     if rotation.d_in != rotation.d_out:
         return
-    some = sample[:: 1 + len(sample) // rotation.max_train_points].astype(np.float64)
-    variances, directions = np.linalg.eigh(np.cov(some, rowvar=False))
-    dealt = _dealt(variances[::-1], rotation.M)
-    faiss.copy_array_to_vector(directions[:, ::-1][:, dealt].T.astype(np.float32).ravel(), rotation.A)
+    subsample = sample[:: 1 + len(sample) // rotation.max_train_points].astype(np.float64)
+    variances, directions = np.linalg.eigh(np.cov(subsample, rowvar=False))
+    order = _balance_variance(variances[::-1], rotation.M)
+    faiss.copy_array_to_vector(directions[:, ::-1][:, order].T.astype(np.float32).ravel(), rotation.A)
     rotation.niter = 1
-    rotation.niter_pq_0 = _QUANTISED
+    rotation.niter_pq_0 = _PQ_ITERATIONS
 
 
-def _dealt(variances: NDArray[np.float64], parts: int) -> list[int]:
+def _balance_variance(variances: NDArray[np.float64], parts: int) -> list[int]:
     """Return the directions of each part, by their rank of variance; all parts have as many."""
     size = len(variances) // parts
-    dealt: list[list[int]] = [[] for _ in range(parts)]
+    ranks: list[list[int]] = [[] for _ in range(parts)]
     # Logarithms above 0, so that a part that has none yet comes first.
-    worth = np.log(np.maximum(variances, 1e-12)) - np.log(1e-12) + 1e-12
+    log_variances = np.log(np.maximum(variances, 1e-12)) - np.log(1e-12) + 1e-12
     sums = np.zeros(parts)
-    for number, value in enumerate(worth.tolist()):
-        part = int(np.argmin(np.where([len(numbers) < size for numbers in dealt], sums, np.inf)))
-        dealt[part].append(number)
+    for number, value in enumerate(log_variances.tolist()):
+        part = int(np.argmin(np.where([len(numbers) < size for numbers in ranks], sums, np.inf)))
+        ranks[part].append(number)
         sums[part] += value
-    return [number for part in dealt for number in part]
+    return [number for part in ranks for number in part]
 
 
 def _train(index: faiss.Index, sample: Vectors) -> None:
@@ -97,19 +97,19 @@ def _train(index: faiss.Index, sample: Vectors) -> None:
     thread. So copies of the index compute parts of them, each in its own thread; the centroids are the same.
     """
     ivf = faiss.extract_index_ivf(index)
-    copies = [faiss.IndexFlat(ivf.d, ivf.metric_type) for _ in range(min(available_cores(), _MOST_COPIES))]
+    copies = [faiss.IndexFlat(ivf.d, ivf.metric_type) for _ in range(min(available_cores(), _MAX_REPLICAS))]
     replicas = faiss.IndexReplicas(ivf.d, True)
     for copy in copies:
         replicas.addIndex(copy)
     ivf.clustering_index = replicas
     # Queries whose distances lie in memory at a time, of each; it holds for the whole process.
-    together = faiss.cvar.distance_compute_blas_query_bs
-    faiss.cvar.distance_compute_blas_query_bs = together // len(copies)
+    query_block = faiss.cvar.distance_compute_blas_query_bs
+    faiss.cvar.distance_compute_blas_query_bs = query_block // len(copies)
     try:
         index.train(sample)
     finally:
         ivf.clustering_index = None
-        faiss.cvar.distance_compute_blas_query_bs = together
+        faiss.cvar.distance_compute_blas_query_bs = query_block
     trim_heap()  # what each of the threads had
 
 

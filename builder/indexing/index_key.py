@@ -19,7 +19,7 @@ _IDS = 8  # bytes that an inverted list spends on each vector's row number
 _PER_LIST = 40  # training vectors for each inverted list; FAISS requires 39 or more; more do not improve recall
 _OPQ_ROWS = 256 * 256  # FAISS, VectorTransform.cpp: OPQMatrix::train takes no more
 _GROWTH = 1.35  # an inverted list doubles its room when it is full and moves; measured over all lists: 1.1 to 1.3
-_WORKING = 96 << 20  # bytes: blocks of vectors on their way in, in both precisions, and what FAISS keeps at hand
+_OVERHEAD = 96 << 20  # bytes: blocks of vectors on their way in, in both precisions, and what FAISS keeps at hand
 
 
 @dataclass(frozen=True)
@@ -125,13 +125,13 @@ def specs(count: int, dim: int) -> Iterator[IndexSpec]:
 def _flat(count: int, dim: int) -> IndexSpec:
     vectors = 4 * dim * count
     # Room doubles when it is full, and the old room is copied from.
-    return IndexSpec("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _WORKING)
+    return IndexSpec("Flat", count, dim, 0, 0, 0, vectors, 2 * vectors + _OVERHEAD)
 
 
 def _in_lists(count: int, dim: int, lists: int) -> IndexSpec:
     training = min(count, _PER_LIST * lists)
     size = 4 * dim * count + count * _IDS + 4 * dim * lists
-    peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _WORKING
+    peak = max(int(_GROWTH * size), int(1.5 * 4 * dim * training)) + _OVERHEAD
     return IndexSpec(f"IVF{lists},Flat", count, dim, lists, 0, training, size, peak)
 
 
@@ -146,7 +146,7 @@ def _coded(count: int, dim: int, code: int, lists: int) -> IndexSpec:
     size = count * (code + _IDS) + 4 * (lists * rotated + dim * rotated + 256 * rotated)
     # The sample and its rotation; to find the rotation, four more copies of at most 65,536 vectors.
     train = 4 * max(dim, rotated) * (2 * training + 4 * min(training, _OPQ_ROWS))
-    peak = max(int(_GROWTH * size), train) + _WORKING
+    peak = max(int(_GROWTH * size), train) + _OVERHEAD
     return IndexSpec(f"OPQ{code}_{rotated},IVF{lists},PQ{code}x8", count, dim, lists, code, training, size, peak)
 
 

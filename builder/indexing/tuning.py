@@ -135,11 +135,11 @@ def _cheapest(
             if best and _cost(spec, nprobe, _AT) >= best[0]:
                 break
             if nprobe not in tried:
-                tried[nprobe] = np.min([_certain(truth.recall(index, nprobe, most)) for truth in truths], axis=0)
+                tried[nprobe] = np.min([_lower_bound(truth.recall(index, nprobe, most)) for truth in truths], axis=0)
             best = _best(spec, tried, target)
             progress.add(1)
     if best is None:
-        best = _best(spec, tried, max(float(certain[-1]) for certain in tried.values()) - _NEAR_BEST)
+        best = _best(spec, tried, max(float(lower_bound[-1]) for lower_bound in tried.values()) - _NEAR_BEST)
         assert best is not None
     _, nprobe, candidates = best
     return replace(index.info, nprobe=nprobe, candidates=candidates)
@@ -148,17 +148,17 @@ def _cheapest(
 def _best(spec: IndexSpec, tried: Mapping[int, NDArray[np.float64]], target: float) -> tuple[float, int, int] | None:
     """Return cost, lists and candidates of the cheapest that reaches the target."""
     reached = []
-    for nprobe, certain in tried.items():
-        if (certain >= target).any():
-            candidates = max(_AT, int(np.argmax(certain >= target)) + 1)
+    for nprobe, lower_bound in tried.items():
+        if (lower_bound >= target).any():
+            candidates = max(_AT, int(np.argmax(lower_bound >= target)) + 1)
             reached.append((_cost(spec, nprobe, candidates), nprobe, candidates))
     return min(reached, default=None)
 
 
-def _certain(recall: NDArray[np.float64]) -> NDArray[np.float64]:
+def _lower_bound(recall: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the mean over queries [n, most] less two standard errors, [most]."""
-    certain: NDArray[np.float64] = recall.mean(axis=0) - 2 * recall.std(axis=0) / len(recall) ** 0.5
-    return certain
+    lower_bound: NDArray[np.float64] = recall.mean(axis=0) - 2 * recall.std(axis=0) / len(recall) ** 0.5
+    return lower_bound
 
 
 def _cost(spec: IndexSpec, nprobe: int, candidates: int) -> float:

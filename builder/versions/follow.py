@@ -29,16 +29,16 @@ _NEAREST = 100  # images that are compared with a vector; copies of a picture co
 def follow_pictures(collection: Path, version: Path) -> None:
     """Add pictures' digests to takedowns that name an image's id alone, before `version` becomes the served one."""
     with exclusive_lock(collection):
-        loose = {takedown.id for takedown in read_hidden(collection) if takedown.picture is None}
-        if not loose:
+        ids_without_digest = {takedown.id for takedown in read_hidden(collection) if takedown.picture is None}
+        if not ids_without_digest:
             return
         with contextlib.closing(Collection(version)) as new, _served(collection) as old:
-            both = _Versions(new, old)
-            pictures = {id: digests for id in sorted(loose) if (digests := both.pictures(id))}
+            versions = _Versions(new, old)
+            pictures = {id: digests for id in sorted(ids_without_digest) if (digests := versions.pictures(id))}
         if pictures:
             path = collection / FILES.hidden
             lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
-            replace_text(path, "".join(_bound(line, pictures) for line in lines))
+            replace_text(path, "".join(_with_digests(line, pictures) for line in lines))
 
 
 @contextlib.contextmanager
@@ -73,15 +73,15 @@ class _Versions:
             return _digests(self.new, [id])
         if self.old.manifest.source["kind"] == "embeddings":
             return [digest_of_vector(vector)]
-        alike = _alike(self.new, vector, served)
-        if id in alike:
+        matches = _images_with_vector(self.new, vector, served)
+        if id in matches:
             return _digests(self.new, [id])
         # Those that showed it in the served version too are copies that were not hidden.
-        copies = _alike(self.old, vector, served)
-        return _digests(self.new, [other for other in alike if other not in copies])
+        copies = _images_with_vector(self.old, vector, served)
+        return _digests(self.new, [other for other in matches if other not in copies])
 
 
-def _alike(version: Collection, vector: NDArray[np.float32], shown: Image) -> Sequence[str]:
+def _images_with_vector(version: Collection, vector: NDArray[np.float32], shown: Image) -> Sequence[str]:
     """Return the ids of images with this vector, float32 [embedding_dim], and the size of that image."""
     if "images" not in version.kinds:
         return []
@@ -101,7 +101,7 @@ def _digests(version: Collection, ids: Sequence[str]) -> Sequence[bytes]:
     return sorted(set(version.pictures.digests(ids).values()))
 
 
-def _bound(line: str, pictures: Mapping[str, Sequence[bytes]]) -> str:
+def _with_digests(line: str, pictures: Mapping[str, Sequence[bytes]]) -> str:
     """Return a line of the file with the picture of its id, once for each of its digests."""
     takedown = parse_line(line)
     if takedown is None or takedown.picture is not None or takedown.id not in pictures:

@@ -62,10 +62,10 @@ def unhide(collection: Path, ids: Sequence[str]) -> list[Affected]:
     with _locked(collection), _current(collection) as opened:
         hidden = read_hidden(collection)
         before = opened.pictures.hidden(hidden)
-        lifted = _lifted(opened, hidden, ids)
+        removed = _takedowns_to_remove(opened, hidden, ids)
         lines = _text(collection).splitlines(keepends=True)
-        replace_text(collection / FILES.hidden, "".join(line for line in lines if parse_line(line) not in lifted))
-        shown = before - opened.pictures.hidden(hidden - lifted)
+        replace_text(collection / FILES.hidden, "".join(line for line in lines if parse_line(line) not in removed))
+        shown = before - opened.pictures.hidden(hidden - removed)
         named = [id for id in dict.fromkeys(ids) if id in shown]
         return [_affected(opened, id) for id in (*named, *sorted(shown - set(named)))]
 
@@ -85,7 +85,7 @@ def hidden_and_gone(collection: Path) -> list[Takedown]:
         )
 
 
-def _lifted(opened: Collection, hidden: Set[Takedown], ids: Sequence[str]) -> set[Takedown]:
+def _takedowns_to_remove(opened: Collection, hidden: Set[Takedown], ids: Sequence[str]) -> set[Takedown]:
     """Return the takedowns of these ids and of their pictures. Raises BuildError for an id that is not hidden."""
     named = {takedown for takedown in hidden if takedown.id in ids}
     pictures = {takedown.picture for takedown in named if takedown.picture is not None}

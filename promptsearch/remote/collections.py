@@ -42,24 +42,24 @@ class Mirror:
     def __init__(self, url: str, cache: Path) -> None:
         self.store = Store(url)
         self.folder = cache_folder(cache, self.store.url)
-        self._hidden: dict[str, object] = {}  # by collection: the stamp of the `hidden` copied last
+        self._hidden: dict[str, object] = {}  # by collection: the fingerprint of the `hidden` copied last
 
-    def look(self) -> dict[str, object]:
+    def poll(self) -> dict[str, object]:
         """Copy the lists of hidden items, and remove collections that the store no longer has.
 
-        Returns the stamp of each collection's `current`, which changes with every publication.
+        Returns the fingerprint of each collection's `current`, which changes with every publication.
         """
-        stamps = {}
+        fingerprints = {}
         for name in self._names():
             entries = self.store.entries(name)
             if FILES.current in entries:
-                stamps[name] = entries[FILES.current].stamp
+                fingerprints[name] = entries[FILES.current].fingerprint
                 if (self.folder / name).is_dir():
                     self._copy_hidden(name, entries.get(FILES.hidden))
         for path in self.folder.iterdir() if self.folder.is_dir() else ():
-            if is_plain_name(path.name) and path.name not in stamps:
+            if is_plain_name(path.name) and path.name not in fingerprints:
                 shutil.rmtree(path)
-        return stamps
+        return fingerprints
 
     def fetch(self, name: str) -> Manifest:
         """Copy and check the files of the store's current version, without making it current here."""
@@ -101,7 +101,9 @@ class Mirror:
     def _names(self) -> list[str]:
         try:
             return sorted(
-                name for name, entry in self.store.entries().items() if entry.stamp is None and is_plain_name(name)
+                name
+                for name, entry in self.store.entries().items()
+                if entry.fingerprint is None and is_plain_name(name)
             )
         except FileNotFoundError:
             raise StoreError(f"{self.store.url} does not exist or is empty") from None
@@ -153,14 +155,14 @@ class Mirror:
         return self.folder / f".{name}.staging"
 
     def _copy_hidden(self, name: str, entry: Entry | None) -> None:
-        path, stamp = self.folder / name / FILES.hidden, entry and entry.stamp
-        if name in self._hidden and self._hidden[name] == stamp:
+        path, fingerprint = self.folder / name / FILES.hidden, entry and entry.fingerprint
+        if name in self._hidden and self._hidden[name] == fingerprint:
             return
         if entry is None:
             path.unlink(missing_ok=True)
         elif (data := self.store.read(f"{name}/{FILES.hidden}")) != _bytes(path):
             replace_bytes(path, data)
-        self._hidden[name] = stamp
+        self._hidden[name] = fingerprint
 
 
 def _remove_others(collection: Path, kept: set[str]) -> None:

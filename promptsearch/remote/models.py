@@ -52,7 +52,9 @@ class ModelMirror:
         descriptions = []
         try:
             names = [
-                name for name, entry in self.store.entries().items() if entry.stamp is None and is_plain_name(name)
+                name
+                for name, entry in self.store.entries().items()
+                if entry.fingerprint is None and is_plain_name(name)
             ]
         except FileNotFoundError:  # no model has been uploaded yet
             names = []

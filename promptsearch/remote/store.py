@@ -17,7 +17,7 @@ from typing import IO, Any
 from promptsearch.errors import NotInstalled, StoreError, one_line
 
 _SHA256 = "sha256"  # user metadata, in which `upload` records the SHA-256
-_STAMP = ("ETag", "LastModified", "mtime", "ino", "size")  # attributes that change with an object
+_FINGERPRINT = ("ETag", "LastModified", "mtime", "ino", "size")  # attributes that change with an object
 
 
 def is_url(place: object) -> bool:
@@ -29,10 +29,10 @@ def is_url(place: object) -> bool:
 class Entry:
     """An object, or a folder of objects, directly below a key.
 
-    `stamp` changes with an object's content; `modified`: seconds since 1970. Both are None for a folder.
+    `fingerprint` changes with an object's content; `modified`: seconds since 1970. Both are None for a folder.
     """
 
-    stamp: object | None
+    fingerprint: object | None
     modified: float | None
 
 
@@ -155,4 +155,4 @@ def _entry(info: dict[str, Any]) -> Entry:
         return Entry(None, None)
     modified = info.get("LastModified", info.get("mtime"))
     seconds = modified.timestamp() if isinstance(modified, datetime) else modified
-    return Entry(tuple(info.get(name) for name in _STAMP), seconds)
+    return Entry(tuple(info.get(name) for name in _FINGERPRINT), seconds)

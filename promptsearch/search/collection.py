@@ -226,13 +226,13 @@ class Collection:
             raise CursorError("this cursor's vector is not one of this collection's model: pass `next` unchanged")
         kind: Kind = "images" if search.options.via else search.kind
         self.index(kind)
-        cut = self._pages.cut(search, cursor.offset, limit, stage)
+        page = self._pages.page(search, cursor.offset, limit, stage)
         return Page(
-            cut.rows,
-            [None if search.vector is None else score for score in cut.scores],
-            None if cut.next is None else Cursor(self.version, search, cut.next),
-            self._engine.sibling_counts(cut.rows, search.options.filter) if search.options.group_by else None,
-            cut.duplicates,
+            page.rows,
+            [None if search.vector is None else score for score in page.scores],
+            None if page.next is None else Cursor(self.version, search, page.next),
+            self._engine.sibling_counts(page.rows, search.options.filter) if search.options.group_by else None,
+            page.duplicates,
         )
 
     def probe(self, vector: NDArray[np.float32]) -> None:

@@ -22,7 +22,7 @@ Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Cut:
+class PageRows:
     """The rows of a page and their cosines (NaN without a query), and the place of the next page (None at the end).
 
     `duplicates`: how many near-duplicates of each row were left out.
@@ -45,7 +45,7 @@ class Pages:
         self._engine = engine
         self._rankings = Rankings(engine)
 
-    def cut(self, search: Search, offset: int, limit: int, stage: Stage) -> Cut:
+    def page(self, search: Search, offset: int, limit: int, stage: Stage) -> PageRows:
         """Return the page of `limit` results that begins at place `offset`."""
         options = search.options
         by_image = options.via is not None
@@ -54,50 +54,52 @@ class Pages:
         needed = pool or (DIVERSIFIED if options.diversity else 0)
         ranked = Ranked(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
         representatives: Places | None = None
-        kept = np.empty(0, dtype=bool)
+        visible = np.empty(0, dtype=bool)
         for tier in self._rankings.of(search, kind, stage):
-            ranked = ranked.then(tier)
+            ranked = ranked.concat(tier)
             if len(ranked) < needed:
                 continue
             ranked = ranked.first(pool)
-            kept, representatives = self._kept(search, kind, ranked)
-            if np.count_nonzero(kept[offset:]) > limit or (pool and len(ranked) == pool):
+            visible, representatives = self._visible(search, kind, ranked)
+            if np.count_nonzero(visible[offset:]) > limit or (pool and len(ranked) == pool):
                 break
         else:
-            kept, representatives = self._kept(search, kind, ranked)
+            visible, representatives = self._visible(search, kind, ranked)
         order = self._order(search, kind, ranked)
-        places = np.flatnonzero(kept[order][offset:]) + offset
-        here = order[places[:limit]]
-        rows = ranked.rows[here]
-        return Cut(
+        places = np.flatnonzero(visible[order][offset:]) + offset
+        selected = order[places[:limit]]
+        rows = ranked.rows[selected]
+        return PageRows(
             (self._engine.prompts(rows) if by_image else rows).tolist(),
-            ranked.scores[here].tolist(),
+            ranked.scores[selected].tolist(),
             int(places[limit]) if len(places) > limit else None,
-            None if representatives is None else _count_duplicates(representatives)[here].tolist(),
+            None if representatives is None else _count_duplicates(representatives)[selected].tolist(),
         )
 
-    def _kept(self, search: Search, kind: Kind, ranked: Ranked) -> tuple[NDArray[np.bool_], Places | None]:
+    def _visible(self, search: Search, kind: Kind, ranked: Ranked) -> tuple[NDArray[np.bool_], Places | None]:
         """Return which places are shown, and with `deduplicate` which place represents each (-1: left out)."""
         options = search.options
-        kept = np.ones(len(ranked), dtype=bool)
+        visible = np.ones(len(ranked), dtype=bool)
         if excluded := [*search.exclude, *self._engine.items.hidden(kind)]:
-            kept &= ~np.isin(ranked.rows, excluded)
+            visible &= ~np.isin(ranked.rows, excluded)
         if options.min_score is not None:
-            kept &= ranked.scores >= options.min_score
+            visible &= ranked.scores >= options.min_score
         representatives: Places | None = None
         if options.deduplicate:
-            shown = np.flatnonzero(kept)
+            shown = np.flatnonzero(visible)
             representatives = np.full(len(ranked), -1, dtype=np.int64)
             representatives[shown] = shown[deduplicate(self._engine.indices[kind].vectors(ranked.rows[shown]))]
-            kept &= representatives == np.arange(len(ranked))
+            visible &= representatives == np.arange(len(ranked))
         if options.group_by or options.via:
-            kept &= self._first_of_prompts(ranked.rows, kept, keep_promptless=options.via is None)
-        return kept, representatives
+            visible &= self._first_of_prompts(ranked.rows, visible, keep_promptless=options.via is None)
+        return visible, representatives
 
-    def _first_of_prompts(self, rows: Places, kept: NDArray[np.bool_], *, keep_promptless: bool) -> NDArray[np.bool_]:
-        """Return which images are the first kept image of their prompt, and whether to keep those without a prompt."""
+    def _first_of_prompts(
+        self, rows: Places, visible: NDArray[np.bool_], *, keep_promptless: bool
+    ) -> NDArray[np.bool_]:
+        """Return which images are the first visible one of their prompt, and those without one if `keep_promptless`."""
         prompts = self._engine.prompts(rows)
-        shown = np.flatnonzero(kept & (prompts >= 0))
+        shown = np.flatnonzero(visible & (prompts >= 0))
         first = np.zeros(len(rows), dtype=bool)
         first[shown[np.unique(prompts[shown], return_index=True)[1]]] = True
         if keep_promptless:

@@ -34,7 +34,7 @@ class Ranked:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def then(self, other: Ranked) -> Ranked:
+    def concat(self, other: Ranked) -> Ranked:
         """Return these rows followed by those of `other`."""
         return Ranked(np.concatenate([self.rows, other.rows]), np.concatenate([self.scores, other.scores]))
 
@@ -68,17 +68,17 @@ class Rankings:
             if mode == "keyword":
                 yield by_words
                 return
-        placed = np.empty(0, dtype=np.int64)
+        seen = np.empty(0, dtype=np.int64)
         for depth, places in TIERS:
             ranked = self._engine.nearest(kind, search.vector, depth, options.filter, stage)
             last = len(ranked[0]) < depth
             rows, scores = ranked if by_words is None else _fuse(ranked, by_words, MAX_PLACES if last else depth)
-            if len(placed):
-                new = ~np.isin(rows, placed)
+            if len(seen):
+                new = ~np.isin(rows, seen)
                 rows, scores = rows[new], scores[new]
             if not last or depth == TIERS[-1][0]:
-                rows, scores = rows[: places - len(placed)], scores[: places - len(placed)]
-            placed = np.concatenate([placed, rows])
+                rows, scores = rows[: places - len(seen)], scores[: places - len(seen)]
+            seen = np.concatenate([seen, rows])
             yield Ranked(rows, scores)
             if last:
                 return

@@ -83,12 +83,12 @@ class Catalogue:
         self._faults: dict[str, str] = {}  # by a collection's name: what is wrong with what is served
         self._store_errors: Mapping[Path, str] = {}  # by a collection's folder
         self._open: dict[Path, Served] = {}
-        self._errors: dict[Path, str] = {}
+        self._version_errors: dict[Path, str] = {}  # why the newest version is not served, by folder
         self._signatures: dict[Path, tuple[object, object]] = {}
         self._previous: dict[str, tuple[Served, float]] = {}  # with the time until which each is kept
         self.served: Mapping[str, Served] = {}
-        self.refused: Mapping[str, str] = {}
-        self.outdated: Mapping[str, str] = {}
+        self.refused: Mapping[str, str] = {}  # not served at all: why, by name
+        self.outdated: Mapping[str, str] = {}  # served in an older version: why, by name
         self.default: str | None = None
 
     @classmethod
@@ -128,7 +128,7 @@ class Catalogue:
                 return served
         return None
 
-    def awaits(self, name: str, version: str) -> bool:
+    def may_appear(self, name: str, version: str) -> bool:
         """Return whether a version that is not open may be soon: it is current on disk, being downloaded, or newer than
         all versions here."""
         if any(served.collection.version == version for served in self.served.values()):
@@ -191,12 +191,12 @@ class Catalogue:
             folder for folder in folders if self._changed(folder, models) or everything or self._is_damaged(folder)
         ]
         bundles = _bundles(self.mirrors.models) if changed else []
-        refused = [folder.name for folder in changed if not self._refresh(folder, bundles)]
-        refused += self._check_stores()
+        failed = [folder.name for folder in changed if not self._refresh(folder, bundles)]
+        failed += self._check_stores()
         for folder in self._open.keys() - set(folders):
-            self._refuse(folder, f"{folder} no longer exists")
+            self._record_error(folder, f"{folder} no longer exists")
         self._publish()
-        return refused
+        return failed
 
     def reopen(self, wanted: Iterable[tuple[str, str]]) -> None:
         """Open those of these (collection, version) that are the previous version and would still be kept.
@@ -239,7 +239,7 @@ class Catalogue:
         files = _signature((folder / FILES.current, folder / FILES.hidden))
         previous_files, previous_models = self._signatures.get(folder, (None, None))
         self._signatures[folder] = (files, models)
-        return previous_files != files or (folder in self._errors and previous_models != models)
+        return previous_files != files or (folder in self._version_errors and previous_models != models)
 
     def _refresh(self, folder: Path, bundles: Iterable[Bundle]) -> bool:
         """Serve the current version of a folder; return False, with the reason logged, if it is refused."""
@@ -253,13 +253,13 @@ class Catalogue:
             if now_open is None or now_open.collection.folder != version or self._is_damaged(folder):
                 self._switch(folder, version, hidden, bundles)
         except (ArtefactError, UnknownCollection) as error:
-            self._refuse(folder, one_line(error))
+            self._record_error(folder, one_line(error))
             return False
         except Exception as error:  # no fault of a version may end the service
             log.exception("collection %s cannot be opened", name)
-            self._refuse(folder, one_line(error))
+            self._record_error(folder, one_line(error))
             return False
-        self._errors.pop(folder, None)
+        self._version_errors.pop(folder, None)
         return True
 
     def _is_damaged(self, folder: Path) -> bool:
@@ -333,10 +333,10 @@ class Catalogue:
             previous, until = self._previous[name]
             self._previous[name] = (previous.with_hidden(hidden), until)
 
-    def _refuse(self, folder: Path, reason: str) -> None:
+    def _record_error(self, folder: Path, reason: str) -> None:
         """Keep what is served of a collection, if anything, and log the reason once."""
-        if self._errors.get(folder) != reason:
-            self._errors[folder] = reason
+        if self._version_errors.get(folder) != reason:
+            self._version_errors[folder] = reason
             self._log(folder, reason)
 
     def _check_stores(self) -> list[str]:
@@ -355,7 +355,7 @@ class Catalogue:
             log.error("collection %s stays at version %s: %s", folder.name, served.collection.version, reason)
 
     def _publish(self) -> None:
-        errors = {**self._errors, **self._store_errors}
+        errors = {**self._version_errors, **self._store_errors}
         self.outdated = {folder.name: reason for folder, reason in errors.items() if folder in self._open}
         self.refused = {folder.name: reason for folder, reason in errors.items() if folder not in self._open}
         self.served = {served.name: served for served in sorted(self._open.values(), key=attrgetter("name"))}

@@ -21,7 +21,7 @@ from ..settings import Settings
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 5.0  # seconds between two looks at a store, each of one listing per collection
+POLL_INTERVAL = 5.0  # seconds between two polls of a store, each of one listing per collection
 KEEP_PREVIOUS = 600.0  # seconds that the previous version is kept open for its cursors
 
 
@@ -44,26 +44,26 @@ class Mirrors:
         # By a collection's folder:
         self._failed: dict[Path, str] = {}  # why its newest version was not downloaded
         self._model_errors: dict[Path, str] = {}  # why its model was not downloaded
-        self._seen: dict[Path, object] = {}  # the stamp of `current` in the store, as last seen
-        self._done: dict[Path, object] = {}  # the stamp for which nothing is left to do
-        self._models_done: set[str] = set()  # identities
-        self._look_now, self._fetch_now, self._ended = threading.Event(), threading.Event(), threading.Event()
-        self._look_lock = threading.Lock()
+        self._latest: dict[Path, object] = {}  # the fingerprint of `current` in the store, as last seen
+        self._handled: dict[Path, object] = {}  # the fingerprint for which nothing is left to do
+        self._handled_models: set[str] = set()  # identities
+        self._poll_now, self._fetch_now, self._ended = threading.Event(), threading.Event(), threading.Event()
+        self._poll_lock = threading.Lock()
 
     def start(self) -> None:
         """Download everything once and continue in threads; raises StartError if a store cannot be reached."""
         if not self._collections and not self._bundles:
             return
-        self.look()
+        self.poll()
         if self._unreachable:
             raise StartError("; ".join(self._unreachable.values()))
         self.fetch()
-        for work in (self._keep_looking, self._keep_fetching):
+        for work in (self._keep_polling, self._keep_fetching):
             threading.Thread(target=work, daemon=True).start()  # a download does not delay the end of the process
 
     def close(self) -> None:
         """End the threads."""
-        for event in (self._ended, self._look_now, self._fetch_now):
+        for event in (self._ended, self._poll_now, self._fetch_now):
             event.set()
 
     @property
@@ -72,36 +72,38 @@ class Mirrors:
         unreachable = {
             folder: reason
             for url, reason in self._unreachable.copy().items()
-            for folder in self._seen.copy()
+            for folder in self._latest.copy()
             if folder.parent == self._collections[url].folder
         }
         return {**unreachable, **self._model_errors.copy(), **self._failed.copy()}
 
     def behind(self, folder: Path) -> bool:
         """Return whether the store, as last seen, has a newer version of a collection than its folder here."""
-        return self._seen.get(folder) != self._done.get(folder) or folder in self._failed
+        return self._latest.get(folder) != self._handled.get(folder) or folder in self._failed
 
     def retry(self) -> None:
         """Look now, and retry what failed."""
-        self._done.clear()
-        self._models_done.clear()
+        self._handled.clear()
+        self._handled_models.clear()
         self._model_errors = {}
-        self._look_now.set()
+        self._poll_now.set()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """List the stores. Takedowns are applied at once, the rest is downloaded by `fetch`."""
-        with self._look_lock:
+        with self._poll_lock:
             for url, mirror in self._collections.items():
                 try:
-                    stamps = {mirror.folder / name: stamp for name, stamp in mirror.look().items()}
+                    fingerprints = {mirror.folder / name: fingerprint for name, fingerprint in mirror.poll().items()}
                 except (StoreError, OSError) as error:
                     self._unreachable[url] = one_line(error)
                     continue
                 self._unreachable.pop(url, None)
-                for removed in {folder for folder in self._seen if folder.parent == mirror.folder} - stamps.keys():
-                    for by_folder in (self._seen, self._done, self._failed):
+                for removed in {
+                    folder for folder in self._latest if folder.parent == mirror.folder
+                } - fingerprints.keys():
+                    for by_folder in (self._latest, self._handled, self._failed):
                         by_folder.pop(removed, None)
-                self._seen.update(stamps)
+                self._latest.update(fingerprints)
         if any(self._new_versions()) or any(self._collections_without_model()):
             self._fetch_now.set()
 
@@ -115,7 +117,7 @@ class Mirrors:
                 self._fetch_model(reference)
             except ArtefactError as error:
                 self._model_errors[folder] = one_line(error)
-                self._models_done.add(reference.identity)
+                self._handled_models.add(reference.identity)
             except (PromptSearchError, OSError) as error:
                 self._model_errors[folder] = one_line(error)
             else:
@@ -128,33 +130,33 @@ class Mirrors:
                     log.warning("cannot download the previous version of %s: %s", folder.name, error)
 
     def _fetch_version(self, mirror: Mirror, folder: Path) -> None:
-        stamp = self._seen.get(folder)
+        fingerprint = self._latest.get(folder)
         try:
             manifest = mirror.fetch(folder.name)
             self._fetch_model(manifest.model)
             mirror.switch(folder.name, manifest.version)
         except (ArtefactError, UnknownCollection) as error:
             self._failed[folder] = one_line(error)  # it is not retried until `current` is written again
-            self._done[folder] = stamp
+            self._handled[folder] = fingerprint
         except (PromptSearchError, OSError) as error:
             self._failed[folder] = one_line(error)
         else:
             self._failed.pop(folder, None)
-            self._done[folder] = stamp
+            self._handled[folder] = fingerprint
 
     def _fetch_model(self, model: ModelReference) -> None:
-        if model.identity in self._models_done:
+        if model.identity in self._handled_models:
             return
         local = bundles_in(self._local_models, lambda _path, _error: None)
         if any(bundle.identity == model.identity for bundle in local) or any(
             mirror.fetch(model) for mirror in self._bundles.values()
         ):
-            self._models_done.add(model.identity)
+            self._handled_models.add(model.identity)
 
     def _new_versions(self) -> Iterator[tuple[Mirror, Path]]:
         for mirror in self._collections.values():
-            for folder, stamp in self._seen.copy().items():
-                if folder.parent == mirror.folder and self._done.get(folder) != stamp:
+            for folder, fingerprint in self._latest.copy().items():
+                if folder.parent == mirror.folder and self._handled.get(folder) != fingerprint:
                     yield mirror, folder
 
     def _collections_without_model(self) -> Iterator[tuple[Path, ModelReference]]:
@@ -165,14 +167,14 @@ class Mirrors:
                     reference = Manifest.read(current_version(current.parent)).model
                 except (ArtefactError, UnknownCollection):  # the catalogue reports the error
                     continue
-                if reference.identity not in self._models_done:
+                if reference.identity not in self._handled_models:
                     yield current.parent, reference
 
-    def _keep_looking(self) -> None:
+    def _keep_polling(self) -> None:
         while not self._ended.is_set():
-            self._look_now.wait(INTERVAL)
-            self._look_now.clear()
-            self._try(self.look)
+            self._poll_now.wait(POLL_INTERVAL)
+            self._poll_now.clear()
+            self._try(self.poll)
 
     def _keep_fetching(self) -> None:
         while not self._ended.is_set():

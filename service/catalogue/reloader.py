@@ -13,7 +13,7 @@ from .catalogue import Catalogue, Served
 
 log = logging.getLogger(__name__)
 
-INTERVAL = 1.0  # seconds between two looks at the disk, each of a `stat` per collection
+INTERVAL = 1.0  # seconds between two refreshes, each of a `stat` per collection
 FIND_TIMEOUT = 2.0  # seconds that a request waits while its version is looked for
 RETRY_AFTER = 1  # seconds, if that was not long enough: another replica may have the version
 
@@ -25,8 +25,8 @@ class Reloader:
         self._catalogue = catalogue
         self._metrics = metrics
         self._requested = asyncio.Event()
-        self._refresh_lock, self._search_lock = asyncio.Lock(), asyncio.Lock()
-        self._next_search: asyncio.Task[None] | None = None  # not yet started
+        self._refresh_lock, self._lookup_lock = asyncio.Lock(), asyncio.Lock()
+        self._next_lookup: asyncio.Task[None] | None = None  # not yet started
         self._next_versions: set[tuple[str, str]] = set()  # (collection, version) that it will look for
 
     def refresh_now(self) -> None:
@@ -52,22 +52,22 @@ class Reloader:
         if open_version := self._catalogue.version(name, version):
             return open_version
         self._next_versions.add((name, version))
-        self._next_search = self._next_search or asyncio.create_task(self._search())
-        search = self._next_search
-        await asyncio.wait([search], timeout=FIND_TIMEOUT)
+        self._next_lookup = self._next_lookup or asyncio.create_task(self._find_versions())
+        lookup = self._next_lookup
+        await asyncio.wait([lookup], timeout=FIND_TIMEOUT)
         if open_version := self._catalogue.version(name, version):
             return open_version
-        if not search.done() or await asyncio.to_thread(self._catalogue.awaits, name, version):
+        if not lookup.done() or await asyncio.to_thread(self._catalogue.may_appear, name, version):
             raise VersionPending(
                 f"version {version} of this cursor is not served here yet: try again in {RETRY_AFTER} s", RETRY_AFTER
             )
         return served
 
-    async def _search(self) -> None:
-        """Look once for all that wait; requests that arrive meanwhile wait for the next search."""
-        async with self._search_lock:
-            versions, self._next_search, self._next_versions = self._next_versions, None, set()
-            await asyncio.to_thread(self._catalogue.mirrors.look)
+    async def _find_versions(self) -> None:
+        """Look once for all that wait; requests that arrive meanwhile wait for the next lookup."""
+        async with self._lookup_lock:
+            versions, self._next_lookup, self._next_versions = self._next_versions, None, set()
+            await asyncio.to_thread(self._catalogue.mirrors.poll)
             await self._refresh(everything=False)
             missing = [version for version in versions if self._catalogue.version(*version) is None]
             if missing:
@@ -78,11 +78,11 @@ class Reloader:
         async with self._refresh_lock:
             before = {name: served.collection.version for name, served in self._catalogue.served.items()}
             try:
-                refused = await asyncio.to_thread(lambda: self._catalogue.refresh(everything=everything))
+                failed = await asyncio.to_thread(lambda: self._catalogue.refresh(everything=everything))
             except Exception:  # a folder that cannot be listed for now; open collections are still served
                 log.exception("cannot look for new versions of collections")
                 return
-            for name in refused:
+            for name in failed:
                 self._metrics.reload_failures.labels(name).inc()
             for name, served in self._catalogue.served.items():
                 if before.get(name) != served.collection.version:

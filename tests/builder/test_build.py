@@ -33,7 +33,7 @@ def test_a_plan_is_built_step_by_step(vit_bundle: Bundle, source_folder: Path, t
     assert [path.name for path in (plan.collection / "versions").iterdir()] == [second.version]
 
 
-def test_what_is_encoded_so_far_can_be_published(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_partial_build_can_be_published(vit_bundle: Bundle, tmp_path: Path) -> None:
     for number in range(80):
         (tmp_path / f"{number:02}.png").write_bytes(as_bytes(picture(number, 40, 30)))
     plan = BuildPlan(tmp_path / "indices" / "c", EmbedPlan("folder", tmp_path, vit_bundle.folder))

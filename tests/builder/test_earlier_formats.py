@@ -73,7 +73,7 @@ def test_the_first_collection_of_this_schema_is_read_whole(indices: Path, pictur
     main(["verify", SECOND, "--indices", str(indices)])
 
 
-def test_a_service_serves_what_it_can_read_and_names_what_it_cannot(indices: Path, tmp_path: Path) -> None:
+def test_a_service_serves_readable_collections_and_names_the_others(indices: Path, tmp_path: Path) -> None:
     flags = ["--indices", str(indices), "--models", str(MODEL.parent), "--files", f"{SECOND}={OLD / 'pictures'}"]
     with serving(tmp_path, flags) as service:
         found: list[Any] = service.get("/search/images", q="a red circle", collection=SECOND).json()["results"]
@@ -87,7 +87,7 @@ def test_a_service_serves_what_it_can_read_and_names_what_it_cannot(indices: Pat
         assert service.end() == 0
 
 
-def test_a_collection_of_another_schema_is_built_again_and_keeps_what_is_hidden(indices: Path, pictures: Path) -> None:
+def test_a_collection_of_another_schema_is_built_again_and_keeps_its_takedowns(indices: Path, pictures: Path) -> None:
     with pytest.raises(CollectionError, match="has schema version 1, expected 2: build the collection again"):
         Collection.open(indices / FIRST)
     manifest = build(indices, FIRST, pictures)
@@ -115,7 +115,7 @@ def test_an_earlier_cache_encodes_nothing_again(indices: Path, pictures: Path) -
             assert old[0].thumbnails.get(old[1]) == new[0].thumbnails.get(new[1])
 
 
-def test_what_was_hidden_by_its_id_follows_a_picture_that_was_renamed_since(indices: Path, pictures: Path) -> None:
+def test_takedowns_by_id_follow_renamed_pictures(indices: Path, pictures: Path) -> None:
     swap(pictures)
     build(indices, SECOND, pictures)
     assert shown(indices / SECOND) == {"b.png", "c.png"}

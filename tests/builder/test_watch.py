@@ -137,7 +137,7 @@ def test_a_running_service_follows_and_a_takedown_holds(vit_bundle: Bundle, tmp_
 
 
 @pytest.mark.slow
-def test_what_is_still_being_written_is_waited_for(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_files_being_written_are_read_when_complete(vit_bundle: Bundle, tmp_path: Path) -> None:
     folder, indices = tmp_path / "pictures", tmp_path / "indices"
     save(folder / "0.png", 0)
     whole = as_bytes(picture(1, 300, 200))
@@ -167,7 +167,7 @@ def test_a_killed_watch_loses_nothing(vit_bundle: Bundle, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_folder_that_goes_away_ends_the_watch(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_removing_the_folder_ends_the_watch(vit_bundle: Bundle, tmp_path: Path) -> None:
     folder, indices = tmp_path / "pictures", tmp_path / "indices"
     save(folder / "0.png", 0)
     with following(folder, vit_bundle, indices) as watch:
@@ -179,7 +179,7 @@ def test_a_folder_that_goes_away_ends_the_watch(vit_bundle: Bundle, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_a_folder_with_nothing_left_is_not_taken_for_an_empty_one(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_a_folder_without_pictures_keeps_the_collection(vit_bundle: Bundle, tmp_path: Path) -> None:
     folder, indices = tmp_path / "pictures", tmp_path / "indices"
     save(folder / "0.png", 0)
     with following(folder, vit_bundle, indices) as watch:

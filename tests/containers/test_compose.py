@@ -89,7 +89,7 @@ def test_limits_are_those_of_the_file(checkout: Checkout) -> None:
     assert host["PidsLimit"] == 256
 
 
-def test_what_is_built_is_served(checkout: Checkout, gpu_image: Engine) -> None:
+def test_built_collections_are_served(checkout: Checkout, gpu_image: Engine) -> None:
     for command in commands(OWN):
         if " exporter " in command:
             export(command, checkout)

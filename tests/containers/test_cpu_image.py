@@ -80,7 +80,7 @@ def test_the_health_check_passes(container: Container) -> None:
         assert container.state("Health.Status") == "healthy"
 
 
-def test_it_has_no_rights(container: Container) -> None:
+def test_container_runs_without_privileges(container: Container) -> None:
     assert container.inside("id -u") == "10001"
     status = container.inside("cat /proc/1/status")
     assert set(re.findall(r"^Cap\w+:\t(\w+)$", status, re.MULTILINE)) == {"0" * 16}
@@ -88,21 +88,21 @@ def test_it_has_no_rights(container: Container) -> None:
     assert container.engine.run(f"docker exec {container.name} touch /opt/prompt-search/x").returncode != 0
 
 
-def test_its_threads_are_as_many_as_its_cpus(container: Container) -> None:
+def test_available_cores_equal_the_containers_cpus(container: Container) -> None:
     assert (
         container.inside("python -c 'from promptsearch.system.cpus import available_cores; print(available_cores())'")
         == "1"
     )
 
 
-def test_neither_torch_nor_what_builds_is_in_it(container: Container) -> None:
+def test_image_contains_neither_torch_nor_build_tools(container: Container) -> None:
     for module in ("torch", "autofaiss", "builder", "pip", "uv"):
         done = container.engine.run(f"docker exec {container.name} python -c 'import {module}'")
         assert "ModuleNotFoundError" in done.stderr, module
     assert not container.engine.run(f"docker exec {container.name} sh -c 'command -v gcc cc make uv'").stdout
 
 
-def test_its_size(cpu_images: Engine) -> None:
+def test_image_size_is_limited(cpu_images: Engine) -> None:
     assert int(cpu_images.output("docker image inspect --format '{{.Size}}' prompt-search")) <= 700_000_000
 
 

@@ -52,7 +52,7 @@ def test_the_kustomization_names_every_manifest() -> None:
     assert sorted([*kustomization["resources"], "kustomization.yaml"]) == [path.name for path in MANIFESTS]
 
 
-def test_kubernetes_asks_for_what_the_image_has() -> None:
+def test_kubernetes_manifests_match_the_image() -> None:
     pod = manifest("deployment")["spec"]["template"]["spec"]
     container = pod["containers"][0]
     assert pod["securityContext"]["runAsUser"] == user_of("Dockerfile.cpu")
@@ -79,7 +79,7 @@ def test_compose_passes_every_setting_on() -> None:
     assert passed == set(Settings.model_fields) - NOT_IN_COMPOSE
 
 
-def test_the_example_names_what_compose_reads() -> None:
+def test_env_example_names_the_variables_of_compose() -> None:
     files = "".join((ROOT / name).read_text() for name in ("docker-compose.yml", "docker-compose.cpu.yml"))
     example = set(re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     assert set(re.findall(r"\$\{([A-Z_]+)", files)) <= example
@@ -104,7 +104,7 @@ def test_compose_fits_the_schema(tmp_path: Path) -> None:
     check("docker-compose", "-f", "docker-compose.yml", "-f", "cpu.yml", "config", "--quiet", folder=tmp_path)
 
 
-def test_what_is_mounted_is_there() -> None:
+def test_mounted_files_exist() -> None:
     for name, service in engine.compose()["services"].items():
         for volume in service.get("volumes", []):
             source = volume.partition(":")[0]

@@ -13,7 +13,7 @@ from tests.support import source
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(1800)]
 
 
-def test_it_builds_a_collection_with_pytorch(gpu_image: Engine, tmp_path: Path) -> None:
+def test_gpu_image_builds_a_collection_with_pytorch(gpu_image: Engine, tmp_path: Path) -> None:
     source.write(tmp_path / "pictures")
     indices = tmp_path / "indices"
     indices.mkdir()
@@ -28,7 +28,7 @@ def test_it_builds_a_collection_with_pytorch(gpu_image: Engine, tmp_path: Path) 
     assert (indices / "mine" / "current").is_file()
 
 
-def test_its_pytorch_is_that_for_gpus(gpu_image: Engine) -> None:
+def test_gpu_image_has_pytorch_for_cuda(gpu_image: Engine) -> None:
     code = "import torch; print(torch.version.cuda)"
     image = "--entrypoint python prompt-search-builder:gpu"
     assert gpu_image.output(f"docker run --rm {image} -c '{code}'").startswith("13.")

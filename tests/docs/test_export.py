@@ -54,7 +54,7 @@ def test_weights_of_open_clip_are_exported_through_pytorch(command: str, tmp_pat
 @pytest.mark.network
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("command", of_kind("export"))
-def test_real_weights_are_exported_or_the_error_says_how(command: str, tmp_path: Path) -> None:
+def test_real_weights_are_exported_or_the_error_names_the_remedy(command: str, tmp_path: Path) -> None:
     """If a server cannot be reached, one line says what to do instead."""
     done = run(command, make_workspace(tmp_path / "checkout"), seconds=1700)
     if done.returncode:

@@ -56,7 +56,7 @@ EXPECTED = {
 }
 
 
-def test_what_is_installed(address: str, demo_checkout: Path, installed: Path) -> None:
+def test_the_library_is_installed_without_extras(address: str, demo_checkout: Path, installed: Path) -> None:
     assert address  # the demo has built indices/emoji
     code = "import promptsearch; promptsearch.open('indices/emoji').search_images('happy dog').to_pandas()"
     done = subprocess.run(
@@ -82,7 +82,7 @@ def test_only_names_of_this_project_are_installed(installed: Path) -> None:
     assert not [file for file in files if file.startswith("promptsearch_builder/demo/")]
 
 
-def test_programs_without_their_extras_say_what_is_missing(demo_checkout: Path, installed: Path) -> None:
+def test_programs_without_their_extras_name_the_missing_extra(demo_checkout: Path, installed: Path) -> None:
     build = "build manifest my-pictures --model models/emoji --collection none --indices ../elsewhere"
     for program, arguments in (("service", "--help"), ("builder", build)):
         done = run(f"{installed}/prompt-search-{program} {arguments}", demo_checkout)

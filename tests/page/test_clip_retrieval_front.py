@@ -69,7 +69,7 @@ def fronted(flags: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) ->
             assert service.end() == 0
 
 
-def test_its_page_searches_shows_and_scrolls(fronted: tuple[str, Service], browser: Browser) -> None:
+def test_clip_retrievals_page_searches_shows_and_scrolls(fronted: tuple[str, Service], browser: Browser) -> None:
     address, service = fronted
     requests: list[Request] = []
     errors: list[str] = []

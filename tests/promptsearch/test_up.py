@@ -95,7 +95,7 @@ def test_another_folder_of_the_same_name_needs_a_name_of_its_own(vit_bundle: Bun
 
 
 @pytest.mark.slow
-def test_what_is_wrong_is_said_in_one_line(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_errors_are_reported_in_one_line(vit_bundle: Bundle, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "is not a folder: name the folder that holds your pictures" in fails(

@@ -14,14 +14,14 @@ from tests.service.support.serving import Service, failing, lines, serving
 from tests.service.support.shapes import check_answer
 
 
-def test_it_prints_its_address_and_an_example(server: Service) -> None:
+def test_start_prints_the_url_and_an_example(server: Service) -> None:
     greeted = server.stdout.read_text(encoding="utf-8")
     assert greeted.startswith(greeting("127.0.0.1", httpx.URL(server.url).port or 0) + "\n")
     for line in ("/search/images?q=happy+dog'", "/search/prompts?q=happy+dog'", "/docs. Ctrl-C stops the service."):
         assert f"{server.url}{line}" in greeted
 
 
-def test_an_ipv6_address_is_written_as_one() -> None:
+def test_an_ipv6_address_is_written_in_brackets() -> None:
     assert "serving at http://[::1]:8000\n" in greeting("::1", 8000)
 
 
@@ -95,7 +95,7 @@ def test_a_host_that_is_not_this_machines(indices: Path, models: Path, host: str
     check_failure(flags, 1, f"cannot listen on {host} port 0: ")
 
 
-def test_nothing_to_serve(tmp_path: Path, models: Path) -> None:
+def test_start_fails_without_a_collection(tmp_path: Path, models: Path) -> None:
     message = f"no collection to serve in {tmp_path}: build one with"
     check_failure(["--port", "0", "--indices", str(tmp_path), "--models", str(models)], 1, message)
 

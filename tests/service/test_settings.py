@@ -26,7 +26,7 @@ def read(flags: Sequence[str]) -> Settings:
     return CliApp.run(Settings, cli_args=list(flags))
 
 
-def test_variables_that_are_no_settings_are_named_with_the_one_that_is_meant() -> None:
+def test_unknown_variables_are_named_with_a_suggestion() -> None:
     set_variables = {"PROMPT_SEARCH_PORT": "1", "PROMPT_SEARCH_URL": "", "prompt_search_host": "", "PATH": ""}
     assert unknown_variables(set_variables) == []
     assert unknown_variables({**set_variables, "PROMPT_SEARCH_PROT": "1", "PROMPT_SEARCH_ZZZZZZZZZZZZZZ": ""}) == [
@@ -35,7 +35,7 @@ def test_variables_that_are_no_settings_are_named_with_the_one_that_is_meant() -
     ]
 
 
-def test_what_holds_unless_said() -> None:
+def test_settings_have_defaults() -> None:
     settings = read([])
     assert (settings.host, settings.port) == ("127.0.0.1", 8000)
     assert (settings.models, settings.indices) == ([Path("models")], [Path("indices")])

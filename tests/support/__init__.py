@@ -1,1 +1,1 @@
-"""Shared by the tests of all rooms: sources, vectors, servers and processes."""
+"""Shared by the tests of all packages: sources, vectors, servers and processes."""

@@ -51,7 +51,7 @@ def test_augmented_pictures_are_pixels_as_clip_normalises_them(strength: float) 
     assert colours.max() < 1 + 1e-5
 
 
-def test_what_has_a_left_and_a_right_is_never_mirrored() -> None:
+def test_emojis_with_a_left_and_a_right_are_never_mirrored() -> None:
     assert [may_mirror(emoji) for emoji in (DOG, JAPAN, POINTING)] == [True, False, False]
     torch.manual_seed(0)
     half = torch.zeros(200, 80, 80, 4, dtype=torch.uint8)

@@ -52,7 +52,7 @@ def test_a_tag_is_true_of_every_class_that_carries_it() -> None:
     assert captions["the flag of Japan"].kind == "label"
 
 
-def test_composed_captions_are_true_of_what_carries_both_words_or_else_the_noun() -> None:
+def test_composed_captions_apply_to_emojis_with_both_words_or_else_the_noun() -> None:
     captions = make_captions(EMOJIS, frozenset({"happy"}), seed=0)
     index = word_index(EMOJIS)
     composed = {caption.text: caption for caption in captions if caption.kind == "composed"}
@@ -89,7 +89,7 @@ def test_a_flag_is_known_by_its_countrys_other_names_and_adjective() -> None:
     assert not any("Danish" in text for text in texts)
 
 
-def test_what_is_another_flags_own_name_is_not_this_ones() -> None:
+def test_flag_names_exclude_names_of_other_flags() -> None:
     china, taiwan = emoji("1f1e8-1f1f3", "flag: China"), emoji("1f1f9-1f1fc", "flag: Taiwan")
     island = Synset(("Taiwan", "China"), ("a government on an island",), ())
     texts = {
@@ -113,7 +113,7 @@ def test_phrases_are_each_there_once_and_without_lists_of_names() -> None:
     assert phrases([once, once]) == ["paw", "a foot"]
 
 
-def test_texts_too_long_are_left_out_and_a_batch_has_its_shares() -> None:
+def test_long_texts_are_excluded_and_batches_have_their_shares() -> None:
     captions = [Caption("dog", (0,), "label"), Caption("word " * LONGEST, (1,), "label"), Caption("pet", (0, 1), "tag")]
     texts = Texts(captions, ["pet", "a phrase"])
     assert [caption.text for caption in texts.known] == ["dog", "pet", "a phrase"], "a caption is not a phrase as well"

@@ -24,7 +24,7 @@ def download(out, **arguments):
 """
 
 
-def test_it_downloads_with_the_arguments_and_ends_with_the_builder(tmp_path: Path) -> None:
+def test_fetch_passes_the_arguments_and_ends_with_the_builder(tmp_path: Path) -> None:
     (tmp_path / "img2dataset.py").write_text(DOWNLOADER)
     process = subprocess.Popen(
         [sys.executable, builder.download.fetch.__file__],

@@ -53,7 +53,7 @@ def test_a_link_is_that_of_an_item_without_a_picture(listed: Item, link: str | N
     assert link_of(listed) == link
 
 
-def test_what_a_source_knows_is_kept_in_its_own_type(tmp_path: Path) -> None:
+def test_fields_of_a_source_keep_their_types(tmp_path: Path) -> None:
     source = Listed(
         [
             item(0, settings={"seed": 7, "cfg_scale": 7}, extra={"nsfw": 0.5, "tags": ["a"], "status": "?"}),

@@ -69,7 +69,7 @@ def content(collection: Path) -> dict[str, Any]:
         pytest.param(700, 4, 5, marks=[pytest.mark.long, pytest.mark.timeout(1200)]),
     ],
 )
-def test_a_killed_build_ends_as_an_unbroken_one(tmp_path: Path, count: int, collections: int, kills: int) -> None:
+def test_a_killed_build_equals_an_uninterrupted_build(tmp_path: Path, count: int, collections: int, kills: int) -> None:
     """Each collection's build is killed so often, at a random moment, before it may end."""
     pictures = write(tmp_path, count)
     started = time.monotonic()
@@ -95,7 +95,7 @@ def test_a_killed_build_ends_as_an_unbroken_one(tmp_path: Path, count: int, coll
         verify(indices / "c")
 
 
-def test_what_a_killed_build_had_encoded_is_not_encoded_again(tmp_path: Path) -> None:
+def test_a_killed_build_resumes_without_encoding_again(tmp_path: Path) -> None:
     pictures = write(tmp_path, PICTURES)
     process = start(pictures, tmp_path)
     deadline = time.monotonic() + 120

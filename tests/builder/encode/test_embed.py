@@ -70,7 +70,7 @@ def build(source: Path | Listed, encoders: Encoders, folder: Path) -> Collection
     return Collection.open(folder)
 
 
-def test_the_manifest_counts_what_was_built(collection: Collection, encoders: Encoders) -> None:
+def test_the_manifest_has_the_counts_of_the_build(collection: Collection, encoders: Encoders) -> None:
     manifest = collection.manifest
     assert manifest.counts == source.COUNTS
     assert manifest.collection == "tiny"
@@ -84,7 +84,7 @@ def test_the_manifest_counts_what_was_built(collection: Collection, encoders: En
     manifest.verify(collection.folder)
 
 
-def test_what_was_left_out_is_in_the_quarantine_with_its_reason(collection: Collection) -> None:
+def test_rejected_items_are_quarantined_with_a_reason(collection: Collection) -> None:
     with (collection.folder / "quarantine.csv").open(newline="", encoding="utf-8") as file:
         reasons = {row["where"]: row["reason"] for row in csv.DictReader(file)}
     assert reasons.keys() == source.QUARANTINED.keys()
@@ -157,7 +157,7 @@ def test_batches_keep_pictures_and_vectors_together(encoders: Encoders, tmp_path
     collection.close()
 
 
-def test_a_second_build_encodes_what_is_new_alone(encoders: Encoders, tmp_path: Path) -> None:
+def test_a_second_build_encodes_new_items_only(encoders: Encoders, tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
     items = [Item(f"{n}", f"{n}", f"prompt {n}", FilePicture(tmp_path, f"{n}.png")) for n in range(40)]
@@ -190,7 +190,7 @@ def test_the_same_picture_again_is_encoded_once(encoders: Encoders, tmp_path: Pa
     collection.close()
 
 
-def test_what_follows_a_batch_waits_for_it(encoders: Encoders, tmp_path: Path) -> None:
+def test_items_after_a_batch_wait_for_it(encoders: Encoders, tmp_path: Path) -> None:
     items: list[Item | Rejected | None] = []
     for number in range(IMAGE_BATCH):
         (tmp_path / f"{number}.png").write_bytes(as_bytes(picture(number, 64, 64)))
@@ -252,7 +252,7 @@ def test_nothing_to_build_from_is_an_error(
     assert (staging_folder(tmp_path / "none") / "quarantine.csv").is_file()
 
 
-def test_an_interrupted_build_leaves_what_is_served(encoders: Encoders, tmp_path: Path) -> None:
+def test_an_interrupted_build_keeps_the_served_version(encoders: Encoders, tmp_path: Path) -> None:
     item = Item("a", "a", "a prompt")
     build(Listed([item], tmp_path), encoders, tmp_path / "c").close()
     version = (tmp_path / "c" / "current").read_text()
@@ -297,9 +297,7 @@ def test_a_hidden_picture_stays_hidden_under_another_name_or_in_an_archive(encod
     assert built(first, second, moved) == {f"{first}", f"{second}"}
 
 
-def test_a_source_that_lost_its_pictures_is_refused_and_nothing_is_encoded_when_they_are_back(
-    encoders: Encoders, tmp_path: Path
-) -> None:
+def test_a_source_without_its_pictures_is_refused_and_keeps_the_cache(encoders: Encoders, tmp_path: Path) -> None:
     path = source.write(tmp_path / "source")
     build(path, encoders, tmp_path / "c").close()
     before = (tmp_path / "c" / "current").read_text()
@@ -338,7 +336,7 @@ def prompts_of(items: list[Item | Rejected | None], encoders: Encoders, folder: 
     return Collection.open(folder / "c")
 
 
-def test_what_is_embedded_is_what_was_meant(encoders: Encoders, tmp_path: Path) -> None:
+def test_prompts_are_embedded_by_the_chosen_text_rules(encoders: Encoders, tmp_path: Path) -> None:
     items: list[Item | Rejected | None] = [Item("a", "a", STEERED), Item("b", "b", "a red fox, in the snow")]
     meant, verbatim = encoders.encode_texts(["a red fox, in the snow", STEERED])
     plain = prompts_of(items, encoders, tmp_path, "plain")

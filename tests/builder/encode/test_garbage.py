@@ -45,7 +45,7 @@ def rows(indices: Path) -> dict[str, int]:
     return counts
 
 
-def test_collections_share_what_was_encoded(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_collections_share_encoded_vectors(vit_bundle: Bundle, tmp_path: Path) -> None:
     pictures = write(tmp_path / "pictures", 0, 1, 2)
     assert build(pictures, vit_bundle, tmp_path / "indices" / "one")["encoded"] == {"images": 3, "prompts": 3}
     second = build(pictures, vit_bundle, tmp_path / "indices" / "two")
@@ -53,7 +53,7 @@ def test_collections_share_what_was_encoded(vit_bundle: Bundle, tmp_path: Path) 
     assert second["from_cache"] == {"images": 3, "prompts": 3}
 
 
-def test_what_no_version_uses_is_deleted(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_vectors_that_no_version_uses_are_deleted(vit_bundle: Bundle, tmp_path: Path) -> None:
     pictures, indices = write(tmp_path / "pictures", 0, 1, 2), tmp_path / "indices"
     build(pictures, vit_bundle, indices / "c")
     for path in pictures.glob("0.*"):
@@ -68,7 +68,7 @@ def test_what_no_version_uses_is_deleted(vit_bundle: Bundle, tmp_path: Path) -> 
     assert build(pictures, vit_bundle, indices / "c")["encoded"] == {"images": 1, "prompts": 1}
 
 
-def test_what_an_interrupted_build_encoded_is_kept(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_an_interrupted_build_prevents_garbage_collection(vit_bundle: Bundle, tmp_path: Path) -> None:
     pictures, indices = write(tmp_path / "pictures", 0), tmp_path / "indices"
     build(pictures, vit_bundle, indices / "c")
     (indices / "other" / "staging").mkdir(parents=True)

@@ -24,7 +24,7 @@ def contents(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): sha256_of(path) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_bundle_says_what_it_was_made_of(exported: Bundle, tiny_checkpoint: ClipCheckpoint) -> None:
+def test_a_bundle_records_its_source_and_architecture(exported: Bundle, tiny_checkpoint: ClipCheckpoint) -> None:
     assert exported.name == "tiny"
     assert exported.source == tiny_checkpoint.source
     assert exported.architecture == "CLIP ViT/16 2 x 64, text transformer 2 x 64"
@@ -99,7 +99,7 @@ def test_int8_encoders_are_searched_with(with_int8: Bundle, exported_encoders: E
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
 
 
-def test_what_is_too_coarse_in_the_fastest_form_is_exported_in_the_finer_one(
+def test_export_uses_the_finer_form_if_the_fastest_is_too_coarse(
     with_int8: Bundle, tiny_checkpoint: ClipCheckpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fast = with_int8.precisions["int8"].fidelity

@@ -45,7 +45,7 @@ def test_a_slightly_different_model_is_noticed(
     assert 0.5 < measured[f"{kind}_top10_overlap"] < 1
 
 
-def test_what_is_near_is_compared_with_the_originals_own_collection(
+def test_neighbours_are_compared_with_the_originals_own_collection(
     exported_encoders: Encoders, reference: Reference
 ) -> None:
     """Encoders of another model find what they find by chance: a tenth of the collection."""
@@ -61,7 +61,7 @@ def test_what_is_near_is_compared_with_the_originals_own_collection(
     assert abs(measured["image_cosine_mean"]) < 0.1
 
 
-def test_no_number_is_not_faithful() -> None:
+def test_nan_fails_the_fidelity_check() -> None:
     with pytest.raises(ExportError, match=r"text_cosine_min of at least 0\.5, got nan"):
         fidelity.require_every({"text_cosine_min": float("nan"), "text_cosine_mean": 1.0}, 0.5)
     with pytest.raises(ExportError, match=r"image_cosine_mean of at least 0\.5, got nan"):

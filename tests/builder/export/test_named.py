@@ -85,7 +85,7 @@ def test_an_interrupted_download_resumes(repositories: Hub, home: Path) -> None:
     assert repositories.gets() == wanted
 
 
-def test_what_is_not_what_the_hub_says_is_refused(repositories: Hub) -> None:
+def test_files_that_do_not_match_the_hubs_checksum_are_refused(repositories: Hub) -> None:
     repositories.sums["me/tiny/model.safetensors"] = "0" * 64
     assert "is not what was published: expected SHA-256 000" in refused("hf://me/tiny")
     repositories.sums["me/tiny/model.safetensors"] = ""
@@ -123,7 +123,7 @@ def test_the_token_is_shown_to_the_hub_alone(repositories: Hub, monkeypatch: pyt
     assert repositories.tokens_at_store == []
 
 
-def test_without_a_network_what_is_here_is_used(repositories: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+def test_offline_exports_use_local_files(repositories: Hub, monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     message = refused("hf://me/tiny")
     assert not repositories.asked
@@ -175,7 +175,7 @@ def test_openais_weights_offline_say_where_they_belong(monkeypatch: pytest.Monke
     assert refused("ViT-B/32") == message
 
 
-def test_unknown_names_say_what_there_is() -> None:
+def test_unknown_name_errors_list_the_known_names() -> None:
     assert "did you mean ViT-L/14" in refused("ViT-L/15")
     assert "known ones are RN50, ViT-B/32" in refused("???")
     for address in ("hf://tiny", "hf://a/b/c", "hf://../x", "hf://a/..", "hf://"):
@@ -196,7 +196,9 @@ def test_unknown_names_say_what_there_is() -> None:
         ),
     ],
 )
-def test_repositories_of_other_architectures_say_what_to_do(repositories: Hub, name: str, config: object) -> None:
+def test_repositories_of_other_architectures_raise_an_error_with_a_remedy(
+    repositories: Hub, name: str, config: object
+) -> None:
     del repositories.files["me/tiny/config.json"]
     repositories.files[f"me/tiny/{name}"] = json.dumps(config).encode()
     assert f"by its {name}: if open_clip has its architecture, name that with --open-clip" in refused("hf://me/tiny")

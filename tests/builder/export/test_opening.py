@@ -70,7 +70,7 @@ def test_the_command_fails_in_one_line(capsys: pytest.CaptureFixture[str], tmp_p
     assert not (tmp_path / "m").exists()
 
 
-def test_what_needs_pytorch_names_the_command_that_installs_it(tmp_path: Path) -> None:
+def test_errors_for_missing_pytorch_name_the_install_command(tmp_path: Path) -> None:
     weights = {**tiny_weights(), "visual.layer1.0.conv1.weight": np.zeros((1, 1, 1, 1), np.float32)}
     resnet = write_state_dict(weights, tmp_path / "resnet.pt")
     for message in (refused(resnet), refused(resnet, open_clip="ViT-B-16-SigLIP", pretrained="webli")):

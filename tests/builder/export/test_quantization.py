@@ -105,7 +105,7 @@ def test_a_row_of_nothing_stays_nothing(exported: Bundle, tmp_path: Path) -> Non
     assert np.isfinite(run(tmp_path / "int8.onnx", {"tokens": np.array([[5, 5, 49407]])})).all()
 
 
-def test_quantising_leaves_the_log_as_it_was(
+def test_quantising_keeps_the_log_configuration(
     exported: Bundle, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     for form in FORMS:

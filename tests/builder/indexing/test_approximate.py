@@ -124,7 +124,7 @@ FILTERS: dict[str, tuple[dict[str, Any], Callable[[Rows], NDArray[np.bool_]]]] =
 
 @pytest.mark.parametrize("kind", ["images", "texts"])
 @pytest.mark.parametrize("share", FILTERS)
-def test_of_what_a_filter_leaves_the_nearest_are_found(
+def test_filtered_searches_find_the_nearest(
     collection: Collection, images: Vectors, queries: dict[str, Vectors], kind: str, share: str
 ) -> None:
     condition, meets = FILTERS[share]

@@ -52,7 +52,7 @@ def test_many_vectors_get_inverted_lists_and_few_an_exact_scan(collection: Colle
 
 
 @pytest.mark.parametrize("name", ["images", "texts"])
-def test_recall_is_recorded_as_it_is_and_reaches_its_target(
+def test_recorded_recall_is_correct_and_reaches_its_target(
     collection: Collection, images: Vectors, prompts: Vectors, name: str
 ) -> None:
     info = collection.manifest.images
@@ -102,9 +102,7 @@ def test_too_little_memory_is_an_error_with_the_least(tmp_path: Path) -> None:
     assert index(tmp_path / "c", max_memory=97 * 2**20).images is not None
 
 
-def test_where_codes_miss_the_target_the_vectors_themselves_are_searched(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_index_falls_back_to_vectors_if_codes_miss_the_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(builder.indexing.index_key, "EXACT_UP_TO", 2000)
     monkeypatch.setattr(builder.indexing.index_key, "SMALLER_FROM", 10_000)
     stage(tmp_path / "c", random_vectors(10_000, 32), None)
@@ -119,7 +117,7 @@ def test_where_codes_miss_the_target_the_vectors_themselves_are_searched(
     assert (reached.key, reached.reached) == ("IVF128,Flat", True)
 
 
-def test_what_is_found_has_its_true_score(collection: Collection, images: Vectors) -> None:
+def test_results_have_exact_scores(collection: Collection, images: Vectors) -> None:
     for query in random_vectors(5, DIM, seed=3):
         page = collection.search("images", query, 50)
         np.testing.assert_allclose(scores_of(page), images[page.rows] @ (query / np.linalg.norm(query)), atol=1e-6)

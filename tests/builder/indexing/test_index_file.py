@@ -59,7 +59,7 @@ def test_a_sorted_source_is_divided_as_evenly_as_a_shuffled_one(tmp_path: Path) 
 
 
 @pytest.mark.long  # half a minute of CPU
-def test_a_rotation_is_as_good_as_one_that_is_improved_fifty_times(tmp_path: Path) -> None:
+def test_one_round_of_rotation_is_as_good_as_fifty(tmp_path: Path) -> None:
     spread = np.arange(1, 33) ** -0.8  # as unlike as CLIP's directions are
     turned = np.linalg.qr(np.random.default_rng(3).standard_normal((32, 32)))[0]
     vectors = unit((random_vectors(12_000, 32, clusters=300) * spread @ turned).astype(np.float32))

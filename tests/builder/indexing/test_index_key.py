@@ -72,7 +72,7 @@ def test_lists_are_a_power_of_two_with_enough_to_train_each(count: int) -> None:
         (SMALLER_FROM, 300 * MB, []),
     ],
 )
-def test_what_finds_more_is_tried_if_it_fits(count: int, budget: int, keys: list[str]) -> None:
+def test_fallbacks_are_better_indices_that_fit(count: int, budget: int, keys: list[str]) -> None:
     assert [spec.key for spec in fallbacks(choose(count, 512, budget), budget)] == keys
 
 

@@ -17,7 +17,7 @@ from tests.builder.indexing.files import compressed, written
 from tests.support.vectors import random_vectors
 
 
-def test_a_compressed_index_finds_what_the_vectors_say(tmp_path: Path) -> None:
+def test_a_compressed_index_finds_the_exact_neighbours(tmp_path: Path) -> None:
     pictures = random_vectors(12_300, 32, clusters=300)
     vectors = pictures[:12_000]
     texts = unit(random_vectors(2000, 32, seed=5) + random_vectors(1, 32, seed=6))

@@ -97,7 +97,7 @@ def test_an_interrupted_run_resumes(collection: Path, monkeypatch: pytest.Monkey
     assert verify(collection).counts["images"] == IMAGES + 2
 
 
-def test_a_graph_finds_what_an_exact_scan_finds(
+def test_a_graph_finds_the_results_of_an_exact_scan(
     collection: Path, images: Vectors, prompts: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(builder.milvus.filling, "_EXACT_UP_TO", 100)
@@ -130,7 +130,7 @@ def test_everything_that_is_known_of_an_item_is_there(collection: Path) -> None:
         opened.close()
 
 
-def test_what_is_taken_down_is_checked_and_gone(collection: Path) -> None:
+def test_takedowns_are_checked_and_applied(collection: Path) -> None:
     publish_here(collection)
     id = item_id("image", "3.png")
     with pytest.raises(BuildError, match="unknown ids in c: nowhere"):
@@ -179,13 +179,13 @@ def test_losses_of_milvus_are_reported(collection: Path, way: str) -> None:
         verify(collection)
 
 
-def test_one_that_is_in_milvus_is_not_published_there_again(collection: Path) -> None:
+def test_a_collection_in_milvus_is_not_published_again(collection: Path) -> None:
     publish_here(collection)
     with pytest.raises(BuildError, match="is held by Milvus already"):
         publish_here(collection)
 
 
-def test_what_milvus_cannot_hold_is_named_and_nothing_is_published(images: Vectors, tmp_path: Path) -> None:
+def test_items_too_large_for_milvus_are_named_and_prevent_publication(images: Vectors, tmp_path: Path) -> None:
     folder = build(
         tmp_path / "indices" / "c",
         images[:5],
@@ -207,7 +207,7 @@ def test_a_collection_of_prompts_alone_is_held_too(prompts: Vectors, tmp_path: P
     verify(folder)
 
 
-def test_where_nothing_answers_the_old_version_stays(collection: Path) -> None:
+def test_an_unreachable_milvus_keeps_the_old_version(collection: Path) -> None:
     before = current_version(collection)
     with pytest.raises(NotReady, match=f"Milvus at {NEVER} did not answer"):
         publish_to_milvus(collection, NEVER)

@@ -69,7 +69,7 @@ def served_thumbnails(indices: Path) -> dict[str, bytes | None]:
         }
 
 
-def sorted_out(entries: Iterable[Item | Rejected]) -> tuple[list[Item], list[Rejected]]:
+def split_rejected(entries: Iterable[Item | Rejected]) -> tuple[list[Item], list[Rejected]]:
     everything = list(entries)
     return (
         [entry for entry in everything if isinstance(entry, Item)],

@@ -38,5 +38,5 @@ def write(kind: str, root: Path) -> Path:
     [("manifest", len(source.ROWS)), ("folder", 2), ("embeddings", 5), ("img2dataset", 4), ("diffusiondb", 1000),
      ("diffusiondb metadata", 5)],
 )  # fmt: skip
-def test_a_source_says_about_how_many_items_it_has(kind: str, count: int, tmp_path: Path) -> None:
+def test_sources_estimate_their_number_of_items(kind: str, count: int, tmp_path: Path) -> None:
     assert open_source(kind.split()[0], write(kind, tmp_path), None).count() == count

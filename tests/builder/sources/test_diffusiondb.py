@@ -18,7 +18,7 @@ from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import PictureError, SourceError
 from promptsearch.filtering.filters import Filter
 from promptsearch.search.options import Options
-from tests.builder.sources.building import built, served_thumbnails, sorted_out
+from tests.builder.sources.building import built, served_thumbnails, split_rejected
 from tests.support.drawing import as_bytes, picture
 
 # Types of DiffusionDB's own metadata.parquet.
@@ -69,7 +69,7 @@ def write_zip(root: Path, number: int, entries: Mapping[str, Any], pictures: Seq
 
 def items(path: Path) -> dict[str, Item]:
     """Return the items of a source by key; none is rejected."""
-    read, rejected = sorted_out(open_source("diffusiondb", path, None).items())
+    read, rejected = split_rejected(open_source("diffusiondb", path, None).items())
     assert rejected == []
     return {item.key: item for item in read}
 
@@ -140,7 +140,7 @@ def test_metadata_alone_is_a_collection_of_prompts(tmp_path: Path) -> None:
 def test_rows_of_metadata_that_name_no_picture_are_rejected(tmp_path: Path) -> None:
     rows = [row("../a.png", 1), row("ok.png", 1), row(None, 1), row("b.png", None)]  # type: ignore[arg-type]
     path = write_metadata(tmp_path / "metadata.parquet", rows)
-    [item], rejected = sorted_out(open_source("diffusiondb", path, None).items())
+    [item], rejected = split_rejected(open_source("diffusiondb", path, None).items())
     assert item.key == "part-000001/ok.png"
     assert [rejection.where for rejection in rejected] == [f"metadata.parquet row {number}" for number in (0, 2, 3)]
 
@@ -162,7 +162,7 @@ def test_names_that_lead_elsewhere_are_rejected(tmp_path: Path, write: Any) -> N
     (tmp_path / "secret.png").write_bytes(as_bytes(picture()))
     names = ["../secret.png", "/etc/passwd", "..", "", "a\0.png", "..\\secret.png", "\ud83e.png"]
     write(tmp_path / "parts", 1, dict.fromkeys([*names, "a.png"], CAT), ["a.png"])
-    [item], rejected = sorted_out(open_source("diffusiondb", tmp_path / "parts", None).items())
+    [item], rejected = split_rejected(open_source("diffusiondb", tmp_path / "parts", None).items())
     assert item.key == "part-000001/a.png"
     assert len(rejected) == len(names)
     for rejection in rejected:
@@ -170,7 +170,7 @@ def test_names_that_lead_elsewhere_are_rejected(tmp_path: Path, write: Any) -> N
         assert "is not the name of a picture" in rejection.reason
 
 
-def test_a_members_folder_is_no_part_of_its_name(tmp_path: Path) -> None:
+def test_a_members_folder_is_not_part_of_its_name(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "part-000001.zip", "w") as archive:
         archive.writestr("part-000001/part-000001.json", json.dumps({"a.png": FOX}))
         archive.writestr("../../part-000001/a.png", as_bytes(picture(5)))
@@ -184,7 +184,7 @@ def test_a_members_folder_is_no_part_of_its_name(tmp_path: Path) -> None:
 def test_entries_of_another_shape_do_not_cost_the_picture(tmp_path: Path, write: Any) -> None:
     entries = {"a.png": 5, "b.png": {"p": None, "se": "many", "st": "20", "c": []}, "c.png": {"p": ["x"], "sa": ""}}
     write(tmp_path, 1, entries)
-    [a, b, c], [rejected] = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    [a, b, c], [rejected] = split_rejected(open_source("diffusiondb", tmp_path, None).items())
     assert "a.png: not a JSON object" in rejected.reason
     assert (a.prompt, a.settings) == (None, {})
     assert (b.prompt, b.settings, b.extra) == (None, {"steps": 20}, {"seed": "many"})
@@ -196,7 +196,7 @@ def test_a_broken_json_costs_only_the_prompts(tmp_path: Path, content: bytes) ->
     folder = write_folder(tmp_path, 1, {"a.png": CAT})
     (folder / "part-000001.json").write_bytes(content)
     write_folder(tmp_path, 2, {"b.png": CAT})
-    [a, b], [rejected] = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    [a, b], [rejected] = split_rejected(open_source("diffusiondb", tmp_path, None).items())
     assert rejected.where == "part-000001/part-000001.json"
     assert (a.prompt, b.prompt) == (None, "a cat")
     assert a.picture is not None
@@ -208,7 +208,7 @@ def test_a_broken_archive_costs_only_its_part(tmp_path: Path) -> None:
     (tmp_path / "part-000002.zip").write_bytes(b"")
     write_zip(tmp_path, 3, {"c.png": CAT})
     (tmp_path / "part-000004.zip").symlink_to("nowhere")
-    [c], rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    [c], rejected = split_rejected(open_source("diffusiondb", tmp_path, None).items())
     assert c.key == "part-000003/c.png"
     assert [rejection.where for rejection in rejected] == [f"part-00000{number}.zip" for number in (1, 2, 4)]
 
@@ -225,12 +225,12 @@ def test_a_damaged_member_is_the_decoders_to_tell_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("everywhere", [True, False])
-def test_a_name_that_is_no_utf_8_costs_no_more_than_it_must(tmp_path: Path, everywhere: bool) -> None:
+def test_names_that_are_not_utf_8_reject_the_picture_or_its_archive(tmp_path: Path, everywhere: bool) -> None:
     content = write_zip(tmp_path, 1, {"ä.png": CAT}).read_bytes()
     name, broken = "ä.png".encode(), b"\xff\xff.png"
     (tmp_path / "part-000001.zip").write_bytes(content.replace(name, broken, -1 if everywhere else 1))
     write_zip(tmp_path, 2, {"b.png": CAT})
-    read, rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    read, rejected = split_rejected(open_source("diffusiondb", tmp_path, None).items())
     if everywhere:  # nothing says what is in the archive
         assert [rejection.where for rejection in rejected] == ["part-000001.zip"]
         assert [item.key for item in read] == ["part-000002/b.png"]
@@ -242,7 +242,7 @@ def test_a_name_that_is_no_utf_8_costs_no_more_than_it_must(tmp_path: Path, ever
             damaged.picture.read()
 
 
-def test_metadata_that_is_none_is_a_source_error(tmp_path: Path) -> None:
+def test_invalid_metadata_raises_a_source_error(tmp_path: Path) -> None:
     write_zip(tmp_path, 1, {"a.png": CAT})
     path = tmp_path / "metadata.parquet"
     path.write_bytes(b"PAR1 no table")
@@ -263,13 +263,13 @@ def test_metadata_that_is_damaged_further_in_costs_no_picture(tmp_path: Path) ->
     content = bytearray(path.read_bytes())
     content[4:20_000] = bytes(19_996)
     path.write_bytes(content)
-    [item], rejected = sorted_out(open_source("diffusiondb", tmp_path, None).items())
+    [item], rejected = split_rejected(open_source("diffusiondb", tmp_path, None).items())
     assert item.prompt == "a cat"
     assert rejected[0].where == "metadata.parquet rows 0 to 99"
     assert len(rejected) < 50, "the row groups behind the damage are read"
 
 
-def test_what_it_needs_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     (tmp_path / "part-1.zip").touch()
     (tmp_path / "part-000001.json").touch()
     with pytest.raises(SourceError, match=r"has neither part-000001/ nor part-000001\.zip"):
@@ -312,7 +312,7 @@ def test_diffusiondb_is_searched(tmp_path: Path) -> None:
         assert search.prompt("a fox").image_count == 2
 
 
-def test_one_odd_number_costs_neither_its_entry_nor_the_others(tmp_path: Path) -> None:
+def test_an_invalid_number_is_kept_as_extra(tmp_path: Path) -> None:
     part = write_folder(tmp_path, 1, {"a.png": FOX, "b.png": CAT})
     path = part / "part-000001.json"
     path.write_text(path.read_text().replace("4294967295", "9" * 5000))

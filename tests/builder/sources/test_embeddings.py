@@ -17,7 +17,7 @@ from promptsearch.encoding.encoders import unit
 from promptsearch.errors import SourceError
 from promptsearch.search.collection import Collection
 from promptsearch.storage.manifest import FILES, current_version
-from tests.builder.sources.building import built, encoders, served_thumbnails, sorted_out
+from tests.builder.sources.building import built, encoders, served_thumbnails, split_rejected
 from tests.support.drawing import picture
 from tests.support.vectors import random_vectors
 
@@ -47,7 +47,7 @@ def rows(count: int, first: int = 0) -> list[dict[str, Any]]:
 
 
 def items(root: Path) -> list[Item]:
-    read, rejected = sorted_out(open_source("embeddings", root, None).items())
+    read, rejected = split_rejected(open_source("embeddings", root, None).items())
     assert rejected == []
     return read
 
@@ -115,7 +115,7 @@ def test_a_vector_without_direction_is_rejected_with_its_file_and_row(tmp_path: 
     else:
         texts[2] = bad
     write(tmp_path, 0, rows(3), images, texts)
-    [item], [first, second] = sorted_out(open_source("embeddings", tmp_path, None).items())
+    [item], [first, second] = split_rejected(open_source("embeddings", tmp_path, None).items())
     assert item.prompt == "caption 0"
     assert first.where == "metadata/metadata_0.parquet row 1"
     assert first.reason == "the vector in img_emb/img_emb_0.npy is zero or not finite"
@@ -163,7 +163,7 @@ def test_files_that_do_not_belong_together_are_named(tmp_path: Path) -> None:
         (np.array([[None], [{}]]), "cannot be read as an array"),
     ],
 )
-def test_what_is_no_array_of_vectors_is_said(tmp_path: Path, content: Any, reason: str) -> None:
+def test_invalid_vector_arrays_are_reported(tmp_path: Path, content: Any, reason: str) -> None:
     write(tmp_path, 0, rows(2), random_vectors(2, DIM))
     path = tmp_path / "img_emb" / "img_emb_0.npy"
     if isinstance(content, bytes):
@@ -174,7 +174,7 @@ def test_what_is_no_array_of_vectors_is_said(tmp_path: Path, content: Any, reaso
         open_source("embeddings", tmp_path, None)
 
 
-def test_truncated_files_are_said(tmp_path: Path) -> None:
+def test_truncated_files_are_reported(tmp_path: Path) -> None:
     write(tmp_path, 0, rows(200), random_vectors(200, DIM))
     for path in (tmp_path / "img_emb" / "img_emb_0.npy", tmp_path / "metadata" / "metadata_0.parquet"):
         whole = path.read_bytes()
@@ -184,7 +184,7 @@ def test_truncated_files_are_said(tmp_path: Path) -> None:
         path.write_bytes(whole)
 
 
-def test_what_it_needs_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has neither img_emb/img_emb_0\.npy nor text_emb/text_emb_0\.npy"):
         open_source("embeddings", tmp_path, None)
     write(tmp_path, 0, rows(1), random_vectors(1, DIM))
@@ -239,7 +239,7 @@ def test_a_hidden_item_stays_hidden_under_another_name(tmp_path: Path, earlier_r
         assert shown(tmp_path / "indices") == {"/data/1.jpg", "/data/2.jpg"}
 
 
-def test_a_hidden_prompt_stays_hidden_whatever_its_item_is_called(tmp_path: Path) -> None:
+def test_a_hidden_prompt_stays_hidden_under_other_item_keys(tmp_path: Path) -> None:
     vectors = random_vectors(3, 256)
     write(tmp_path / "e", 0, rows(3), None, vectors)
     with built(tmp_path / "indices", "embeddings", tmp_path / "e") as before:

@@ -10,7 +10,7 @@ from builder.sources import Item, open_source
 from builder.sources.inputs.picture import FilePicture
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import SourceError
-from tests.builder.sources.building import MODEL, built, sorted_out
+from tests.builder.sources.building import MODEL, built, split_rejected
 from tests.promptsearch.metadata import samples as made
 from tests.service.support.serving import serving
 from tests.support.drawing import as_bytes, picture
@@ -18,7 +18,7 @@ from tests.support.drawing import as_bytes, picture
 
 def items(root: Path) -> dict[str, Item]:
     """Return the items of a source by key; none is rejected."""
-    read, rejected = sorted_out(open_source("folder", root, None).items())
+    read, rejected = split_rejected(open_source("folder", root, None).items())
     assert rejected == []
     return {item.key: item for item in read}
 
@@ -82,7 +82,7 @@ def test_an_object_beside_the_picture_has_prompt_and_settings(tmp_path: Path) ->
     assert item.extra == {"negative_prompt": "a dog", "rating": 4.5, "tags": ["x", {"y": "?"}]}
 
 
-def test_what_the_picture_says_itself_comes_first(tmp_path: Path) -> None:
+def test_embedded_prompts_take_precedence(tmp_path: Path) -> None:
     made.save_png(tmp_path / "a.png", {"parameters": made.A1111})
     (tmp_path / "a.txt").write_text("another prompt")
     assert items(tmp_path)["a.png"].prompt == "a fox in the snow, (oil painting:1.2), <lora:fur:0.8>\nby night"
@@ -120,7 +120,7 @@ def test_programs_own_files_beside_the_picture_are_read(
 
 
 @pytest.mark.parametrize("prompt", [{"text": "a cat"}, 5, [1, 2], True])
-def test_a_prompt_that_is_no_text_is_kept_and_is_no_prompt(tmp_path: Path, prompt: object) -> None:
+def test_a_prompt_of_another_type_is_kept_as_extra(tmp_path: Path, prompt: object) -> None:
     save(tmp_path / "a.png")
     (tmp_path / "a.json").write_text(json.dumps({"prompt": prompt, "seed": 3}))
     item = items(tmp_path)["a.png"]
@@ -138,24 +138,24 @@ def test_files_beside_pictures_are_in_any_encoding_of_windows(tmp_path: Path, en
 
 
 @pytest.mark.parametrize("encoding", ["gbk", "shift_jis", "cp1251"])
-def test_a_text_in_an_unknown_encoding_is_told_of_and_never_embedded(tmp_path: Path, encoding: str) -> None:
+def test_a_text_in_an_unknown_encoding_is_rejected_and_never_embedded(tmp_path: Path, encoding: str) -> None:
     text = "рыжая лиса в снегу" if encoding == "cp1251" else "黒猫夜空銀河東京"
     save(tmp_path / "a.png")
     (tmp_path / "a.txt").write_bytes(text.encode(encoding, "ignore"))
-    [item], [rejected] = sorted_out(open_source("folder", tmp_path, None).items())
+    [item], [rejected] = split_rejected(open_source("folder", tmp_path, None).items())
     assert rejected.where == "a.txt"
     assert "encoding is unknown" in rejected.reason
     assert item.prompt is None
 
 
-def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
+def test_file_formats_are_recognised_by_content(tmp_path: Path) -> None:
     jpeg = as_bytes(picture(1), "JPEG")
     for name in ("a.jpe", "b.jpg_large", "c", "d.JPG"):
         (tmp_path / name).write_bytes(jpeg)
     (tmp_path / "e.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
     (tmp_path / "f.mp4").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isommp41")
     (tmp_path / "notes").write_text("no picture")
-    read, rejected = sorted_out(open_source("folder", tmp_path, None).items())
+    read, rejected = split_rejected(open_source("folder", tmp_path, None).items())
     assert [item.key for item in read] == ["a.jpe", "b.jpg_large", "c", "d.JPG"]
     assert [(rejection.where, rejection.reason.partition(":")[0]) for rejection in rejected] == [
         ("e.heic", "HEIC pictures cannot be read"), ("f.mp4", "MP4 videos are not read"),
@@ -163,24 +163,24 @@ def test_what_a_file_is_is_told_by_its_content(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b'{"prompt": ', b"[]", b"[" * 100_000, b"\0\0\0", b"x" * 2_000_000])
-def test_a_broken_object_is_told_of_and_the_picture_kept(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_json_file_is_rejected_and_its_picture_kept(tmp_path: Path, content: bytes) -> None:
     save(tmp_path / "sub" / "a.png")
     (tmp_path / "sub" / "a.json").write_bytes(content)
     (tmp_path / "sub" / "a.txt").write_text("the text is fine")
-    [item], [rejected] = sorted_out(open_source("folder", tmp_path, None).items())
+    [item], [rejected] = split_rejected(open_source("folder", tmp_path, None).items())
     assert rejected.where == "sub/a.json"
     assert rejected.reason.endswith("the picture is kept")
     assert item.prompt == "the text is fine"
 
 
-def test_a_setting_that_is_no_such_value_does_not_cost_the_prompt(tmp_path: Path) -> None:
+def test_invalid_settings_keep_the_prompt(tmp_path: Path) -> None:
     save(tmp_path / "a.png")
     (tmp_path / "a.json").write_text('{"prompt": "a cat", "seed": "many", "cfg_scale": NaN, "steps": [1]}')
     item = items(tmp_path)["a.png"]
     assert (item.prompt, item.settings, item.extra) == ("a cat", {}, {"seed": "many", "steps": [1]})
 
 
-def test_a_file_that_is_no_picture_is_left_to_the_decoder(tmp_path: Path) -> None:
+def test_invalid_pictures_are_left_to_the_decoder(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_text("no picture")
     (tmp_path / "b.png").touch()
     assert list(items(tmp_path)) == ["a.png", "b.png"]
@@ -194,7 +194,7 @@ def test_keys_stay_when_pictures_are_added(tmp_path: Path) -> None:
     assert before < set(items(tmp_path))
 
 
-def test_it_is_a_folder_that_is_named(tmp_path: Path) -> None:
+def test_the_source_must_be_a_folder(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="is not a folder: name the folder that holds your pictures"):
         open_source("folder", save(tmp_path / "a.png"), None)
     with pytest.raises(SourceError, match="--images is for manifest and open-prompts: folder knows"):

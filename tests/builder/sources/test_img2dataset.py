@@ -15,7 +15,7 @@ from pyarrow import parquet
 from builder.sources import Item, open_source
 from promptsearch.encoding.image_io import open_picture
 from promptsearch.errors import PictureError, SourceError
-from tests.builder.sources.building import built, sorted_out
+from tests.builder.sources.building import built, split_rejected
 from tests.support.drawing import as_bytes, picture
 
 FORMATS = ("files", "webdataset", "parquet")
@@ -85,7 +85,7 @@ def write_tar(path: Path, files: Mapping[str, bytes]) -> Path:
 
 def items(path: Path) -> dict[str, Item]:
     """Return the items of a source by key; none is rejected."""
-    read, rejected = sorted_out(open_source("img2dataset", path, None).items())
+    read, rejected = split_rejected(open_source("img2dataset", path, None).items())
     assert rejected == []
     return {item.key: item for item in read}
 
@@ -124,7 +124,7 @@ def test_without_their_table_pictures_speak_for_themselves(tmp_path: Path, forma
         path.unlink()
     else:
         path.write_bytes(b"" if table == "empty" else path.read_bytes()[:-50])
-    read, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    read, rejected = split_rejected(open_source("img2dataset", tmp_path, None).items())
     assert [(item.key, item.prompt) for item in read] == [
         ("00000/000000000", "a fox"), ("00000/000000002", "a cat"), ("00001/000010000", "a dog"),
     ]  # fmt: skip
@@ -144,13 +144,13 @@ def test_a_caption_alone_is_enough(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b'{"caption": ', b"[]", b"\xff", b"[" * 100_000, b" " * 2_000_000])
 def test_a_broken_json_costs_neither_caption_nor_picture(tmp_path: Path, content: bytes) -> None:
     write_tar(tmp_path / "00000.tar", {"1.json": content, "1.jpg": drawn("001"), "1.txt": b"a cat"})
-    [item], [rejected] = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    [item], [rejected] = split_rejected(open_source("img2dataset", tmp_path, None).items())
     assert (item.key, item.prompt) == ("00000/1", "a cat")
     assert rejected.where == "00000/1"
     assert rejected.reason.startswith("its .json: ")
 
 
-def test_a_truncated_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+def test_a_truncated_archive_is_read_up_to_the_damage(tmp_path: Path) -> None:
     keys = [f"00000000{number}" for number in range(4)]
     write(tmp_path, "webdataset", "00000", [sample(key) for key in keys])
     write(tmp_path, "webdataset", "00001", [sample("000010000")])
@@ -159,29 +159,29 @@ def test_a_truncated_archive_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
     third = whole.index(keys[2].encode())
     for cut in (third + 1000, third + 100, third):  # within the picture, its header, and between two members
         path.write_bytes(whole[:cut])
-        read, [rejected] = sorted_out(open_source("img2dataset", tmp_path, None).items())
+        read, [rejected] = split_rejected(open_source("img2dataset", tmp_path, None).items())
         assert rejected.where == "00000.tar"
         assert [item.picture is not None for item in read] == [True, True, False, False, True]
         assert [item.prompt for item in read] == ["a fox"] * 5
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive" * 100, bytes(10_240), b"\x1f\x8b" * 600])
-def test_what_is_no_archive_is_told_of(tmp_path: Path, content: bytes) -> None:
+def test_invalid_archives_are_rejected(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "00000.tar").write_bytes(content)
     write(tmp_path, "webdataset", "00001", [sample("000010000")])
-    read, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    read, rejected = split_rejected(open_source("img2dataset", tmp_path, None).items())
     assert [item.key for item in read] == ["00001/000010000"]
     assert [rejection.where for rejection in rejected] == ([] if content == bytes(10_240) else ["00000.tar"])
 
 
-def test_damage_between_members_is_told_of(tmp_path: Path) -> None:
+def test_damage_between_members_is_reported(tmp_path: Path) -> None:
     files = {"1.jpg": drawn("001"), "2.jpg": drawn("002"), "3.jpg": drawn("003")}
     path = write_tar(tmp_path / "00000.tar", files)
     content = bytearray(path.read_bytes())
     header = content.index(b"2.jpg")
     content[header : header + 512] = b"\xaa" * 512
     path.write_bytes(content)
-    read, [rejected] = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    read, [rejected] = split_rejected(open_source("img2dataset", tmp_path, None).items())
     assert [item.key for item in read] == ["00000/1"]
     assert "no proper end" in rejected.reason
 
@@ -251,7 +251,7 @@ def test_shards_come_by_number(tmp_path: Path) -> None:
     assert list(items(tmp_path)) == ["00002/1", "00010/1", "100000/1"]
 
 
-def test_what_it_needs_is_said(tmp_path: Path) -> None:
+def test_missing_files_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"has no shards: neither 00000/ nor 00000\.tar nor 00000\.parquet"):
         open_source("img2dataset", tmp_path, None)
     (tmp_path / "00000.tar").touch()
@@ -285,6 +285,6 @@ def test_a_member_of_a_negative_size_ends_its_archive_alone(tmp_path: Path) -> N
     header[148:156] = b"%06o\0 " % sum(header)
     content[second : second + tarfile.BLOCKSIZE] = header
     (tmp_path / "00000.tar").write_bytes(content)
-    read, rejected = sorted_out(open_source("img2dataset", tmp_path, None).items())
+    read, rejected = split_rejected(open_source("img2dataset", tmp_path, None).items())
     assert [item.key for item in read] == ["00000/000000000"]
     assert "000000001.jpg has a size of -5 bytes" in rejected[0].reason

@@ -30,7 +30,7 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize(("name", "kind"), LAYOUTS.items())
-def test_a_folder_looks_like_what_lies_in_it(tmp_path: Path, name: str, kind: str | None) -> None:
+def test_a_folders_kind_follows_from_its_files(tmp_path: Path, name: str, kind: str | None) -> None:
     (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / name).touch()
     assert kind_of(tmp_path) == kind
@@ -55,7 +55,7 @@ def test_a_file_looks_like_its_name_or_its_columns(tmp_path: Path, name: str, co
 
 
 @pytest.mark.parametrize("named", ["folder", "embeddings", "img2dataset", "manifest", "open-prompts"])
-def test_who_names_another_kind_is_told_which_it_looks_like(tmp_path: Path, named: str) -> None:
+def test_a_wrong_kind_raises_an_error_that_names_the_likely_one(tmp_path: Path, named: str) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "part-000001.zip").touch()
     with pytest.raises(SourceError, match=f"use diffusiondb instead of {named}"):
@@ -63,7 +63,7 @@ def test_who_names_another_kind_is_told_which_it_looks_like(tmp_path: Path, name
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "folder"])
-def test_an_empty_folder_is_no_source_and_looks_like_none(tmp_path: Path, kind: str) -> None:
+def test_an_empty_folder_raises_an_error_without_a_suggestion(tmp_path: Path, kind: str) -> None:
     with pytest.raises(SourceError) as caught:
         open_source(kind, tmp_path, None)
     assert "looks like" not in str(caught.value)

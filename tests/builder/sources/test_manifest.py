@@ -76,7 +76,7 @@ def test_a_bad_row_is_rejected_and_the_next_one_read(tmp_path: Path, row: str, r
     ("name", "value"), [("seed", "many"), ("seed", str(2**64 - 1)), ("cfg_scale", "7,5"), ("steps", "None"),
                         ("created", "yesterday"), ("width", "wide")],
 )  # fmt: skip
-def test_an_odd_value_stays_as_it_stood_and_costs_nothing_else(tmp_path: Path, name: str, value: str) -> None:
+def test_invalid_values_are_kept_as_extra(tmp_path: Path, name: str, value: str) -> None:
     [item] = items(tmp_path, f'image,prompt,sampler,{name}\na.png,x,euler,"{value}"\n')
     assert isinstance(item, Item)
     assert (item.prompt, item.settings, item.extra) == ("x", {"sampler": "euler"}, {name: value})
@@ -142,7 +142,7 @@ def test_keys_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     assert {"a.png", "b.png"} < keys[0]
 
 
-def test_what_is_no_source_is_said_in_words(tmp_path: Path) -> None:
+def test_invalid_sources_are_reported(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="does not exist: expected the source's file"):
         open_source("manifest", tmp_path / "missing", None)
     with pytest.raises(SourceError, match=r"expected a CSV file or a folder with manifest\.csv"):

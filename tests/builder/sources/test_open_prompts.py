@@ -10,7 +10,7 @@ import pytest
 
 from builder.sources import Item, Rejected, open_source
 from promptsearch.errors import SourceError
-from tests.builder.sources.building import built, sorted_out
+from tests.builder.sources.building import built, split_rejected
 from tests.support.drawing import picture
 
 CSV = Path(__file__).parents[2] / "data" / "open_prompts.csv"
@@ -23,7 +23,7 @@ def read(images: Path | None = None) -> tuple[dict[str, Item], list[Rejected]]:
     return {prompt or "": item for prompt, item in items.items()}, [r for r in read if isinstance(r, Rejected)]
 
 
-def test_a_generation_has_what_discord_said_of_it() -> None:
+def test_a_generation_has_the_fields_of_discord() -> None:
     items, _ = read()
     link = "https://cdn.example.org/attachments/1/0/a_painting_of_a_lighthouse_-S_1000_ts-1660000000_idx-0.png"
     assert items["a painting of a lighthouse"] == Item(
@@ -80,7 +80,7 @@ def test_bad_rows_are_rejected_with_file_line_and_reason() -> None:
     assert lines[int(line) - 1].startswith("broken json")
 
 
-def test_an_odd_value_costs_no_row() -> None:
+def test_invalid_values_are_kept_as_extra() -> None:
     items, _ = read()
     assert items["half a seed"].extra["seed"] == 1.5
     assert "cfg_scale" not in items["endless"].settings
@@ -129,7 +129,7 @@ GOOD = b'a cat,"{""raw_discord_data"": {""seed"": 1}}"'
     ],
 )
 def test_a_damaged_end_costs_no_row_before_it(tmp_path: Path, row: bytes, reason: str) -> None:
-    [item], [rejected] = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", GOOD, row), None).items())
+    [item], [rejected] = split_rejected(open_source("open-prompts", write(tmp_path / "a.csv", GOOD, row), None).items())
     assert (item.prompt, item.settings) == ("a cat", {"seed": 1})
     assert rejected.where == "a.csv:3"
     assert reason in rejected.reason
@@ -137,12 +137,12 @@ def test_a_damaged_end_costs_no_row_before_it(tmp_path: Path, row: bytes, reason
 
 def test_after_a_quote_that_is_never_closed_rows_are_read_again(tmp_path: Path) -> None:
     rows = [b'"never closed, ' + b"x" * 3_000_000, GOOD, GOOD]
-    read, rejected = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", *rows), None).items())
+    read, rejected = split_rejected(open_source("open-prompts", write(tmp_path / "a.csv", *rows), None).items())
     assert [item.prompt for item in read] == ["a cat", "a cat"]
     assert len(rejected) == 1
 
 
-def test_a_null_character_or_a_byte_order_mark_is_no_damage(tmp_path: Path) -> None:
+def test_null_characters_and_byte_order_marks_are_accepted(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", GOOD.replace(b"cat", b"c\0t"))
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     [item] = open_source("open-prompts", path, None).items()
@@ -150,24 +150,24 @@ def test_a_null_character_or_a_byte_order_mark_is_no_damage(tmp_path: Path) -> N
     assert item.prompt == "a c\0t"
 
 
-def test_of_pictures_with_the_same_name_the_first_is_taken(tmp_path: Path) -> None:
+def test_the_first_picture_of_a_name_is_used(tmp_path: Path) -> None:
     for name in ("b/0.png", "a/0.webp", "c/0.txt", "0.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
-    [item], [rejected] = sorted_out(open_source("open-prompts", write(tmp_path / "a.csv", GOOD), tmp_path).items())
+    [item], [rejected] = split_rejected(open_source("open-prompts", write(tmp_path / "a.csv", GOOD), tmp_path).items())
     assert item.picture is not None
     assert item.picture.file == "a/0.webp"
     assert (rejected.where, rejected.reason) == ("b/0.png", "another picture has the same name and is used: a/0.webp")
 
 
-def test_a_link_that_is_no_url_names_no_picture(tmp_path: Path) -> None:
+def test_an_invalid_url_has_no_picture(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", b'a cat,"{""raw_discord_data"": {""image_uri"": ""http://[x/1.png""}}"')
     [item] = open_source("open-prompts", path, tmp_path).items()
     assert isinstance(item, Item)
     assert (item.source, item.picture) == ("http://[x/1.png", None)
 
 
-def test_it_is_one_csv_that_is_named(tmp_path: Path) -> None:
+def test_the_source_must_be_a_csv(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="open-prompts is one CSV with the columns prompt, raw_data"):
         open_source("open-prompts", tmp_path, None)
     (tmp_path / "a.csv").write_text("image,prompt\n")
@@ -191,7 +191,7 @@ def test_open_prompts_are_searched_with_and_without_pictures(tmp_path: Path) -> 
 @pytest.mark.skipif("OPEN_PROMPTS_CSV" not in os.environ, reason="OPEN_PROMPTS_CSV names no open-prompts sample")
 def test_the_real_sample_is_searched_whole(tmp_path: Path) -> None:
     path = Path(os.environ["OPEN_PROMPTS_CSV"])
-    read, rejected = sorted_out(open_source("open-prompts", path, None).items())
+    read, rejected = split_rejected(open_source("open-prompts", path, None).items())
     assert rejected == []
     assert all(item.width and item.height for item in read)
     assert {tuple(item.settings) for item in read} == {(), ("seed", "steps", "cfg_scale", "created")}

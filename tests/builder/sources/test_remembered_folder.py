@@ -86,7 +86,7 @@ def test_unchanged_files_are_remembered_with_all_that_was_read_of_them(folder: P
         (lambda root: os.utime(root / "b.png", (PAST, PAST)), {"b.png"}),
     ],
 )
-def test_what_has_changed_is_read_again(
+def test_changed_files_are_read_again(
     folder: Path, tmp_path: Path, change: Callable[[Path], object], again: set[str]
 ) -> None:
     read(folder, tmp_path / "files.sqlite")
@@ -101,7 +101,7 @@ def test_files_that_have_just_changed_are_not_trusted(folder: Path, tmp_path: Pa
     assert remembered(read(folder, tmp_path / "files.sqlite")) == set()
 
 
-def test_of_a_file_that_is_being_written_the_last_state_counts(folder: Path, tmp_path: Path) -> None:
+def test_files_being_written_keep_their_last_state(folder: Path, tmp_path: Path) -> None:
     before = read(folder, tmp_path / "files.sqlite")
     (folder / "a" / "2.png").write_bytes(b"half")
     save(folder / "new.png")

@@ -21,7 +21,7 @@ SWAPPED = [*range(7), 8, 7, *range(9, 40)]  # 7.png and 8.png took each other's 
 RENAMED = [*range(7), *range(8, 40), 7]  # 7.png is gone, 8.png became 7.png …, and the hidden one 39.png
 
 
-def of(name: int, content: int) -> Takedown:
+def takedown(name: int, content: int) -> Takedown:
     """Return the takedown of `<name>.png`, which had the content of picture number `content`."""
     return Takedown(IMAGES[name], digest_of(b"content %d" % content))
 
@@ -48,11 +48,11 @@ def collection(tmp_path: Path) -> Path:
     return build(tmp_path / "c", VECTORS, VECTORS)
 
 
-def test_what_people_wrote_stays(collection: Path) -> None:
+def test_comments_and_prompts_in_the_file_are_kept(collection: Path) -> None:
     of_an_earlier_release(collection, f"{IMAGES[7]} # on Monday\n{PROMPT}\n{IMAGES[9]}")
     assert rebuilt(collection, list(range(40))) == set(range(40)) - {7, 9}
-    assert read_hidden(collection) == {of(7, 7), of(9, 9), Takedown(PROMPT)}
-    assert (collection / "hidden").read_text() == f"{of(7, 7)}; on Monday\n{PROMPT}\n{of(9, 9)}\n"
+    assert read_hidden(collection) == {takedown(7, 7), takedown(9, 9), Takedown(PROMPT)}
+    assert (collection / "hidden").read_text() == f"{takedown(7, 7)}; on Monday\n{PROMPT}\n{takedown(9, 9)}\n"
     assert rebuilt(collection, SWAPPED) == set(range(40)) - {8, 9}
 
 
@@ -65,10 +65,10 @@ def test_a_picture_that_was_renamed_before_that_build_stays_hidden(
     assert rebuilt(collection, list(range(40))) == set(range(40)) - {7}
 
 
-def test_a_line_without_a_digest_follows_what_the_served_version_shows(collection: Path) -> None:
+def test_a_line_without_a_digest_follows_the_picture_of_the_served_version(collection: Path) -> None:
     (collection / "hidden").write_text(IMAGES[7])  # by hand
     assert rebuilt(collection, SWAPPED) == set(range(40)) - {8}
-    assert read_hidden(collection) == {of(7, 7)}
+    assert read_hidden(collection) == {takedown(7, 7)}
 
 
 def test_a_copy_that_was_shown_beside_it_is_not_hidden(tmp_path: Path) -> None:
@@ -77,22 +77,22 @@ def test_a_copy_that_was_shown_beside_it_is_not_hidden(tmp_path: Path) -> None:
     collection = build(tmp_path / "c", vectors, None)
     of_an_earlier_release(collection, IMAGES[7])
     build(collection, vectors, None)
-    assert read_hidden(collection) == {of(7, 7)}
+    assert read_hidden(collection) == {takedown(7, 7)}
     of_an_earlier_release(collection, IMAGES[7])
     others = [*range(7), 9, *range(8, 40)]  # another picture took its name
     build(collection, vectors[others], None, content=lambda name: b"content %d" % others[name])
     assert read_hidden(collection) == {Takedown(IMAGES[7])}
 
 
-def test_one_that_is_gone_stays_hidden_by_its_id(collection: Path) -> None:
+def test_a_removed_picture_stays_hidden_by_its_id(collection: Path) -> None:
     of_an_earlier_release(collection, IMAGES[39])
     build(collection, VECTORS[:39], None)
     assert read_hidden(collection) == {Takedown(IMAGES[39])}
     assert hidden_and_gone(collection) == [Takedown(IMAGES[39])]
 
 
-def test_a_served_version_that_cannot_be_read_is_no_matter(collection: Path) -> None:
+def test_an_unreadable_served_version_is_ignored(collection: Path) -> None:
     of_an_earlier_release(collection, IMAGES[7])
     (current_version(collection) / FILES.manifest).write_text('{"schema_version": 1}')
     assert rebuilt(collection, list(range(40))) == set(range(40)) - {7}
-    assert read_hidden(collection) == {of(7, 7)}
+    assert read_hidden(collection) == {takedown(7, 7)}

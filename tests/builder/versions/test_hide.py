@@ -23,7 +23,7 @@ def collection(tmp_path: Path) -> Path:
     return build(tmp_path / "c", VECTORS, VECTORS)
 
 
-def of(number: int) -> Takedown:
+def takedown(number: int) -> Takedown:
     """Return the takedown of a picture as `build` stores it."""
     return Takedown(IMAGES[number], digest_of(b"content %d" % number))
 
@@ -42,7 +42,7 @@ def shown(collection: Path) -> set[int]:
         opened.close()
 
 
-def test_what_is_hidden_is_found_no_more_until_it_is_shown_again(collection: Path) -> None:
+def test_hidden_items_are_not_found_until_unhidden(collection: Path) -> None:
     assert len(shown(collection)) == 40
     assert ids(hide(collection, [IMAGES[7]])) == [IMAGES[7]]
     assert shown(collection) == set(range(40)) - {7}
@@ -71,39 +71,39 @@ def test_a_long_prompt_is_printed_by_its_beginning(tmp_path: Path) -> None:
     assert str(hide(collection, [IMAGES[0]])[0]) == f"{IMAGES[0]} image 0.png: '{('word ' * 40)[:59]}…'"
 
 
-def test_an_unknown_id_is_named_and_nothing_is_hidden(collection: Path) -> None:
+def test_an_unknown_id_is_named_and_changes_nothing(collection: Path) -> None:
     with pytest.raises(BuildError, match=r"unknown ids in c: nothing, ü\. Nothing was changed"):
         hide(collection, [IMAGES[0], "nothing", "ü"])
     assert read_hidden(collection) == frozenset()
     hide(collection, [IMAGES[0]])
     with pytest.raises(BuildError, match=rf"not hidden in c: {IMAGES[1]}\. Nothing was changed"):
         unhide(collection, [IMAGES[0], IMAGES[1]])
-    assert read_hidden(collection) == {of(0)}
+    assert read_hidden(collection) == {takedown(0)}
 
 
-def test_what_people_wrote_into_the_file_stays(collection: Path) -> None:
+def test_comments_in_the_file_are_kept(collection: Path) -> None:
     (collection / "hidden").write_text(f"# asked for by mail\n{IMAGES[1]} # on Monday\n\n{IMAGES[2]}")
     hide(collection, [IMAGES[3]])
     unhide(collection, [IMAGES[1]])
-    assert (collection / "hidden").read_text() == f"# asked for by mail\n\n{IMAGES[2]}\n{of(3)}\n"
+    assert (collection / "hidden").read_text() == f"# asked for by mail\n\n{IMAGES[2]}\n{takedown(3)}\n"
 
 
 def test_later_builds_keep_to_it_and_may_lack_the_item(collection: Path) -> None:
     hide(collection, [IMAGES[39]])
     build(collection, VECTORS[:5], None)
-    assert read_hidden(collection) == {of(39)}
+    assert read_hidden(collection) == {takedown(39)}
     assert ids(hide(collection, [IMAGES[39], IMAGES[1]])) == [IMAGES[1]]
-    assert hidden_and_gone(collection) == [of(39)]
+    assert hidden_and_gone(collection) == [takedown(39)]
     assert ids(unhide(collection, [IMAGES[39]])) == [IMAGES[39]]
 
 
 def test_takedowns_at_the_same_time_lose_none(collection: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda image: hide(collection, [image]), IMAGES))
-    assert read_hidden(collection) == {of(number) for number in range(40)}
+    assert read_hidden(collection) == {takedown(number) for number in range(40)}
 
 
-def test_there_is_nothing_to_hide_in_what_is_not_published(tmp_path: Path) -> None:
+def test_hiding_in_an_unpublished_collection_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(UnknownCollection, match="is not a published collection"):
         hide(tmp_path / "none", IMAGES[:1])
 
@@ -113,7 +113,7 @@ def swapped(number: int) -> bytes:
     return b"content %d" % {7: 8, 8: 7}.get(number, number)
 
 
-def test_a_picture_that_was_renamed_stays_hidden_and_what_took_its_name_does_not(collection: Path) -> None:
+def test_takedowns_follow_a_renamed_picture_and_not_its_name(collection: Path) -> None:
     hide(collection, [IMAGES[7]])
     build(collection, VECTORS, VECTORS, content=swapped)
     assert shown(collection) == set(range(40)) - {8}
@@ -137,4 +137,4 @@ def test_a_version_of_an_earlier_release_hides_by_id(collection: Path) -> None:
     (version / "pictures.digest.npy").unlink()
     assert shown(collection) == set(range(40)) - {7}
     assert ids(hide(collection, [IMAGES[8]])) == [IMAGES[8]]
-    assert read_hidden(collection) == {of(7), Takedown(IMAGES[8])}
+    assert read_hidden(collection) == {takedown(7), Takedown(IMAGES[8])}

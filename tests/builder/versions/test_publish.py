@@ -15,12 +15,12 @@ from tests.support.vectors import build, random_vectors, stage
 VECTORS = random_vectors(5, 4)
 
 
-def test_nothing_staged_is_nothing_to_publish(tmp_path: Path) -> None:
+def test_publishing_without_a_staged_version_raises_an_error(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match="nothing is staged for c: run `python -m builder embed` first"):
         publish(tmp_path / "c")
 
 
-def test_what_is_not_indexed_is_not_published(tmp_path: Path) -> None:
+def test_a_version_without_an_index_is_not_published(tmp_path: Path) -> None:
     stage(tmp_path / "c", VECTORS, VECTORS)
     with pytest.raises(BuildError, match="the staged images have no index yet: run `python -m builder index` first"):
         publish(tmp_path / "c")
@@ -46,7 +46,7 @@ def test_a_new_version_is_served_and_the_old_one_still_open(tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "c" / "versions").iterdir()) == [old.version, new.version]
 
 
-def test_a_version_that_cannot_be_made_current_leaves_the_old_one(tmp_path: Path) -> None:
+def test_a_failed_publication_keeps_the_served_version(tmp_path: Path) -> None:
     build(tmp_path / "c", VECTORS, None)
     served = current_version(tmp_path / "c")
     stage(tmp_path / "c", VECTORS[:2], None)

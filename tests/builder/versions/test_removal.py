@@ -35,7 +35,7 @@ def test_half_is_enough(collection: Path, changed: dict[str, int]) -> None:
     require_most_kept(collection, SERVED | changed)
 
 
-def test_there_is_nothing_to_lose_in_what_is_not_served(tmp_path: Path) -> None:
+def test_removals_are_not_checked_without_a_served_version(tmp_path: Path) -> None:
     none = dict.fromkeys(SERVED, 0)
     require_most_kept(tmp_path / "new", none)
     damaged = build(tmp_path / "c", VECTORS, None)

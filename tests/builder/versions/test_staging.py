@@ -78,7 +78,7 @@ def test_reasons_are_counted_by_kind(tmp_path: Path) -> None:
     assert staging.reasons == {"seed": 2, "neither image nor prompt": 1}
 
 
-def test_a_key_that_comes_again_is_another_generation(tmp_path: Path) -> None:
+def test_repeated_keys_become_items_of_their_own(tmp_path: Path) -> None:
     keys = ["a#2", "a", "b", "a", "a", "a#2"]
     with Staging(tmp_path / "c", 4) as staging:
         for number, key in enumerate(keys):
@@ -96,7 +96,7 @@ def test_a_key_may_come_very_often(tmp_path: Path) -> None:
         assert staging.counts()["images"] == 20_000
 
 
-def test_what_is_rejected_is_kept_in_a_csv(tmp_path: Path) -> None:
+def test_rejections_are_written_to_a_csv(tmp_path: Path) -> None:
     with Staging(tmp_path / "c", 4) as staging:
         staging.reject(Rejected('a "b", c.csv:1', "ü\nnot good"))
         assert staging.counts()["quarantined"] == 1
@@ -110,7 +110,7 @@ def test_kinds_without_vectors_leave_no_files(tmp_path: Path) -> None:
     assert sorted(path.name for path in staging.folder.iterdir()) == ["items.sqlite", "quarantine.csv"]
 
 
-def test_what_was_staged_before_is_gone(tmp_path: Path) -> None:
+def test_staging_removes_earlier_files(tmp_path: Path) -> None:
     stage(tmp_path / "c", random_vectors(2, 4), None)
     (staging_folder(tmp_path / "c") / "images.faiss").touch()
     with Staging(tmp_path / "c", 4):

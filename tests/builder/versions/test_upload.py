@@ -33,7 +33,7 @@ def written(store: ObjectStore) -> list[str]:
     return [line.removeprefix(prefix) for line in store.requests if line.startswith(prefix)]
 
 
-def test_what_names_others_is_written_after_them(
+def test_files_are_uploaded_before_files_that_name_them(
     store: ObjectStore, collection: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hide(collection, [item_id("image", "7.png")])
@@ -48,7 +48,7 @@ def test_what_names_others_is_written_after_them(
     assert out.endswith("), 0 were there\n")
 
 
-def test_what_is_there_is_not_sent_again(
+def test_uploaded_files_are_not_sent_again(
     store: ObjectStore, collection: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     upload(collection, f"{store.url}/indices")
@@ -64,13 +64,13 @@ def test_what_is_there_is_not_sent_again(
     assert ": 1 files sent (" in capsys.readouterr().out
 
 
-def test_what_is_taken_down_stays_so_where_nothing_is_known_of_it(store: ObjectStore, collection: Path) -> None:
+def test_uploads_without_takedowns_keep_those_of_the_store(store: ObjectStore, collection: Path) -> None:
     store.write("indices/c/hidden", b"one\n")
     upload(collection, f"{store.url}/indices")
     assert store.read("indices/c/hidden") == b"one\n"
 
 
-def test_nothing_damaged_is_sent(
+def test_damaged_files_are_not_uploaded(
     store: ObjectStore, collection: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     with (current_version(collection) / "images.faiss").open("ab") as file:
@@ -82,7 +82,7 @@ def test_nothing_damaged_is_sent(
     assert store.objects() == set()
 
 
-def test_a_model_goes_with_its_licences(
+def test_a_model_is_uploaded_with_its_licences(
     store: ObjectStore, vit_bundle: Bundle, capsys: pytest.CaptureFixture[str]
 ) -> None:
     main(["upload-model", str(vit_bundle.folder), "--to", f"{store.url}/models"])

@@ -11,7 +11,7 @@ from tests.support.vectors import random_vectors
 
 
 @pytest.mark.parametrize("sizes", [[], [0], [1], [3, 0, 250, 1]])
-def test_a_closed_file_is_an_npy_of_what_was_appended(tmp_path: Path, sizes: list[int]) -> None:
+def test_a_closed_file_is_an_npy_of_the_appended_vectors(tmp_path: Path, sizes: list[int]) -> None:
     vectors = random_vectors(sum(sizes), 5)
     with VectorFile(tmp_path / "vectors.npy", 5) as file:
         for part in np.split(vectors, np.cumsum(sizes)[:-1]) if sizes else []:

@@ -57,7 +57,7 @@ def vectors(change: Callable[[np.ndarray[tuple[int, int], np.dtype[np.float16]]]
     return run
 
 
-def test_what_was_built_is_whole(whole: Path) -> None:
+def test_a_new_build_passes_verification(whole: Path) -> None:
     assert verify(whole) == Manifest.read(current_version(whole))
 
 

@@ -45,7 +45,7 @@ def test_a_similar_item_becomes_words_in_another_collection(visit: Visit) -> Non
     expect(visit.box).to_have_value(text)
 
 
-def test_a_single_collection_is_no_choice(emoji: Visit) -> None:
+def test_the_choice_is_hidden_for_a_single_collection(emoji: Visit) -> None:
     expect(emoji.page.get_by_label("Collection")).to_be_hidden()
 
 

@@ -21,7 +21,7 @@ def test_a_first_visit_offers_examples_that_are_queries(emoji: Visit) -> None:
     expect(emoji.page.get_by_role("heading", name="Find images")).to_be_hidden()
 
 
-def test_other_collections_offer_what_is_made_most(visit: Visit) -> None:
+def test_other_collections_offer_their_most_frequent_prompts(visit: Visit) -> None:
     examples = visit.page.locator("#examples button")
     expect(examples.first).to_have_text("several foxes")
     visit.page.get_by_role("button", name="Browse 90 images").click()

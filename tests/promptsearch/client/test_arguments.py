@@ -48,7 +48,7 @@ def test_pictures_are_bytes_paths_or_images(tmp_path: Path) -> None:
         assert (decoded.format, decoded.size) == ("PNG", picture(1).size)
 
 
-def test_requests_have_only_what_was_set() -> None:
+def test_requests_contain_only_set_arguments() -> None:
     assert request_body("fox", {"limit": 3, "filter": None, "terms": ()}) == {"q": "fox", "limit": 3}
     body = request_body(None, {"image": b"picture", "terms": [Term(id="a", weight=0.5), Term(picture=b"other")]})
     assert body == {

@@ -20,7 +20,7 @@ def test_more_than_the_total_is_refused() -> None:
         pass
 
 
-def test_others_wait_for_what_is_held_and_come_in_order() -> None:
+def test_memory_is_granted_in_order() -> None:
     memory, order, started = ThreadsMemory(100), [], [threading.Event() for _ in range(3)]
 
     def take(number: int, needed: int) -> None:
@@ -42,7 +42,7 @@ def test_others_wait_for_what_is_held_and_come_in_order() -> None:
     assert order == [0, 1, 2]
 
 
-def test_what_fails_gives_its_memory_back() -> None:
+def test_failed_work_releases_its_memory() -> None:
     memory = ThreadsMemory(100)
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), memory.hold(100):

@@ -46,7 +46,7 @@ def test_a_pictures_vector_does_not_depend_on_its_batch(encoders: Encoders) -> N
     np.testing.assert_allclose(together[::9], alone, atol=2e-6)
 
 
-def test_nothing_is_no_vectors(encoders: Encoders) -> None:
+def test_empty_input_returns_an_empty_array(encoders: Encoders) -> None:
     assert encoders.encode_texts([]).shape == (0, 32)
     assert encoders.encode_images([]).shape == (0, 32)
 

@@ -276,7 +276,7 @@ def test_good_pixels_are_read_despite_damaged_metadata(content: bytes) -> None:
     assert np.array_equal(np.asarray(open_picture(content)), np.asarray(picture(1)))
 
 
-def test_a_picture_without_its_texts_is_turned_as_its_exif_says() -> None:
+def test_a_picture_without_its_texts_is_rotated_by_its_exif() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     info = PngInfo()
@@ -305,6 +305,6 @@ def test_segments_beside_the_pixels_cost_no_picture(format: str, marker: bytes, 
         (b"no picture", "this is not a picture that can be read"),
     ],
 )
-def test_what_cannot_be_read_is_named(head: bytes, says: str) -> None:
+def test_unreadable_formats_are_named(head: bytes, says: str) -> None:
     with pytest.raises(PictureError, match=says):
         open_picture(head)

@@ -39,7 +39,7 @@ WORDS = st.text(st.characters(exclude_characters=MARKUP, exclude_categories=["Cs
         ("", ""),
     ],
 )
-def test_what_steers_the_generator_is_left_out(prompt: str, embedded: str) -> None:
+def test_steering_syntax_is_removed(prompt: str, embedded: str) -> None:
     assert plain(prompt) == embedded
 
 
@@ -61,7 +61,7 @@ def test_weights_and_tags_change_nothing(text: str, weight: object) -> None:
 
 
 @given(st.lists(st.sampled_from([*MARKUP, "a", " ", "1", ".", "\n", "<lora:x:1>", "BREAK"]), max_size=80).map("".join))
-def test_nothing_is_added(prompt: str) -> None:
+def test_plain_adds_no_text(prompt: str) -> None:
     embedded = plain(prompt)
     assert len(embedded) <= len(prompt)
     assert not prompt.strip(" ,\n") or embedded

@@ -30,7 +30,7 @@ def test_parsed_text_equals_parsed_data(data: dict[str, Any]) -> None:
 
 
 @given(data=st.dictionaries(names, values, min_size=2, max_size=4))
-def test_order_of_conditions_does_not_matter(data: dict[str, Any]) -> None:
+def test_order_of_conditions_changes_nothing(data: dict[str, Any]) -> None:
     assert Filter.parse(dict(reversed(data.items()))) == Filter.parse(data)
 
 

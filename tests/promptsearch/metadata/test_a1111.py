@@ -49,7 +49,7 @@ def test_prompt_negative_prompt_and_settings() -> None:
         ("", ("", "", None)),
     ],
 )
-def test_the_settings_are_cut_off_whatever_is_missing(parameters: str, expected: tuple[Any, Any, Any]) -> None:
+def test_settings_are_separated_from_incomplete_prompts(parameters: str, expected: tuple[Any, Any, Any]) -> None:
     assert parts(parameters) == expected
 
 
@@ -76,7 +76,7 @@ def test_values_may_hold_commas_colons_quotes_and_json(setting: str, name: str, 
     assert cells["generator_version"] == "v1.10.1"
 
 
-def test_loras_are_the_prompts_tags_else_what_is_listed() -> None:
+def test_loras_come_from_the_prompts_tags_or_else_from_the_settings() -> None:
     assert read_text(made.A1111_HIRES)["lora"] == ["fur", "snow"]
     assert read_text(made.A1111_HIRES)["lora_weights"] == [0.8, 0.3]
     hashed = read_text('an owl\nSteps: 5, Lora hashes: "ink: 1234, line: 5678", Seed: 1')
@@ -95,7 +95,7 @@ def test_loras_are_the_prompts_tags_else_what_is_listed() -> None:
         ("Steps: 5, App: SD.Next, Version: 4663edb", "SD.Next"),
     ],
 )
-def test_the_program_is_told_by_its_version(settings: str, generator: str) -> None:
+def test_the_generator_is_recognised_by_its_version(settings: str, generator: str) -> None:
     assert read_text(f"an owl\n{settings}")["generator"] == generator
 
 

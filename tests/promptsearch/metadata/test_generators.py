@@ -151,7 +151,7 @@ def test_json_of_other_programs_by_its_usual_names() -> None:
     assert generation_of_fields({"UserComment": '{"prompt": "password", "seed": 1}'}) is None
 
 
-def test_odd_values_keep_everything_else() -> None:
+def test_invalid_values_are_kept_as_extra() -> None:
     odd = {**made.INVOKEAI, "seed": 2**64 - 1, "steps": "None", "cfg_scale": "7,5", "scheduler": ["x"], "width": "wide"}
     result = read({"invokeai_metadata": odd})
     assert result.prompt == "a paper boat"
@@ -194,7 +194,7 @@ def test_metadata_of_any_other_shape_costs_nothing(fields: dict[str, str]) -> No
         ({"prompt": "x", "num_inference_steps": "", "guidance_scale": "", "clip_skip": ""}, "x", {}),
     ],
 )
-def test_what_can_be_read_is_kept_beside_what_cannot(
+def test_readable_fields_are_kept_beside_unreadable_ones(
     fields: dict[str, str], prompt: str, settings: dict[str, Any]
 ) -> None:
     result = generation_of_fields(fields)

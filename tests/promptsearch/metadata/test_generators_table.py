@@ -49,7 +49,7 @@ def test_the_table_has_every_generator() -> None:
 
 
 @pytest.mark.parametrize("generator", PICTURES)
-def test_what_the_table_claims_is_read(generator: str) -> None:
+def test_fields_of_the_table_are_read(generator: str) -> None:
     result = generation_of_fields(PICTURES[generator])
     assert result is not None
     assert result.extra["generator"] == generator

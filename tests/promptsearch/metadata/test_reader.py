@@ -60,14 +60,14 @@ def test_the_next_picture_is_never_given_the_last_ones_prompt(tmp_path: Path) ->
         assert read_generation(tmp_path / "plain.jpg") is None
 
 
-def test_what_stands_before_damaged_pixels_is_read(tmp_path: Path) -> None:
+def test_fields_before_damaged_pixels_are_read(tmp_path: Path) -> None:
     content = made.save_png(tmp_path / "a.png", {"parameters": made.A1111}).read_bytes()
     result = read_generation(content[: content.index(b"IDAT") + 20])
     assert result is not None
     assert result.settings["seed"] == 1234567890
 
 
-def test_a_comment_about_something_else_is_no_prompt(tmp_path: Path) -> None:
+def test_an_unrelated_comment_is_not_a_prompt(tmp_path: Path) -> None:
     path = made.save_exif(tmp_path / "a.jpg", {made.MAKE: "Canon", made.MODEL: "EOS 5D"}, b"ASCII\0\0\0Screenshot")
     assert read_generation(path) is None
 

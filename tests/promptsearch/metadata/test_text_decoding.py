@@ -31,13 +31,13 @@ def test_western_letters_are_windows_1252(text: str) -> None:
      "검은 고양이".encode("euc-kr"),
      b"\x89PNG\r\n\x1a\n", bytes(range(128, 160)), b"a\x01b", b"\xff\xfea", b"\0\0\0"],
 )  # fmt: skip
-def test_what_would_be_garbage_is_an_error(content: bytes) -> None:
+def test_undecodable_texts_raise_an_error(content: bytes) -> None:
     with pytest.raises(ValueError, match="text"):
         decode_text(content)
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=200))
-def test_utf_8_is_what_it_is(text: str) -> None:
+def test_utf_8_is_decoded_unchanged(text: str) -> None:
     assert decode_text(text.encode("utf-8-sig")) == text
 
 

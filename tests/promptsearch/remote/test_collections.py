@@ -70,7 +70,7 @@ def test_downloaded_collection_equals_the_built_one(mirror: Mirror, local: Path)
     collection.close()
 
 
-def test_nothing_is_downloaded_twice(mirror: Mirror, store: ObjectStore, tmp_path: Path) -> None:
+def test_files_are_downloaded_once(mirror: Mirror, store: ObjectStore, tmp_path: Path) -> None:
     files = len(Manifest.read(bring(mirror)).files)
     assert len(store.sent()) == len(set(store.sent())) + 1  # `current` is read again before it is written here
     assert len([key for key in store.sent() if "/versions/" in key]) == files + 1
@@ -182,12 +182,12 @@ def test_new_cache_fetches_the_recently_replaced_version(mirror: Mirror, local: 
     assert current_version(mirror.folder / "c").name == SECOND
 
 
-def test_hidden_items_are_copied_by_look(mirror: Mirror, store: ObjectStore) -> None:
+def test_hidden_items_are_copied_by_poll(mirror: Mirror, store: ObjectStore) -> None:
     folder = bring(mirror).parent.parent
     store.write("indices/c/hidden", b"one\n")
-    seen = mirror.look()
+    seen = mirror.poll()
     assert read_hidden(folder) == {Takedown("one")}
-    assert mirror.look() == seen
+    assert mirror.poll() == seen
     store.write("indices/c/current", f"{FIRST}\n".encode())
     store.bucket.Object("indices/c/hidden").delete()
     current = store.bucket.Object("indices/c/current")
@@ -195,7 +195,7 @@ def test_hidden_items_are_copied_by_look(mirror: Mirror, store: ObjectStore) -> 
     while current.last_modified == before:  # S3's times are of whole seconds
         store.write("indices/c/current", f"{FIRST}\n".encode())
         current.reload()
-    assert mirror.look() != seen
+    assert mirror.poll() != seen
     assert read_hidden(folder) == set()
 
 
@@ -203,7 +203,7 @@ def test_collection_deleted_in_the_store_is_deleted_here(mirror: Mirror, store: 
     bring(mirror)
     store.write("indices/other/current", b"1")
     store.bucket.objects.filter(Prefix="indices/c/").delete()
-    assert list(mirror.look()) == ["other"]
+    assert list(mirror.poll()) == ["other"]
     assert not (mirror.folder / "c").exists()
 
 

@@ -39,11 +39,11 @@ def test_written_objects_are_read_and_listed(store: Store, tmp_path: Path) -> No
     assert store.read("a/current") == b"1\n"
     assert list(store.entries()) == ["a"]
     entries = store.entries("a")
-    assert {name: entry.stamp is None for name, entry in entries.items()} == {"current": False, "versions": True}
+    assert {name: entry.fingerprint is None for name, entry in entries.items()} == {"current": False, "versions": True}
     assert entries["current"].modified is not None
     assert store.entries("a")["current"] == entries["current"]
     store.write("a/current", b"12\n")
-    assert store.entries("a")["current"].stamp != entries["current"].stamp
+    assert store.entries("a")["current"].fingerprint != entries["current"].fingerprint
     store.download("a/versions/1/file", tmp_path / "copy")
     assert (tmp_path / "copy").read_bytes() == b"x" * 100_000
 
@@ -56,7 +56,7 @@ def test_missing_objects_are_errors(store: Store, tmp_path: Path) -> None:
             ask()
 
 
-def test_it_has_what_was_uploaded_and_nothing_else(server: ObjectStore, store: Store, tmp_path: Path) -> None:
+def test_has_recognises_uploaded_files_only(server: ObjectStore, store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"x")
     sha256 = sha256_of(tmp_path / "file")
     assert not store.has("file", 1, sha256)
@@ -78,7 +78,7 @@ def test_unreachable_store_is_an_error(server: ObjectStore, monkeypatch: pytest.
         Store("s3://bucket").read("a")
 
 
-def test_urls_are_told_from_paths() -> None:
+def test_urls_are_distinguished_from_paths() -> None:
     assert [is_url(place) for place in ("s3://a/b", "file:///a", "a", Path("/a/b"))] == [True, True, False, False]
     with pytest.raises(StoreError, match=r"^nothing://a is not the URL of an object store: Protocol not known"):
         Store("nothing://a")

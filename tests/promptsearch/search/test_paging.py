@@ -67,7 +67,7 @@ def collection(
 
 
 @pytest.fixture(scope="module")
-def worded(images: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
+def collection_with_words(images: Vectors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Collection]:
     """Yield a collection on files, which alone are searched by words."""
     with opened(built(tmp_path_factory, images), "files") as collection:
         yield collection
@@ -210,9 +210,11 @@ def test_duplicates_of_a_hidden_image_are_not_hidden(collection: Collection, ima
 
 
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])
-def test_group_is_its_best_image_in_modes_with_words(worded: Collection, images: Vectors, mode: Mode) -> None:
+def test_group_is_its_best_image_in_modes_with_words(
+    collection_with_words: Collection, images: Vectors, mode: Mode
+) -> None:
     words = text_of(PROMPTS - 1).split()[-1]  # the last prompt has most of the images
-    page = worded.search("images", images[0], 400, Options(mode=mode, group_by="prompt"), words=words)
+    page = collection_with_words.search("images", images[0], 400, Options(mode=mode, group_by="prompt"), words=words)
     prompts = PROMPT_OF
     assert PROMPTS - 1 in prompts[page.rows]
     for row in page.rows:
@@ -221,9 +223,9 @@ def test_group_is_its_best_image_in_modes_with_words(worded: Collection, images:
 
 
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])
-def test_keyword_results_are_sorted_by_score(worded: Collection, images: Vectors, mode: Mode) -> None:
-    ranked = worded.search("images", images[0], POOL, Options(mode=mode), words="dog")
-    page = worded.search("images", images[0], POOL, Options(mode=mode, sort=SCORE), words="dog")
+def test_keyword_results_are_sorted_by_score(collection_with_words: Collection, images: Vectors, mode: Mode) -> None:
+    ranked = collection_with_words.search("images", images[0], POOL, Options(mode=mode), words="dog")
+    page = collection_with_words.search("images", images[0], POOL, Options(mode=mode, sort=SCORE), words="dog")
     assert sorted(page.rows) == sorted(ranked.rows)
     np.testing.assert_array_equal(scores_of(page), np.sort(scores_of(ranked))[::-1])
     assert list(page.rows) != list(ranked.rows)
@@ -260,10 +262,10 @@ def test_filter_or_sort_without_a_query_lists_rows(collection: Collection) -> No
         collection.search("images", None, 5, Options(sort="seed", min_score=0.1))
 
 
-def test_keyword_results_have_all_words(worded: Collection, images: Vectors) -> None:
+def test_keyword_results_have_all_words(collection_with_words: Collection, images: Vectors) -> None:
     def results(words: str, kind: Kind = "prompts", **others: Any) -> list[int]:
         options = Options(mode="keyword", **others)
-        return list(every(worded, kind, images[0], options, 500, words=words).rows)
+        return list(every(collection_with_words, kind, images[0], options, 500, words=words).rows)
 
     def having(*words: str) -> set[int]:
         return {row for row in range(PROMPTS) if set(words) <= set(text_of(row).split())}
@@ -280,18 +282,20 @@ def test_keyword_results_have_all_words(worded: Collection, images: Vectors) -> 
     }
 
 
-def test_images_of_a_hidden_prompt_are_not_found_by_its_words(worded: Collection, images: Vectors) -> None:
-    visible = worded.with_hidden({item_id("prompt", text_of(7))})
+def test_images_of_a_hidden_prompt_are_not_found_by_its_words(
+    collection_with_words: Collection, images: Vectors
+) -> None:
+    visible = collection_with_words.with_hidden({item_id("prompt", text_of(7))})
     options = Options(mode="keyword")
-    assert worded.search("images", images[0], 5, options, words='"prompt 7 dog"').rows == [7]
+    assert collection_with_words.search("images", images[0], 5, options, words='"prompt 7 dog"').rows == [7]
     assert visible.search("images", images[0], 5, options, words='"prompt 7 dog"').rows == []
 
 
-def test_hybrid_ranks_by_both(worded: Collection, images: Vectors) -> None:
+def test_hybrid_ranks_by_both(collection_with_words: Collection, images: Vectors) -> None:
     words = "castle night"
-    semantic = list(worded.search("images", images[0], 200).rows)
-    by_words = list(worded.search("images", images[0], 200, Options(mode="keyword"), words=words).rows)
-    page = worded.search("images", images[0], 20, Options(mode="hybrid"), words=words)
+    semantic = list(collection_with_words.search("images", images[0], 200).rows)
+    by_words = list(collection_with_words.search("images", images[0], 200, Options(mode="keyword"), words=words).rows)
+    page = collection_with_words.search("images", images[0], 20, Options(mode="hybrid"), words=words)
     weight = {
         row: sum(1 / (61 + order.index(row)) for order in (semantic, by_words) if row in order)
         for row in {*semantic, *by_words}

@@ -101,7 +101,7 @@ def test_unknown_sort_field_is_an_error(engine: FileEngine, mode: Mode) -> None:
 
 def test_rankings_are_joined_and_cut() -> None:
     first = Ranked(np.asarray([3, 1]), np.asarray([0.9, 0.8], dtype=np.float32))
-    both = first.then(Ranked(np.asarray([2]), np.asarray([0.1], dtype=np.float32)))
+    both = first.concat(Ranked(np.asarray([2]), np.asarray([0.1], dtype=np.float32)))
     assert both.rows.tolist() == [3, 1, 2]
     assert both.first(2).rows.tolist() == [3, 1]
     assert len(both.first(None)) == 3

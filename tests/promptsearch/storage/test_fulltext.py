@@ -59,7 +59,7 @@ def test_quoted_words_must_follow_each_other(index: FullTextIndex, first: str, s
     assert sorted(index.search(f'"{first} {second}"').tolist()) == expected
 
 
-def test_diacritics_do_not_matter(index: FullTextIndex) -> None:
+def test_search_ignores_diacritics(index: FullTextIndex) -> None:
     assert index.search("cafe").tolist() == index.search("CAFÉ").tolist()
     assert sorted(index.search("cafe").tolist()) == having(lambda present: "café" in present)
 

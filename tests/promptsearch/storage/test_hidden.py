@@ -10,7 +10,7 @@ from promptsearch.errors import CollectionError
 from promptsearch.storage.hidden import Takedown, parse_line, read_hidden
 
 
-def test_without_a_file_nothing_is_hidden(tmp_path: Path) -> None:
+def test_a_missing_file_hides_nothing(tmp_path: Path) -> None:
     assert read_hidden(tmp_path) == frozenset()
 
 
@@ -32,7 +32,7 @@ def test_a_takedown_may_follow_a_picture(tmp_path: Path) -> None:
 
 
 @given(st.from_regex(r"[0-9a-f]{20}", fullmatch=True), st.none() | st.binary(min_size=16, max_size=16))
-def test_a_line_is_read_as_it_was_written(id: str, picture: bytes | None) -> None:
+def test_a_written_line_is_read_back(id: str, picture: bytes | None) -> None:
     assert parse_line(f"{Takedown(id, picture)}\n") == Takedown(id, picture)
 
 

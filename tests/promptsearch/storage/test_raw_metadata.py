@@ -33,7 +33,7 @@ def test_damaged_texts_are_an_error(tmp_path: Path, packed: bytes) -> None:
     raw.close()
 
 
-def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+def test_an_invalid_database_raises_an_error(tmp_path: Path) -> None:
     (tmp_path / "raw.sqlite").write_text("no database at all, but long enough to look at" * 10)
     with pytest.raises(CollectionError):
         RawMetadata(tmp_path / "raw.sqlite")

@@ -18,7 +18,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_they_are_right_and_remembered_by_the_next(file: Path, tmp_path: Path) -> None:
+def test_checksums_are_correct_and_saved(file: Path, tmp_path: Path) -> None:
     checksums = Checksums(tmp_path / "cache")
     assert not checksums.is_known(file)
     assert checksums.of(file) == sha256_of(file)
@@ -53,7 +53,7 @@ def test_a_record_that_cannot_be_written_costs_nothing(file: Path) -> None:
     checksums.save()
 
 
-def test_several_processes_share_it_and_forget_what_is_gone(file: Path, tmp_path: Path) -> None:
+def test_processes_share_checksums_and_forget_removed_files(file: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     other.write_bytes(b"other")
     first, second = Checksums(tmp_path), Checksums(tmp_path)

@@ -13,7 +13,7 @@ def test_every_finite_half_converts_exactly() -> None:
     np.testing.assert_array_equal(to_float32(halves).view(np.int32), halves.astype(np.float32).view(np.int32))
 
 
-def test_any_shape_and_any_order_in_memory_is_read_and_left_as_it_is() -> None:
+def test_any_shape_and_memory_order_is_converted_without_changing_the_input() -> None:
     halves = np.random.default_rng(0).normal(size=(3, 4, 5)).astype(np.float16)
     before = halves.copy()
     for view in (halves, halves[::2, :, ::-1].copy(), halves[:, 1], np.empty((0, 4), np.float16)):

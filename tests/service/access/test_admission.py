@@ -83,7 +83,7 @@ async def run_clients(admission: Admission, clients: int, seconds: float) -> tup
 
 
 @pytest.mark.parametrize("clients", [1, 8, 32, 64])
-def test_who_can_be_answered_in_time_is_never_refused(clients: int) -> None:
+def test_requests_within_the_deadline_are_never_refused(clients: int) -> None:
     with asyncio.Runner(loop_factory=TimelessLoop) as runner:
         admission = Admission(1000, 5.0, Metrics(), runner.get_loop().time)
         took, refused = runner.run(run_clients(admission, clients, 20.0))
@@ -91,7 +91,7 @@ def test_who_can_be_answered_in_time_is_never_refused(clients: int) -> None:
     assert took
 
 
-def test_who_cannot_is_refused_and_the_others_are_answered_in_time() -> None:
+def test_overload_is_refused_and_admitted_requests_meet_the_deadline() -> None:
     with asyncio.Runner(loop_factory=TimelessLoop) as runner:
         admission = Admission(10_000, 1.0, Metrics(), runner.get_loop().time)
         took, refused = runner.run(run_clients(admission, 300, 3.0))
@@ -101,7 +101,7 @@ def test_who_cannot_is_refused_and_the_others_are_answered_in_time() -> None:
     assert max(took) <= 1.0
 
 
-def test_what_is_slow_at_first_is_taken_again_when_it_is_fast() -> None:
+def test_work_that_becomes_fast_is_admitted_again() -> None:
     with asyncio.Runner(loop_factory=TimelessLoop) as runner:
         admission = Admission(1000, 0.3, Metrics(), runner.get_loop().time)
 
@@ -115,7 +115,7 @@ def test_what_is_slow_at_first_is_taken_again_when_it_is_fast() -> None:
         assert runner.run(work()) == 0
 
 
-def test_those_before_one_take_places_and_time() -> None:
+def test_queued_requests_count_for_admission() -> None:
     async def ask() -> None:
         for admission in (Admission(3, 5.0, Metrics()), Admission(1000, 0.2, Metrics())):
             admission.check("text", 1000)  # with nothing ahead it is always tried

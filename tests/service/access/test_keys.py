@@ -47,7 +47,7 @@ def bearer(key: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("path", GUARDED)
-def test_without_a_key_nothing_is_answered(locked: Service, path: str) -> None:
+def test_requests_without_a_key_are_refused(locked: Service, path: str) -> None:
     response = locked.get(path)
     detail = check_problem(response, 401, "key-needed")
     assert detail == "API key required: send it as `Authorization: Bearer KEY`"
@@ -83,7 +83,7 @@ def test_any_other_key_is_refused(locked: Service, header: str) -> None:
     check_problem(response, 401, "key-needed")
 
 
-def test_nothing_of_a_request_is_read_before_its_key(locked: Service) -> None:
+def test_keys_are_checked_before_the_body_is_read(locked: Service) -> None:
     response = httpx.post(f"{locked.url}/search/images", content=b"x" * 1_000_000)
     check_problem(response, 401, "key-needed")
 
@@ -119,7 +119,7 @@ def test_a_wrong_key_begins_no_session(locked: Service) -> None:
 @pytest.mark.parametrize(
     "cookie", ["", "x", "1.x", f"{10**9}.{'0' * 64}", f"{10**11}.{'0' * 64}", "9" * 5000 + ".x", "²."]
 )
-def test_a_made_up_cookie_is_refused(locked: Service, cookie: str) -> None:
+def test_a_forged_cookie_is_refused(locked: Service, cookie: str) -> None:
     headers = {b"Cookie": f"{COOKIE}={cookie}".encode()}
     check_problem(httpx.get(f"{locked.url}/collections", headers=headers), 401, "key-needed")
 
@@ -141,7 +141,7 @@ def test_refusals_are_counted(locked: Service) -> None:
     assert counted(locked, "rejected_total", headers=bearer(NEW), reason="key") >= 1
 
 
-def test_the_description_says_that_a_key_is_needed(locked: Service) -> None:
+def test_openapi_requires_a_key(locked: Service) -> None:
     document = locked.get("/openapi.json").json()
     schemes = document["components"]["securitySchemes"]
     assert {(scheme["type"], scheme.get("scheme"), scheme.get("in")) for scheme in schemes.values()} == {
@@ -153,7 +153,7 @@ def test_the_description_says_that_a_key_is_needed(locked: Service) -> None:
             assert ("401" in operation["responses"]) == ("security" in operation) == (path not in OPEN)
 
 
-def test_without_keys_there_is_no_session(server: Service) -> None:
+def test_sessions_do_not_exist_without_keys(server: Service) -> None:
     check_problem(httpx.post(f"{server.url}/session"), 404, "not-found")
     assert "securitySchemes" not in server.get("/openapi.json").json()["components"]
 

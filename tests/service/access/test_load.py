@@ -54,7 +54,7 @@ def without_time(response: httpx.Response) -> str:
     return re.sub(r'"took_ms":[\d.]+', "", response.text)
 
 
-def test_an_answer_is_kept_and_says_its_own_time(fresh: Service) -> None:
+def test_a_cached_response_has_its_own_duration(fresh: Service) -> None:
     first, again = (fresh.get("/search/images", q="a fox") for _ in range(2))
     assert without_time(first) == without_time(again)
     assert 0 < again.json()["took_ms"] < first.json()["took_ms"]
@@ -72,7 +72,7 @@ def test_an_answer_is_kept_and_says_its_own_time(fresh: Service) -> None:
     assert counter(fresh, "prompt_search_stage_seconds_count", stage="encode") == 1
 
 
-def test_nothing_is_kept_where_there_is_no_room(flags: list[str], tmp_path: Path) -> None:
+def test_a_cache_of_zero_bytes_keeps_nothing(flags: list[str], tmp_path: Path) -> None:
     with serving(tmp_path, [*flags, "--cache-bytes", "0"]) as service:
         assert len({without_time(service.get("/search/images", q="a fox")) for _ in range(3)}) == 1
         assert searched(service) == 3
@@ -80,7 +80,7 @@ def test_nothing_is_kept_where_there_is_no_room(flags: list[str], tmp_path: Path
         assert service.end() == 0
 
 
-def busy(service: Service, pool: ThreadPoolExecutor, count: int) -> list[object]:
+def occupy_workers(service: Service, pool: ThreadPoolExecutor, count: int) -> list[object]:
     """Send `count` uploads that keep the workers busy; return their futures once the service has taken them."""
     futures: list[object] = [
         pool.submit(httpx.post, f"{service.url}/search/images", files={"image": LARGE}, timeout=START)
@@ -93,7 +93,7 @@ def busy(service: Service, pool: ThreadPoolExecutor, count: int) -> list[object]
 def test_equal_questions_at_once_are_computed_once(flags: list[str], tmp_path: Path) -> None:
     patient = [*flags, "--cache-bytes", "0", "--deadline", str(START)]
     with serving(tmp_path, patient) as service, ThreadPoolExecutor(40) as pool:
-        busy(service, pool, 6)
+        occupy_workers(service, pool, 6)
         answers = list(pool.map(lambda _: service.get("/search/images", q="a fox"), range(16)))
         assert len({without_time(response) for response in answers}) == 1
         assert counter(service, LOOKUPS, cache="answers", outcome="shared") > 0
@@ -105,14 +105,14 @@ def test_equal_questions_at_once_are_computed_once(flags: list[str], tmp_path: P
 
 def test_probes_wait_for_nothing(narrow: Service) -> None:
     with ThreadPoolExecutor(10) as pool:
-        busy(narrow, pool, 3)
+        occupy_workers(narrow, pool, 3)
         for path in ("/healthz", "/readyz", "/metrics", "/collections"):
             assert narrow.get(path).status_code == 200
 
 
-def test_what_there_is_no_place_for_is_told_when_to_come_again(narrow: Service) -> None:
+def test_overload_returns_retry_after(narrow: Service) -> None:
     with ThreadPoolExecutor(10) as pool:
-        uploads = busy(narrow, pool, 3)
+        uploads = occupy_workers(narrow, pool, 3)
         refusals = [
             narrow.get("/search/images", q="a fox"),
             narrow.get("/images/x"),
@@ -129,7 +129,7 @@ def test_what_there_is_no_place_for_is_told_when_to_come_again(narrow: Service) 
 
 def test_a_client_that_leaves_frees_its_place(narrow: Service) -> None:
     with ThreadPoolExecutor(10) as pool:
-        busy(narrow, pool, 2)
+        occupy_workers(narrow, pool, 2)
         address = httpx.URL(narrow.url)
         with socket.create_connection((address.host, address.port or 80), timeout=START) as connection:
             connection.sendall(b"GET /search/images?q=unique HTTP/1.1\r\nHost: test\r\n\r\n")

@@ -26,7 +26,7 @@ def limited(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactor
         assert service.errors() == []
 
 
-def test_each_key_has_its_own_limit_and_one_too_many_is_told_when_to_come_again(limited: Service) -> None:
+def test_each_key_has_its_own_limit_and_exceeding_it_returns_retry_after(limited: Service) -> None:
     for key in KEYS:
         headers = {"Authorization": f"Bearer {key}"}
         answers = [httpx.get(f"{limited.url}/search/images?q=fox", headers=headers) for _ in range(7)]
@@ -47,7 +47,7 @@ def test_health_and_the_page_are_not_limited(limited: Service) -> None:
         assert {limited.get(path).status_code for _ in range(10)} == {200}
 
 
-def test_the_description_says_that_there_is_a_limit(limited: Service, server: Service) -> None:
+def test_openapi_describes_the_rate_limit(limited: Service, server: Service) -> None:
     for service, there in ((limited, True), (server, False)):
         responses = service.get("/openapi.json").json()["paths"]["/search/images"]["get"]["responses"]
         assert ("429" in responses) == there
@@ -63,6 +63,6 @@ def test_several_limits_hold_together() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "often", "5", "5/fortnight", "/minute"])
-def test_what_is_no_rate_says_what_one_looks_like(text: str) -> None:
+def test_an_invalid_rate_raises_an_error_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="expected a rate such as 600/minute"):
         parse_rate(text)

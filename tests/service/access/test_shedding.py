@@ -40,7 +40,7 @@ def full(_: Work, __: int) -> None:
         (SEARCH, [(b"content-length", b"3")], False),
     ],
 )
-def test_work_alone_is_refused_and_what_a_browser_could_read(
+def test_shedding_refuses_only_work_without_an_origin_or_a_body(
     target: bytes, headers: list[tuple[bytes, bytes]], refused: bool
 ) -> None:
     async def ask() -> None:
@@ -74,7 +74,7 @@ def test_a_loop_that_was_behind_refuses_for_a_while_without_finding_out() -> Non
     asyncio.run(ask())
 
 
-def test_those_that_are_not_looked_at_yet_take_room() -> None:
+def test_unparsed_requests_count_for_shedding() -> None:
     async def ask() -> None:
         waiting = list[int]()
         shedding = Shedding(lambda _, before: waiting.append(before), Metrics())
@@ -98,13 +98,13 @@ def test_with_room_and_at_the_end_everything_is_handed_on() -> None:
     asyncio.run(ask())
 
 
-def test_what_is_cheap_has_room_where_a_search_has_none() -> None:
-    def busy(work: Work, before: int) -> None:
+def test_cheap_requests_are_admitted_when_searches_are_refused() -> None:
+    def refuse_texts(work: Work, before: int) -> None:
         if work == "text":
             full(work, before)
 
     async def ask() -> None:
-        shedding = Shedding(busy, Metrics())
+        shedding = Shedding(refuse_texts, Metrics())
         for _ in range(4):
             shedding.pass_on()
         assert shedding.refusal(SEARCH, []) is not None

@@ -222,7 +222,7 @@ def test_a_cursor_changed_in_any_letter(server: Service, client: httpx.Client, u
 
 
 @pytest.mark.parametrize("values", [[1e38] * 32, [0.0] * 32, [1e-38] * 32, [1.0] * 31, []])
-def test_a_cursor_made_up(tiny: Collection, url: str, kind: Kind, values: list[float]) -> None:
+def test_a_forged_cursor_is_refused(tiny: Collection, url: str, kind: Kind, values: list[float]) -> None:
     """The cursor has a right checksum and the right version, but a vector that no response had."""
     vector = np.array(values, dtype=np.float32)
     cursor = Cursor(tiny.version, Search(kind, vector), 0).encode()

@@ -100,7 +100,7 @@ def test_a_default_that_is_not_there_ends_the_start(copy: Path, models: Path) ->
 
 
 @pytest.mark.parametrize("folder", [".", "missing"])
-def test_nothing_to_serve_ends_the_start(models: Path, tmp_path: Path, folder: str) -> None:
+def test_start_fails_without_collections(models: Path, tmp_path: Path, folder: str) -> None:
     with pytest.raises(StartError, match=r"no collection to serve in .*: build one with `python -m builder"):
         Catalogue.open(Settings(models=[models], indices=[tmp_path / folder]))
 
@@ -122,7 +122,7 @@ def test_collections_of_one_model_share_its_encoders(copy: Path, models: Path) -
         assert catalogue["tiny"].encoders is catalogue["spoilt"].encoders
 
 
-def test_of_two_folders_the_first_counts(
+def test_the_first_folder_takes_precedence(
     indices: Path, copy: Path, models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with opened(models, indices, copy) as catalogue:
@@ -131,7 +131,7 @@ def test_of_two_folders_the_first_counts(
     assert caplog.messages == [f"{copy / 'tiny'} is ignored: another collection of that name is served"]
 
 
-def test_one_refused_here_may_be_served_from_there(indices: Path, copy: Path, models: Path) -> None:
+def test_a_collection_refused_in_one_folder_is_served_from_another(indices: Path, copy: Path, models: Path) -> None:
     SPOILT["no manifest"][0](copy / "tiny")
     with opened(models, copy, indices, collection="tiny") as catalogue:
         assert set(catalogue.refused) == {"tiny"}
@@ -146,7 +146,7 @@ def test_one_refused_here_may_be_served_from_there(indices: Path, copy: Path, mo
         ("tokenizer.json", b"{}", "collection tiny is not served: "),
     ],
 )
-def test_a_damaged_model_is_one_line_and_what_needs_it_is_refused(
+def test_a_damaged_model_is_logged_in_one_line_and_its_collections_are_refused(
     indices: Path,
     models: Path,
     tmp_path: Path,
@@ -169,7 +169,7 @@ def test_a_precision_that_a_model_lacks_refuses_its_collections(indices: Path, m
         Catalogue.open(Settings(models=[models], indices=[indices], precision="int8"))
 
 
-def test_what_is_no_collection_is_no_matter(several_indices: Path, models: Path) -> None:
+def test_unfinished_collections_are_ignored(several_indices: Path, models: Path) -> None:
     """The indices folder also has a folder whose first version is still being built, and a file."""
     with opened(models, several_indices) as catalogue:
         assert set(catalogue.served) == several.SERVED

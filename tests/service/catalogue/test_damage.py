@@ -79,7 +79,7 @@ def test_damage_anywhere_in_a_version_is_found_and_the_version_before_is_served(
     catalogue.close()
 
 
-def test_without_a_whole_version_nothing_is_served(folder: Path, models: Path, tmp_path: Path) -> None:
+def test_start_fails_without_an_undamaged_version(folder: Path, models: Path, tmp_path: Path) -> None:
     overwrite(current_version(folder) / FILES.items)
     overwrite(folder / "versions" / "0" / FILES.vectors("images"))
     with pytest.raises(StartError, match=r"items\.sqlite is damaged"):

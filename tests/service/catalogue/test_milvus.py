@@ -25,25 +25,25 @@ from tests.support.milvus import milvus
 pytestmark = pytest.mark.milvus
 
 PNG = as_bytes(picture(3))
-Held = tuple[Service, subprocess.Popen[bytes]]
+MilvusService = tuple[Service, subprocess.Popen[bytes]]
 
 
 @pytest.fixture(scope="module")
-def held_indices(indices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def milvus_indices(indices: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     copied = tmp_path_factory.mktemp("held")
     shutil.copytree(indices / "tiny", copied / "tiny")
     return copied
 
 
 @pytest.fixture(scope="module")
-def held(
-    held_indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Held]:
+def milvus_service(
+    milvus_indices: Path, models: Path, source_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MilvusService]:
     """Yield a service of a collection that a Milvus in another process holds, and that process."""
     folder = tmp_path_factory.mktemp("milvus")
     with milvus(folder / "data") as (address, process):
-        publish_to_milvus(held_indices / "tiny", address)
-        flags = ("--indices", str(held_indices), "--models", str(models), "--files", f"tiny={source_folder}")
+        publish_to_milvus(milvus_indices / "tiny", address)
+        flags = ("--indices", str(milvus_indices), "--models", str(models), "--files", f"tiny={source_folder}")
         with serving(folder, flags) as service:
             yield service, process
             assert service.end() == 0
@@ -100,48 +100,50 @@ def queries(tiny: Collection) -> dict[str, tuple[str, str, dict[str, Any]]]:
     }
 
 
-def test_every_query_has_the_answer_that_it_has_on_files(server: Service, held: Held, tiny: Collection) -> None:
+def test_every_query_has_the_answer_that_it_has_on_files(
+    server: Service, milvus_service: MilvusService, tiny: Collection
+) -> None:
     for name, (method, path, body) in queries(tiny).items():
         on_files, in_milvus = (
             answer(httpx.request(method, service.url + path, timeout=START, **body), service)
-            for service in (server, held[0])
+            for service in (server, milvus_service[0])
         )
         assert in_milvus == on_files, name
 
 
-def test_pages_neither_repeat_nor_skip(held: Held, server: Service) -> None:
+def test_pages_neither_repeat_nor_skip(milvus_service: MilvusService, server: Service) -> None:
     whole = [result["id"] for result in server.get("/search/images", q="fox", limit=100).json()["results"]]
     ids: list[str] = []
     cursor: str | None = None
     while cursor is not None or not ids:
         query = {"q": "fox"} if cursor is None else {"cursor": cursor}
-        page = held[0].get("/search/images", limit=2, **query).json()
+        page = milvus_service[0].get("/search/images", limit=2, **query).json()
         ids += [result["id"] for result in page["results"]]
         cursor = page["next"]
     assert ids == whole
 
 
-def test_pictures_are_served(held: Held, server: Service) -> None:
+def test_pictures_are_served(milvus_service: MilvusService, server: Service) -> None:
     for result in server.get("/search/images", q="fox").json()["results"]:
         for address in (result["image"]["thumbnail"], result["image"]["file"]):
-            assert held[0].get(address.partition("?")[0]).content == server.get(address).content
+            assert milvus_service[0].get(address.partition("?")[0]).content == server.get(address).content
 
 
 @pytest.mark.parametrize("mode", ["keyword", "hybrid"])
-def test_what_milvus_does_otherwise_is_refused(held: Held, mode: str) -> None:
-    response = held[0].get("/search/images", q="fox", mode=mode)
+def test_modes_that_milvus_ranks_differently_are_refused(milvus_service: MilvusService, mode: str) -> None:
+    response = milvus_service[0].get("/search/images", q="fox", mode=mode)
     assert response.status_code == 400
     assert response.json()["type"] == "urn:prompt-search:unsupported"
     assert "send mode=semantic, or serve it from files" in response.json()["detail"]
 
 
-def test_a_takedown_is_seen(held: Held, held_indices: Path) -> None:
-    service = held[0]
+def test_a_takedown_is_seen(milvus_service: MilvusService, milvus_indices: Path) -> None:
+    service = milvus_service[0]
     [first, *_] = service.get("/search/images", q="fox").json()["results"]
-    (held_indices / "tiny" / "hidden").write_text(first["id"] + "\n", encoding="utf-8")
+    (milvus_indices / "tiny" / "hidden").write_text(first["id"] + "\n", encoding="utf-8")
     wait_for(service, first["id"], 404)
     assert first["id"] not in [result["id"] for result in service.get("/search/images", q="fox").json()["results"]]
-    (held_indices / "tiny" / "hidden").unlink()
+    (milvus_indices / "tiny" / "hidden").unlink()
     wait_for(service, first["id"], 200)
 
 
@@ -152,18 +154,18 @@ def wait_for(service: Service, image: str, status: int) -> None:
         time.sleep(0.1)
 
 
-def test_the_library_searches_in_milvus(held: Held, held_indices: Path, models: Path) -> None:
-    with promptsearch.open(held_indices / "tiny", models=models) as searcher:
+def test_the_library_searches_in_milvus(milvus_service: MilvusService, milvus_indices: Path, models: Path) -> None:
+    with promptsearch.open(milvus_indices / "tiny", models=models) as searcher:
         page = searcher.search_images("fox", limit=3)
         assert [result.id for result in page] == [
-            result["id"] for result in held[0].get("/search/images", q="fox", limit=3).json()["results"]
+            result["id"] for result in milvus_service[0].get("/search/images", q="fox", limit=3).json()["results"]
         ]
         with pytest.raises(Unsupported):
             searcher.search_images("fox", mode="keyword")
 
 
-def test_a_milvus_that_is_gone_is_said_and_not_a_failure_of_ours(held: Held) -> None:
-    service, process = held
+def test_an_unreachable_milvus_returns_503_and_the_service_stays_alive(milvus_service: MilvusService) -> None:
+    service, process = milvus_service
     process.kill()
     process.wait(START)
     response = service.get("/search/images", q="a text of its own")

@@ -66,7 +66,7 @@ def large(keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key.rpartition("/")[2] not in ("current", "hidden", "manifest.json", "model.json")]
 
 
-def test_it_answers_as_from_a_folder_and_follows_what_is_uploaded(
+def test_answers_equal_those_from_a_folder_and_follow_uploads(
     local: Path, store: ObjectStore, flags: Sequence[str], server: Service, tmp_path: Path
 ) -> None:
     files = large(sorted(key for key in store.objects() if "LICENSES" not in key))

@@ -146,7 +146,7 @@ def test_a_bad_version_is_refused_and_the_old_one_stays(
     wait_for(lambda: running.get("/readyz").json()["status"] == "ready", "be content again")
 
 
-def test_sighup_tries_again_what_was_refused(running: Service, folder: Path) -> None:
+def test_sighup_retries_refused_versions(running: Service, folder: Path) -> None:
     version = publish(folder / "tiny", "mended")
     wait_for(lambda: served(running) == "mended", "serve the new version")
     bad = publish(folder / "tiny", "bad")
@@ -209,7 +209,7 @@ def test_a_hidden_picture_is_not_served_under_the_name_of_another(
         assert service.end() == 0
 
 
-def test_what_is_taken_down_is_gone_at_once(running: Service, folder: Path) -> None:
+def test_takedowns_apply_at_once(running: Service, folder: Path) -> None:
     before = check_answer(running.get("/search/images", q="fox", limit=3), "images")["results"]
     prompts = check_answer(running.get("/search/prompts", q="fox", limit=4), "prompts")["results"]
     page = check_answer(running.get("/search/images", q="fox", limit=1), "images")

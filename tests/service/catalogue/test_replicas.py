@@ -139,7 +139,7 @@ def test_a_cursor_of_a_version_that_a_replica_has_not_seen(
 
 
 @pytest.fixture
-def begun_later(folders: tuple[Path, Path], models: Path, tmp_path: Path) -> Iterator[tuple[Service, str]]:
+def late_replica(folders: tuple[Path, Path], models: Path, tmp_path: Path) -> Iterator[tuple[Service, str]]:
     """Yield a replica that started after a switch, and a cursor of the version before."""
     folder = folders[0]
     flags = ["--indices", str(folder), "--models", str(models)]
@@ -153,10 +153,10 @@ def begun_later(folders: tuple[Path, Path], models: Path, tmp_path: Path) -> Ite
 
 
 @pytest.mark.slow
-def test_a_replica_that_has_begun_after_a_switch_goes_on_with_the_version_before(
-    begun_later: tuple[Service, str], folders: tuple[Path, Path]
+def test_a_late_replica_answers_cursors_of_the_previous_version(
+    late_replica: tuple[Service, str], folders: tuple[Path, Path]
 ) -> None:
-    service, cursor = begun_later
+    service, cursor = late_replica
     following = check_answer(next_page(service, cursor), "images")
     assert following["version"] < LATER
     assert body(service, "/search/images", q="fox")["version"] == LATER
@@ -165,8 +165,10 @@ def test_a_replica_that_has_begun_after_a_switch_goes_on_with_the_version_before
 
 
 @pytest.mark.slow
-def test_but_not_for_ever(begun_later: tuple[Service, str], folders: tuple[Path, Path]) -> None:
-    service, cursor = begun_later
+def test_a_late_replica_refuses_cursors_after_ten_minutes(
+    late_replica: tuple[Service, str], folders: tuple[Path, Path]
+) -> None:
+    service, cursor = late_replica
     long_ago = time.time() - 601
     os.utime(folders[0] / "tiny" / "current", (long_ago, long_ago))
     check_problem(next_page(service, cursor), 410, "cursor-gone")

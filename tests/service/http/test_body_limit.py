@@ -82,7 +82,7 @@ def test_every_kind_of_body_is_limited(
     check_problem(response, 413, "picture-too-large")
 
 
-def test_what_is_far_larger_is_not_kept(strict: Service) -> None:
+def test_far_larger_bodies_are_not_kept_in_memory(strict: Service) -> None:
     """A client that sends everything before it reads gets the refusal as well, and costs no memory."""
     before = peak_memory(strict)
     content = (bytes(2**20) for _ in range(300))
@@ -124,12 +124,12 @@ def test_a_head_that_never_ends_is_refused_and_costs_no_memory(strict: Service) 
     assert strict.get("/healthz").status_code == 200
 
 
-def test_an_address_that_is_too_long_is_a_problem_that_says_what_to_do(strict: Service) -> None:
+def test_a_long_url_is_refused_with_a_remedy(strict: Service) -> None:
     detail = check_problem(strict.raw("/search/images?q=" + "x" * 70_000), 400, "bad-request")
     assert "send a long query as JSON by POST" in detail
 
 
-def test_what_is_no_http_is_a_problem_and_not_logged(strict: Service) -> None:
+def test_invalid_http_is_refused_and_not_logged(strict: Service) -> None:
     address = httpx.URL(strict.url)
     with socket.create_connection((address.host, address.port or 80), timeout=START) as connection:
         connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
@@ -139,7 +139,7 @@ def test_what_is_no_http_is_a_problem_and_not_logged(strict: Service) -> None:
     assert json.loads(body)["type"] == "urn:prompt-search:bad-request"
 
 
-def test_the_service_goes_on(strict: Service) -> None:
+def test_the_service_answers_after_many_refusals(strict: Service) -> None:
     for _ in range(20):
         check_problem(
             httpx.post(f"{strict.url}/search/images", content=form_of(MAX_BYTES + 1), headers=FORM),

@@ -145,7 +145,7 @@ def test_a_form_is_limited_as_well(server: Service) -> None:
 
 @pytest.mark.parametrize("content_type", ["", "text/plain", "application/x-www-form-urlencoded"])
 @pytest.mark.parametrize("route", ["/knn-service", "/metadata"])
-def test_what_needs_no_content_type_is_limited_whatever_it_is(server: Service, route: str, content_type: str) -> None:
+def test_limits_apply_to_any_content_type(server: Service, route: str, content_type: str) -> None:
     headers = {"Content-Type": content_type} if content_type else {}
     for body in (LARGE["empty lists"], SMALL["empty lists"]):
         response = httpx.post(server.url + route, content=body, headers=headers, timeout=START)
@@ -202,7 +202,7 @@ values = st.recursive(
 
 
 @given(values, st.booleans())
-def test_ordinary_json_is_read_as_it_is(value: Any, ascii: bool) -> None:
+def test_ordinary_json_is_parsed_unchanged(value: Any, ascii: bool) -> None:
     assert parse_json(json.dumps(value, ensure_ascii=ascii).encode(), MEBIBYTE, "the body") == value
 
 
@@ -222,7 +222,7 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     assert repr(parsed) == repr(json.loads(body))  # NaN differs from itself
 
 
-def test_what_is_counted() -> None:
+def test_limits_count_values_and_texts_but_not_pictures() -> None:
     picture, words = b"A" * 2000, b"A " * 99
     check_json(b'{"image":"%s","terms":[{"image":"data:image/png;base64,%s"}]}' % (picture, picture), 100)
     for body in (

@@ -97,7 +97,7 @@ def test_missing_vectors_are_a_conflict() -> None:
     assert check_problem(answer_to(errors.NoVectors("prompts", "none")), 409, "no-prompt-index") == "none"
 
 
-def test_what_comes_too_often_says_when_to_come_again() -> None:
+def test_rate_exceeded_returns_retry_after() -> None:
     answer = answer_to(errors.RateExceeded("too often", retry_after=7))
     assert check_problem(answer, 429, "rate-exceeded") == "too often"
     assert answer.headers["retry-after"] == "7"
@@ -109,7 +109,7 @@ def test_damage_met_while_serving_is_logged(caplog: pytest.LogCaptureFixture) ->
     assert logged == ["GET / failed: items.sqlite cannot be read"]
 
 
-def test_a_bug_is_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unexpected_error_is_logged_and_not_disclosed(caplog: pytest.LogCaptureFixture) -> None:
     answer = answer_to(ZeroDivisionError("secret"))
     detail = check_problem(answer, 500, "internal")
     assert detail == f"internal error: see request {answer.headers['x-request-id']} in the log"
@@ -163,7 +163,7 @@ def test_head_is_answered_as_get_without_the_body(server: Service, path: str) ->
     assert "content-length" in asked.headers
 
 
-def test_head_says_what_is_wrong_as_get_does(server: Service) -> None:
+def test_head_returns_the_status_of_get(server: Service) -> None:
     assert httpx.head(f"{server.url}/search/images?limit=0").status_code == 400
     assert httpx.head(f"{server.url}/nothing").status_code == 404
 
@@ -198,7 +198,7 @@ def test_the_description_is_whole(document: dict[str, Any]) -> None:
     assert set(re.findall(r"#/components/schemas/(\w+)", repr(document))) == set(schemas)
 
 
-def test_the_tree_is_drawn_as_it_is() -> None:
+def test_the_error_tree_in_the_docstring_is_correct() -> None:
     """`STATUSES` leaves no error out that a request can meet."""
     drawn = re.findall(r"[├└]── (\w+)", errors.__doc__ or "")
     never_met = {"StartError", "BuildError", "SourceError", "ExportError", "ModelMismatch", "ArtefactError"}

@@ -73,7 +73,7 @@ def run(scenario: Callable[[Batcher[int], Encoder], object]) -> Encoder:
     return encoder
 
 
-def test_one_alone_starts_at_once_and_what_came_meanwhile_goes_together() -> None:
+def test_a_single_request_starts_at_once_and_later_ones_form_a_batch() -> None:
     async def scenario(batcher: Batcher[int], encoder: Encoder) -> None:
         first = asyncio.create_task(batcher.vector(1))
         await asyncio.to_thread(encoder.begun.wait)
@@ -93,7 +93,7 @@ def test_one_alone_starts_at_once_and_what_came_meanwhile_goes_together() -> Non
     assert run(scenario).batches == [[1], [2, 3, 5, 6]]
 
 
-def test_what_follows_is_done_by_the_encoders_thread_where_nobody_waits_for_it() -> None:
+def test_callbacks_run_in_the_encoding_thread_only_if_no_text_waits() -> None:
     done: dict[float, str] = {}
 
     def then(vector: Vector) -> None:
@@ -117,7 +117,7 @@ def test_what_follows_is_done_by_the_encoders_thread_where_nobody_waits_for_it()
     assert done == {1: "test", 2: "search", 3: "search", 5: "search"}
 
 
-def test_a_batch_that_fails_is_told_to_each_and_the_next_goes_on() -> None:
+def test_a_failed_batch_raises_for_each_request_and_the_next_one_succeeds() -> None:
     async def scenario(batcher: Batcher[int], encoder: Encoder) -> None:
         encoder.release.set()
         with pytest.raises(ValueError, match="no number"):
@@ -127,7 +127,7 @@ def test_a_batch_that_fails_is_told_to_each_and_the_next_goes_on() -> None:
     run(scenario)
 
 
-def test_what_several_wait_for_ends_with_the_last_of_them() -> None:
+def test_shared_work_is_cancelled_with_its_last_waiter() -> None:
     async def scenario() -> None:
         single_flight: SingleFlight[int] = SingleFlight()
         ended: list[str] = []

@@ -72,7 +72,7 @@ def test_searches_do_not_wait_for_large_pictures(target: Service) -> None:
     assert counter(target, "prompt_search_rejected_total", reason="deadline") == 0
 
 
-def test_what_takes_too_long_is_the_pictures_fault(indices: Path, models: Path, tmp_path: Path) -> None:
+def test_slow_pictures_are_refused_as_too_large(indices: Path, models: Path, tmp_path: Path) -> None:
     flags = ("--indices", str(indices), "--models", str(models), "--decode-memory", str(2**20))
     with serving(tmp_path, flags) as service:
         check_answer(upload(service, as_bytes(picture())), "images")

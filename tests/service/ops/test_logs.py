@@ -81,7 +81,7 @@ def test_an_error_has_its_traceback_and_the_requests_id_on_the_same_line() -> No
     assert line["traceback"].endswith("ZeroDivisionError: here")
 
 
-def test_lines_are_gathered_while_an_event_loop_runs_and_lost_by_nobody() -> None:
+def test_lines_are_buffered_while_an_event_loop_runs_and_never_lost() -> None:
     stream = io.StringIO()
     handler = BufferedHandler(stream)
 

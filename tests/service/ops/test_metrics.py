@@ -50,12 +50,12 @@ def test_requests_are_counted_by_route_and_status(server: Service) -> None:
         assert counted(server, "request_duration_seconds_count", route=route) >= before + 1
 
 
-def test_a_method_that_a_client_invents_is_no_series_of_its_own(server: Service) -> None:
+def test_unknown_methods_create_no_series(server: Service) -> None:
     httpx.request("PROPFIND", f"{server.url}/healthz")
     assert not [labels for _, labels in samples(server) if ("method", "PROPFIND") in labels]
 
 
-def test_one_is_in_flight_while_it_is_asked_for(server: Service) -> None:
+def test_in_flight_counts_the_metrics_request_itself(server: Service) -> None:
     assert counted(server, "in_flight") == 1
 
 
@@ -101,7 +101,7 @@ def resident(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGESIZE")
 
 
-def test_the_version_served_is_told(server: Service, tiny: Collection) -> None:
+def test_version_info_names_the_served_version(server: Service, tiny: Collection) -> None:
     assert counted(server, "version_info", collection="tiny", version=tiny.version) == 1
 
 

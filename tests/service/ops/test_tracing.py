@@ -69,7 +69,7 @@ main()
 """
 
 
-def test_without_the_extra_a_start_that_asks_for_traces_says_what_is_missing(indices: Path, models: Path) -> None:
+def test_tracing_without_its_extra_fails_with_a_remedy(indices: Path, models: Path) -> None:
     flags = ["--port", "0", "--indices", str(indices), "--models", str(models), "--otlp-endpoint", "http://127.0.0.1:1"]
     command = [sys.executable, "-c", WITHOUT, *flags]
     done = subprocess.run(

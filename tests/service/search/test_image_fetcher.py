@@ -110,12 +110,12 @@ CHUNKED = answer("200 OK", "Transfer-Encoding: chunked", body=b"%x\r\n%s\r\n0\r\
 
 
 @pytest.mark.parametrize("address", PRIVATE)
-def test_what_is_not_everyones_is_not_public(address: str) -> None:
+def test_private_and_reserved_addresses_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 @pytest.mark.parametrize("address", ANYONES)
-def test_what_is_everyones_is_public(address: str) -> None:
+def test_global_addresses_are_public(address: str) -> None:
     assert is_public(address)
 
 
@@ -128,7 +128,7 @@ def test_this_machine_is_refused_however_it_is_written(url: str) -> None:
 
 
 @pytest.mark.parametrize("url", NO_ADDRESS)
-def test_what_is_no_address_of_the_web_is_refused(url: str) -> None:
+def test_urls_that_are_not_absolute_http_are_refused(url: str) -> None:
     with pytest.raises(FetchError, match="must be an absolute http or https URL"):
         run(lambda: ImageFetcher(1_000_000).get(url))
 
@@ -146,14 +146,14 @@ def test_a_picture_of_a_public_host_is_fetched_from_the_address_that_was_looked_
     assert head.startswith("GET /a%20cat/%C3%A4.png?size=1%202 HTTP/1.1\r\nHost: pictures.test\r\n")
 
 
-def test_a_host_with_one_private_address_is_not_asked() -> None:
+def test_a_host_with_one_private_address_is_not_connected() -> None:
     hosts = Hosts({"pictures.test": [PUBLIC, "10.0.0.1"]}, replying(GOOD))
     with pytest.raises(FetchError, match="is not a public host"):
         run(lambda: hosts.get("http://pictures.test/"))
     assert not hosts.connected
 
 
-def test_what_a_name_means_is_asked_once() -> None:
+def test_host_names_are_resolved_once() -> None:
     """A name server that answers differently the second time changes nothing."""
     answers = iter([[PUBLIC], ["127.0.0.1"]])
 
@@ -180,7 +180,7 @@ def test_redirects_are_followed_to_other_hosts() -> None:
 
 
 @pytest.mark.parametrize("location", ["http://inner.test/", "http://127.0.0.1:22/", "//[::1]/", "http://nowhere.test/"])
-def test_a_redirect_to_what_is_private_is_refused(location: str) -> None:
+def test_redirects_to_private_addresses_are_refused(location: str) -> None:
     names = {"pictures.test": [PUBLIC], "inner.test": ["192.168.0.1"], "127.0.0.1": ["127.0.0.1"], "::1": ["::1"]}
     hosts = Hosts(names, replying(answer("301 Moved Permanently", f"Location: {location}"), GOOD))
     with pytest.raises(FetchError, match="is not a public host"):

@@ -63,7 +63,7 @@ def test_a_request_that_never_ends_is_ended(impatient: Service, sent: bytes, sta
 
 
 @pytest.mark.parametrize("start", [b"GET / HTTP/1.1\r\nX: ", b"POST /embed HTTP/1.1\r\nContent-Length: 9999\r\n\r\n"])
-def test_a_byte_now_and_then_is_no_excuse(impatient: Service, start: bytes) -> None:
+def test_clients_that_send_single_bytes_are_disconnected(impatient: Service, start: bytes) -> None:
     with connect(impatient) as connection:
         connection.sendall(start)
         connection.settimeout(0.3)

@@ -65,7 +65,7 @@ def flags(indices: Path, models: Path, source_folder: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_nothing_of_the_builder_is_ever_loaded(flags: list[str], tmp_path: Path) -> None:
+def test_the_service_never_loads_the_builder(flags: list[str], tmp_path: Path) -> None:
     """Python itself lists every module that it imports, then and later; the kernel lists every library."""
     with serving(tmp_path, flags, python=("-X", "importtime")) as service:
         with httpx.Client() as client:
@@ -97,7 +97,7 @@ def begun_upload(url: str) -> tuple[socket.socket, bytes]:
     return connection, body
 
 
-def wait_until_deaf(url: str) -> None:
+def wait_until_not_listening(url: str) -> None:
     """Wait until the service accepts no new connection."""
     end = time.monotonic() + START
     while time.monotonic() < end:
@@ -111,14 +111,14 @@ def wait_until_deaf(url: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_it_once_what_is_in_flight_is_answered(
+def test_a_signal_ends_the_service_after_requests_in_flight(
     flags: list[str], tmp_path: Path, by: signal.Signals
 ) -> None:
     with serving(tmp_path, flags) as service:
         connection, body = begun_upload(service.url)
         with connection:
             service.process.send_signal(by)
-            wait_until_deaf(service.url)
+            wait_until_not_listening(service.url)
             assert service.process.poll() is None
             connection.sendall(body)
             with connection.makefile("rb") as answer:
@@ -140,7 +140,7 @@ def test_a_signal_ends_an_idle_service_whose_clients_stay_connected(
         assert service.stderr.read_text(encoding="utf-8") == ""
 
 
-def test_many_at_once_are_answered_as_one_by_one(server: Service) -> None:
+def test_concurrent_answers_equal_sequential_ones(server: Service) -> None:
     requests = requests_of(server)
     with httpx.Client() as client:
         expected = [ask(client, server.url, request) for request in requests]
@@ -149,7 +149,7 @@ def test_many_at_once_are_answered_as_one_by_one(server: Service) -> None:
     assert answers == expected * 12
 
 
-def test_a_client_that_hangs_up_does_not_matter(server: Service) -> None:
+def test_the_service_survives_aborted_uploads(server: Service) -> None:
     for _ in range(5):
         connection, body = begun_upload(server.url)
         connection.sendall(body[:100])

@@ -20,7 +20,7 @@ const TARGETS = {
  * @param {() => Box[]} boxes  of the results
  * @param {(index: number) => void} focus
  */
-export function bindKeys(list, boxes, focus) {
+export function bindResultKeys(list, boxes, focus) {
   list.addEventListener("keydown", (event) => {
     const index = /** @type {HTMLElement} */ (event.target).closest("li")?.dataset.index;
     if (index === undefined || event.ctrlKey || event.metaKey || event.altKey) return;

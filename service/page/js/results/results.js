@@ -4,7 +4,7 @@
 /** @import { Search } from "../query/search.js" */
 /** @import { Actions } from "./tile.js" */
 
-import { bindKeys } from "./keys.js";
+import { bindResultKeys } from "./keys.js";
 import { JustifiedRows, StackedRows } from "./layout.js";
 import { promptRow } from "./prompt-row.js";
 import { hasImage } from "./thumbnail.js";
@@ -31,7 +31,7 @@ export class Results {
     this.virtualList = new VirtualList(list, (index) => this.#render(index, actions));
     this.width = 0;
     new ResizeObserver(() => this.#resize()).observe(list);
-    bindKeys(
+    bindResultKeys(
       list,
       () => this.layout.boxes,
       (index) => this.focus(index),

@@ -10,7 +10,7 @@ const STEPS = { ArrowRight: 1, ArrowLeft: -1 };
  * @param {(step: 1 | -1) => void} move
  * @param {() => void} close
  */
-export function bindKeys(dialog, move, close) {
+export function bindViewerKeys(dialog, move, close) {
   dialog.addEventListener("keydown", (event) => {
     if (isTextField(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
     const step = STEPS[event.key];

@@ -9,7 +9,7 @@ import { formatNumber } from "../lib/format.js";
 import { hasImage, promptOf } from "../results/thumbnail.js";
 import { actionButton, actionLink, Details } from "./details.js";
 import { factsOf } from "./facts.js";
-import { bindKeys } from "./keys.js";
+import { bindViewerKeys } from "./keys.js";
 import { sheet, stageImage } from "./stage.js";
 
 const REST_MS = 120; // on one result before its details are requested
@@ -49,7 +49,7 @@ export class Viewer {
     this.next.addEventListener("click", () => this.move(1));
     byId("viewer-close").addEventListener("click", () => this.close());
     this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.close());
-    bindKeys(
+    bindViewerKeys(
       this.dialog,
       (step) => this.move(step),
       () => this.close(),

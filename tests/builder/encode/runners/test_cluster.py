@@ -68,7 +68,7 @@ def test_an_invalid_master_is_named() -> None:
 
 
 @pytest.mark.parametrize("flag", ["--master=local[2]", "--shards=/tmp", "--conf=spark.task.cpus=2"])
-def test_what_belongs_to_spark_is_refused_without_it(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_spark_flags_require_the_spark_runner(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["build", "manifest", "builder/demo/emoji", "--model", "models/emoji", "--collection", "none", flag])
     assert (

@@ -17,7 +17,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("bucket")) if request.param == "s3" else str(tmp_path / "shards")
 
 
-def test_what_is_put_is_there_for_another_process(url: str) -> None:
+def test_shards_are_visible_to_other_processes(url: str) -> None:
     shards = Shards.at(url, "c")
     assert shards.names() == []
     assert shards.get("a.npz") is None

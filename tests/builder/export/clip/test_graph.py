@@ -75,7 +75,7 @@ def test_the_image_graph_takes_any_batch(exported: Bundle) -> None:
         )
 
 
-def test_what_follows_the_end_token_does_not_matter(exported: Bundle) -> None:
+def test_padding_after_the_end_token_changes_nothing(exported: Bundle) -> None:
     tokens = np.array([[49406, 320, 1125, 49407]])
     padded = np.pad(tokens, ((0, 0), (0, 73)))
     ours, theirs = (unit(run(exported.path("text.onnx"), {"tokens": each})) for each in (tokens, padded))

@@ -45,7 +45,7 @@ def test_the_two_activations_are_near_and_not_the_same() -> None:
     assert 0.01 < np.abs(gelu(x) - quick_gelu_of(x)).max() < 0.03
 
 
-def test_softmax_takes_large_and_masked_scores() -> None:
+def test_softmax_handles_large_and_masked_scores() -> None:
     shares = softmax(np.array([[1e4, 1e4, -np.inf]], dtype=np.float32))
     np.testing.assert_array_equal(shares, [[0.5, 0.5, 0]])
 

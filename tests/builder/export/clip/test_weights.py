@@ -51,7 +51,7 @@ def test_weights_become_fp32_in_rows() -> None:
     assert weights["logit_scale"].shape == ()
 
 
-def test_what_does_not_fit_is_named() -> None:
+def test_unexpected_tensors_are_named() -> None:
     weights = tiny_weights()
     without = {name: value for name, value in weights.items() if "ln_2" not in name}
     assert "Tensors: 8 missing (" in refused(without)
@@ -98,7 +98,7 @@ def test_a_layer_without_all_of_its_attention_is_missed() -> None:
     assert "1 missing (transformer.resblocks.0.attn.in_proj_weight)" in refused(openai_names(theirs))
 
 
-def test_what_training_and_archives_add_to_names_is_left_out() -> None:
+def test_prefixes_and_numbers_of_training_are_removed() -> None:
     names = {f"module.{name}": value for name, value in tiny_weights().items()}
     numbers = {"input_resolution": np.array(64), "context_length": np.array(77), "vocab_size": np.array(49408)}
     assert openai_names({**names, **numbers}).keys() == tiny_weights().keys()

@@ -29,9 +29,7 @@ def test_a_file_is_downloaded_once(served: Hub, tmp_path: Path) -> None:
     assert served.gets() == [(FILE, None)]
 
 
-def test_what_another_process_has_begun_is_continued(
-    served: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_partial_download_is_resumed(served: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / ".a.pt.partial").write_bytes(CONTENT[:1_500_000])
     download(served.store + FILE, tmp_path / "a.pt", SHA256)
     assert (tmp_path / "a.pt").read_bytes() == CONTENT
@@ -41,13 +39,13 @@ def test_what_another_process_has_begun_is_continued(
 
 
 @pytest.mark.parametrize("begun", [CONTENT, CONTENT + b"more"])
-def test_what_is_begun_may_be_all_of_it_or_more(served: Hub, tmp_path: Path, begun: bytes) -> None:
+def test_a_partial_file_may_be_complete_or_too_long(served: Hub, tmp_path: Path, begun: bytes) -> None:
     (tmp_path / ".a.pt.partial").write_bytes(begun)
     download(served.store + FILE, tmp_path / "a.pt", SHA256)
     assert (tmp_path / "a.pt").read_bytes() == CONTENT
 
 
-def test_a_connection_that_brings_nothing_is_given_up(served: Hub, tmp_path: Path) -> None:
+def test_a_download_without_progress_fails_after_five_attempts(served: Hub, tmp_path: Path) -> None:
     served.cut = [0] * 20
     with pytest.raises(httpx.TransportError):
         download(served.store + FILE, tmp_path / "a.pt", SHA256)

@@ -34,6 +34,6 @@ def test_pictures_are_prepared_as_the_weights_want_them() -> None:
     assert published("ViT-B-32/laion2b_s34b_b79k").mean == MEAN
 
 
-def test_an_unknown_name_says_what_there_is() -> None:
+def test_unknown_name_error_suggests_a_known_name() -> None:
     with pytest.raises(ExportError, match=r"got ViT-B-32/laion2b_s34b: did you mean ViT-B-32/laion2b_s34b_b79k"):
         published("ViT-B-32/laion2b_s34b")

@@ -205,7 +205,7 @@ def check_read(path: Path) -> None:
         assert found[name].dtype == expected.numpy().dtype
 
 
-def test_what_torch_saves_is_read(tmp_path: Path) -> None:
+def test_files_of_torch_save_are_read(tmp_path: Path) -> None:
     torch.save(TENSORS, tmp_path / "a.pt")
     check_read(tmp_path / "a.pt")
     torch.save({"epoch": 3, "loss": 0.1, "name": "x", "state_dict": TENSORS}, tmp_path / "a.bin")
@@ -220,7 +220,7 @@ def test_what_torch_saves_is_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found["transposed_"], TENSORS["transposed"].numpy())
 
 
-def test_what_safetensors_saves_is_read(tmp_path: Path) -> None:
+def test_safetensors_files_are_read(tmp_path: Path) -> None:
     save_file({name: value.contiguous() for name, value in TENSORS.items()}, tmp_path / "a.safetensors")
     check_read(tmp_path / "a.safetensors")
 
@@ -244,7 +244,7 @@ def test_an_archive_as_openai_publishes_them_is_read_without_its_code(vit_state:
         np.testing.assert_array_equal(found[name], value.numpy(), err_msg=name)
 
 
-def test_old_files_of_torch_say_what_to_do(tmp_path: Path) -> None:
+def test_old_torch_files_raise_an_error_with_a_remedy(tmp_path: Path) -> None:
     torch.save(TENSORS, tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     with pytest.raises(ExportError, match=r"before 1\.6: save it again"):
         read_weights(tmp_path / "old.pt")
@@ -280,7 +280,7 @@ def test_architectures_are_open_clips(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", table())
-def test_published_weights_are_where_open_clip_says(name: str) -> None:
+def test_urls_of_published_weights_equal_those_of_open_clip(name: str) -> None:
     row = table()[name]
     if row.open_clip is None:
         known = {each["openai"]["url"] for each in _PRETRAINED.values() if "openai" in each}

@@ -39,24 +39,26 @@ def transform(bundle: Bundle, clip_transform: Callable[[int], Transform]) -> Tra
     return clip_transform(bundle.image.size)
 
 
-def test_its_files_are_as_they_were_exported(bundle: Bundle) -> None:
+def test_demo_bundle_files_are_unchanged(bundle: Bundle) -> None:
     bundle.verify()
     assert min(bundle.precisions["fp32"].fidelity.values()) >= 0.99999
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_its_tokens_are_clips(shipped: Encoders, text: str) -> None:
+def test_demo_bundle_has_clips_tokens(shipped: Encoders, text: str) -> None:
     check_tokens(shipped.tokenizer, text)
 
 
 @pytest.mark.parametrize(("width", "height"), [(64, 64), (72, 72), (128, 96), (333, 777)])
-def test_its_pixels_are_clips(shipped: Encoders, transform: Transform, width: int, height: int) -> None:
+def test_demo_bundle_has_clips_pixels(shipped: Encoders, transform: Transform, width: int, height: int) -> None:
     check_pixels(shipped.preprocessing, transform, picture(0, width, height))
 
 
-def test_its_text_vectors_are_pytorchs(shipped: Encoders, model: clip.model.CLIP) -> None:
+def test_demo_bundle_has_pytorchs_text_vectors(shipped: Encoders, model: clip.model.CLIP) -> None:
     check_texts(shipped, model)
 
 
-def test_its_image_vectors_are_pytorchs(shipped: Encoders, model: clip.model.CLIP, transform: Transform) -> None:
+def test_demo_bundle_has_pytorchs_image_vectors(
+    shipped: Encoders, model: clip.model.CLIP, transform: Transform
+) -> None:
     check_images(shipped, model, transform)

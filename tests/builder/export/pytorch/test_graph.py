@@ -36,7 +36,7 @@ def test_weights_keep_their_names_and_values(resnet_bundle: Bundle, resnet: Chec
         np.testing.assert_array_equal(value, state[name].numpy(), err_msg=name)
 
 
-def test_a_graph_says_nothing_of_the_machine_that_wrote_it(resnet_bundle: Bundle) -> None:
+def test_graphs_contain_no_paths_of_the_machine(resnet_bundle: Bundle) -> None:
     for file in ("text.onnx", "image.onnx"):
         data = resnet_bundle.path(file).read_bytes()
         assert b"site-packages" not in data

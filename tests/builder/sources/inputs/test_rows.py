@@ -82,7 +82,7 @@ def test_whole_numbers(value: Any, expected: int) -> None:
 @pytest.mark.parametrize(
     "value", ["", "x", "1.5", 1.5, True, "inf", "nan", float("nan"), 2**63, "1" * 5000, [], "²", None]
 )
-def test_what_is_no_whole_number_is_a_value_error_that_names_its_cell(value: Any) -> None:
+def test_invalid_integers_raise_a_value_error_that_names_the_cell(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^seed: "):
         typed("seed", value, whole)
 
@@ -112,6 +112,6 @@ def test_any_value_is_typed_or_a_value_error(value: Any, kind: Callable[[Any], A
         assert type(result) is type(kind("1"))
 
 
-def test_settings_leave_out_what_is_not_known() -> None:
+def test_settings_exclude_unknown_and_empty_cells() -> None:
     cells = {"seed": "1", "steps": "", "cfg_scale": None, "sampler": "k_lms", "other": "x"}
     assert settings_of(cells) == {"seed": 1, "sampler": "k_lms"}

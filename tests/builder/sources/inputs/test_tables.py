@@ -63,7 +63,7 @@ def test_damage_costs_the_rows_of_its_group(tmp_path: Path) -> None:
     assert rejected.reason.startswith("these rows cannot be read as Parquet: ")
 
 
-def test_what_is_no_parquet_is_a_source_error(tmp_path: Path) -> None:
+def test_invalid_parquet_files_raise_a_source_error(tmp_path: Path) -> None:
     (tmp_path / "t.parquet").write_bytes(b"no table")
     with pytest.raises(SourceError, match="cannot be read as Parquet"):
         next(batches(tmp_path / "t.parquet", ["a"]))

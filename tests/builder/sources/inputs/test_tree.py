@@ -16,7 +16,7 @@ def touch(root: Path, *names: str) -> None:
         path.touch()
 
 
-def test_pictures_come_in_order_and_nothing_else_does(tmp_path: Path) -> None:
+def test_only_pictures_are_listed_in_order(tmp_path: Path) -> None:
     touch(
         tmp_path, "b.PNG", "a/z.jpg", "a/y/x.webp", "c.txt", "d", "夜/ü.avif", ".hidden.png", ".cache/e.png", "a.jpeg"
     )
@@ -39,7 +39,7 @@ def test_links_add_nothing_that_comes_by_its_own_name_and_never_go_in_circles(tm
     assert list(pictures_below(tmp_path)) == ["a/1.png", "b/2.png", Rejected("d", "the link leads to nothing")]
 
 
-def test_links_to_what_has_no_such_name_below_the_root_are_followed_once(tmp_path: Path) -> None:
+def test_links_to_unlisted_targets_are_followed_once(tmp_path: Path) -> None:
     touch(tmp_path, ".store/objects/1.png", ".store/objects/2", "z.png")
     for link in ("a", "b"):
         (tmp_path / link).symlink_to(".store/objects")
@@ -48,7 +48,7 @@ def test_links_to_what_has_no_such_name_below_the_root_are_followed_once(tmp_pat
     assert list(pictures_below(tmp_path)) == ["z.png", "a/1.png", "c.png"]
 
 
-def test_links_out_of_the_root_are_told_of(tmp_path: Path) -> None:
+def test_links_out_of_the_root_are_rejected(tmp_path: Path) -> None:
     touch(tmp_path, "elsewhere/2.png", "elsewhere/notes.txt", "root/1.png")
     root = tmp_path / "root"
     (root / "b").symlink_to(tmp_path / "elsewhere")
@@ -71,7 +71,7 @@ def test_a_root_that_is_a_link_is_the_folder_that_it_leads_to(tmp_path: Path) ->
     assert list(pictures_below(tmp_path / "root")) == ["1.png", "3.png"]
 
 
-def test_one_file_with_two_names_comes_once(tmp_path: Path) -> None:
+def test_a_file_with_two_names_is_listed_once(tmp_path: Path) -> None:
     touch(tmp_path, "a.png", "c.png")
     os.link(tmp_path / "a.png", tmp_path / "b.png")
     assert list(pictures_below(tmp_path)) == ["a.png", "c.png"]
@@ -94,7 +94,7 @@ def test_folders_may_be_nested_deeper_than_calls(tmp_path: Path) -> None:
         (tmp_path / ("d/" * depth)).rmdir()
 
 
-def test_a_folder_that_went_away_is_told_of(tmp_path: Path) -> None:
+def test_a_folder_that_disappears_is_rejected(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png", "b/2.png", "c/3.png")
     pictures = pictures_below(tmp_path)
     assert next(pictures) == "a/1.png"
@@ -106,7 +106,7 @@ def test_a_folder_that_went_away_is_told_of(tmp_path: Path) -> None:
     assert last == "c/3.png"
 
 
-def test_a_name_that_is_no_text_is_told_of(tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_rejected(tmp_path: Path) -> None:
     try:
         (Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.png"))).touch()
     except OSError:

@@ -109,7 +109,7 @@ def test_two_of_one_kind_and_rank_send_nothing_to_the_same_input() -> None:
     assert linked(broadcast(*senders, prompts=None)) == {"model": "1"}
 
 
-def test_of_two_outputs_of_one_type_each_goes_to_the_input_of_its_name() -> None:
+def test_outputs_of_the_same_type_are_matched_by_input_name() -> None:
     both = node(12, "Anything Everywhere", positive=4, negative=5)
     assert summary(broadcast(both, prompts=None))[:2] == ("a paper crane", "watermark")
 
@@ -124,7 +124,7 @@ def test_a_seed_goes_to_seeds_that_take_broadcasts() -> None:
     assert linked(broadcast(seed, sampler={**takes, "properties": {"rejects_ue_links": True}})) == {}
 
 
-def test_a_subgraph_gets_what_is_broadcast_to_its_user() -> None:
+def test_a_subgraph_receives_broadcasts_to_its_node() -> None:
     text = node(7, "PrimitiveStringMultiline", ["from afar"], outputs="STRING")
     sender = node(12, "Anything Everywhere", anything=40)
     user = typed(node(2, INNER, [], outputs="CONDITIONING", text=None), text="STRING")

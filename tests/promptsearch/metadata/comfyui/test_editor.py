@@ -61,7 +61,7 @@ def test_widgets_have_their_names() -> None:
     ]  # fmt: skip
 
 
-def test_names_that_the_workflow_has_itself_come_first() -> None:
+def test_widget_names_of_the_workflow_take_precedence() -> None:
     named = node(2, "SomeEncoder", ["fixed", "a tin crane"], mode_w=None, text_w=None, clip=2)
     assert cells(usual(positive=named))["prompt"] == "a tin crane"
     by_name = node(2, "SomeEncoder", {"text": "a tin crane", "mode": "fixed"}, clip=2)
@@ -70,7 +70,7 @@ def test_names_that_the_workflow_has_itself_come_first() -> None:
     assert cells(usual(positive=beside))["prompt"] == "a tin crane"
 
 
-def test_of_unknown_nodes_the_words_are_recognised() -> None:
+def test_prompts_of_unknown_nodes_are_recognised() -> None:
     unknown = node(2, "SomeEncoder", ["cuda", "Model One 2.0", "x.safetensors", "a tin crane by night", 5], clip=2)
     assert cells(usual(positive=unknown))["prompt"] == "a tin crane by night"
     linked = node(2, "SomeEncoder", ["an older text that was linked"], text_w=20, clip=2)
@@ -91,7 +91,7 @@ def test_muted_and_bypassed_nodes_take_no_part(mode: int, expected: str) -> None
     assert cells(usual(shelf=shelf, concat=concat, sampler=sampler, links=links))["prompt"] == expected
 
 
-def test_a_bypassed_lora_is_no_lora() -> None:
+def test_a_bypassed_lora_is_ignored() -> None:
     lora = node(7, "LoraLoaderModelOnly", ["ink", 1.0], mode=4, outputs="MODEL", model=20)
     sampler = node(4, "KSampler", [11, "fixed", 9, 3.5, "euler", "normal", 1.0], model=21, positive=4, negative=5)
     read = cells(usual(lora=lora, sampler=sampler, links=[[20, 1, 0, 7, 0, "MODEL"], [21, 7, 0, 4, 0, "MODEL"]]))
@@ -135,7 +135,7 @@ def test_nodes_of_subgraphs_have_the_ids_that_they_run_under() -> None:
     assert "2" not in graph.nodes
 
 
-def test_set_and_get_are_one() -> None:
+def test_set_and_get_nodes_are_connected() -> None:
     put = node(7, "SetNode", ["text"], outputs="*", CONDITIONING=20)
     get = node(8, "GetNode", ["text"], outputs="CONDITIONING")
     sampler = node(4, "KSampler", [11, "fixed", 9, 3.5, "euler", "normal", 1.0], model=1, positive=21, negative=5)

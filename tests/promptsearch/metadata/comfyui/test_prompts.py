@@ -20,7 +20,7 @@ def test_texts_of_both_inputs() -> None:
     assert prompts(graph()) == ("a paper crane", "watermark")
 
 
-def test_it_is_the_input_that_counts_and_not_the_order_of_nodes() -> None:
+def test_prompts_are_read_by_input_and_not_by_node_order() -> None:
     swapped = graph(sampler=sampler(positive=["negative", 0], negative=["positive", 0]))
     assert prompts(swapped) == ("watermark", "a paper crane")
 
@@ -120,13 +120,13 @@ def test_texts_that_are_put_together_all_count() -> None:
     assert set(prompts(graph(positive=box, **both))[0].split(", ")) == {"a paper crane", "on a shelf"}
 
 
-def test_a_zeroed_conditioning_is_no_prompt() -> None:
+def test_a_zeroed_conditioning_has_no_prompt() -> None:
     zeroed = ("ConditioningZeroOut", {"conditioning": ["positive", 0]})
     assert prompts(graph(negative=zeroed)) == ("a paper crane", "")
     assert prompts(graph(positive=("ConditioningZeroOut", {"conditioning": ["negative", 0]}))) == ("", "watermark")
 
 
-def test_a_text_that_leads_to_both_prompts_belongs_to_one() -> None:
+def test_a_text_connected_to_both_prompts_is_the_positive_prompt() -> None:
     both = graph(sampler=sampler(negative=["positive", 1]))
     assert prompts(both) == ("a paper crane", "")
     guider = ("DualCFGGuider", {"cond1": ["positive", 0], "cond2": ["negative", 0], "negative": ["negative", 0]})
@@ -160,7 +160,7 @@ def test_pipes_and_loaders_with_texts() -> None:
     assert prompts(graph(loader=efficient, sampler=linked)) == ("a paper crane", "watermark")
 
 
-def test_of_a_language_model_the_wish_is_read_and_not_its_instructions() -> None:
+def test_the_request_to_a_language_model_is_read_without_its_instructions() -> None:
     request = ("StringConcatenate", {"string_a": "You are a prompt engineer. Expand.", "string_b": "a paper crane"})
     nodes = graph(asked=request, positive=encode(["writer", 0]), writer=("TextGenerate", {"prompt": ["asked", 0]}))
     assert prompts(nodes)[0] == "a paper crane"
@@ -170,7 +170,7 @@ def test_of_a_language_model_the_wish_is_read_and_not_its_instructions() -> None
     assert prompts(captioner)[0] == ""
 
 
-def test_what_stands_before_luminas_mark_is_no_prompt() -> None:
+def test_text_before_luminas_mark_is_removed() -> None:
     text = "You are an assistant. <Prompt Start> a paper crane"
     nodes = graph(positive=encode(["text", 0]), text=("PrimitiveString", {"value": text}))
     assert prompts(nodes)[0] == "a paper crane"

@@ -76,7 +76,7 @@ def test_links_to_values_are_followed() -> None:
     assert cells(nodes)["denoise"] == 1.0
 
 
-def test_a_link_to_no_value_stays_as_it_stood() -> None:
+def test_a_link_without_a_value_is_kept_as_extra() -> None:
     result = generation(
         cells(graph(sampler=sampler(steps=["math", 1]), math=("MathExpression", {"expression": "a*2"})))
     )
@@ -102,7 +102,7 @@ def test_the_settings_are_those_of_the_sampler_that_the_text_is_given_to() -> No
     assert settings(nodes)[0] == 11
 
 
-def test_only_what_leads_to_the_saved_picture_counts() -> None:
+def test_nodes_not_connected_to_the_saved_picture_are_ignored() -> None:
     other = {
         "other": sampler(positive=["text", 0]),
         "text": encode("another picture"),
@@ -130,7 +130,7 @@ def test_pictures_of_services_have_their_nodes_prompt(kind: str, inputs: dict[st
     assert (result["prompt"], result["negative_prompt"], result["seed"]) == ("a paper crane", negative, 1)
 
 
-def test_what_is_looked_for_in_a_picture_is_no_prompt() -> None:
+def test_a_text_for_detection_is_not_a_prompt() -> None:
     nodes = alone(text=("CLIPTextEncode", {"text": "guitar"}), find=("SAM3_Detect", {"conditioning": ["text", 0]}),
                   save=("SaveImage", {"images": ["find", 0]}))  # fmt: skip
     assert not cells(nodes).get("prompt")

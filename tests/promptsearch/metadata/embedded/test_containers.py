@@ -17,7 +17,7 @@ EXIF[made.SOFTWARE] = "x"
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
-def test_pixels_stay_and_metadata_goes(format: str) -> None:
+def test_metadata_is_removed_and_pixels_are_kept(format: str) -> None:
     whole = as_bytes(picture(), format, exif=EXIF, icc_profile=bytes(range(256)), xmp=made.xmp({}))
     bare = without_metadata(whole, keep_exif=False)
     assert bare is not None

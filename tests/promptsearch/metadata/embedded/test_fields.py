@@ -48,7 +48,7 @@ def test_texts_of_png(name: bytes, content: bytes, behind: bool) -> None:
     assert fields(with_chunk(name, content, behind=behind)) == {"parameters": "夜 café"}
 
 
-def test_latin_1_is_what_the_format_says() -> None:
+def test_text_chunks_are_decoded_as_latin_1() -> None:
     assert fields(with_chunk(b"tEXt", b"parameters\0" + "café".encode("latin-1"))) == {"parameters": "café"}
 
 

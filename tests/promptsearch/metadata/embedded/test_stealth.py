@@ -41,7 +41,7 @@ def test_hidden_text_is_found(place: str, compressed: bool, size: tuple[int, int
     assert result.settings["seed"] == 1234567890
 
 
-def test_texts_that_say_nothing_hide_no_hidden_one() -> None:
+def test_unrelated_text_chunks_do_not_suppress_stealth_text() -> None:
     info = PngInfo()
     info.add_text("Software", "an editor")
     with Image.open(io.BytesIO(hide(made.A1111, "alpha", compressed=True))) as image:
@@ -62,7 +62,7 @@ def test_other_pictures_have_none() -> None:
     assert read_stealth(io.BytesIO(as_bytes(picture(), "JPEG"))) is None
 
 
-def test_a_length_that_cannot_be_is_no_text() -> None:
+def test_an_impossible_length_returns_none() -> None:
     content = hide("x" * 10, "alpha", compressed=False)
     pixels = np.array(Image.open(io.BytesIO(content)))
     pixels[120:152, 0, 3] |= 1  # the length: 2**32 - 1 bits

@@ -78,7 +78,7 @@ def client(service: Service, *queries: dict[str, Any], **options: Any) -> list[A
     return answers
 
 
-def test_its_client_asks_by_text_picture_and_vector(
+def test_clip_client_searches_by_text_picture_and_vector(
     server: Service, tiny: Collection, encoders: Encoders, tmp_path: Path
 ) -> None:
     vector = encoders.encode_texts(["fox"])[0]
@@ -108,7 +108,7 @@ def test_its_client_asks_by_text_picture_and_vector(
     assert sum("caption" in result for result in by_text) == 2  # left out, not null
 
 
-def test_its_client_asks_for_prompts_and_for_fewer(server: Service, tiny: Collection) -> None:
+def test_clip_client_searches_prompts_with_a_limit(server: Service, tiny: Collection) -> None:
     [results] = client(server, {"text": "fox"}, indice_name="tiny", modality="text", num_images=2, deduplicate=False)
     assert len(results) == 2
     images = tiny.manifest.counts["images"]
@@ -120,7 +120,7 @@ def test_its_client_asks_for_prompts_and_for_fewer(server: Service, tiny: Collec
     ]
 
 
-def test_its_client_gets_the_reason_of_an_error(server: Service) -> None:
+def test_clip_client_receives_error_details(server: Service) -> None:
     [unknown, address] = [
         client(server, {"text": "fox"}, indice_name="laion5B")[0],
         client(server, {"image": "https://example.org/cat.png"}, indice_name="tiny")[0],
@@ -155,7 +155,9 @@ def test_any_content_type_and_doubled_slashes(shared: Service, content_type: str
     ]
 
 
-def test_what_its_page_reads_first(server: Service, shared: Service, several_server: Service) -> None:
+def test_index_list_and_config_are_served_for_its_page(
+    server: Service, shared: Service, several_server: Service
+) -> None:
     assert server.get("/indices-list").json() == ["tiny"]
     assert server.get("/config.json").json() == {
         "defaultBackend": server.url, "defaultIndex": "tiny", "urlColumn": "url",
@@ -180,7 +182,7 @@ def test_a_proxys_name_is_the_one_in_addresses(server: Service) -> None:
         assert answer.status_code in (200, 400)
 
 
-def test_a_search_as_its_page_makes_it(shared: Service, many: Collection) -> None:
+def test_a_search_of_its_page_is_answered(shared: Service, many: Collection) -> None:
     """Send a simple request, which browsers send to other origins without a preflight."""
     response = post(shared, "/knn-service", {**OF_THE_PAGE, "text": "fox"}, "text/plain;charset=UTF-8", Origin=PAGE)
     assert response.headers["access-control-allow-origin"] == PAGE
@@ -237,7 +239,7 @@ def alike(vectors: np.ndarray[Any, Any], rows: list[int]) -> list[int]:
     return [rows[place] for place in range(len(rows)) if group[place] == place]
 
 
-def test_of_what_is_alike_the_first_stays_and_others_come_up(several_server: Service, many: Collection) -> None:
+def test_deduplication_keeps_the_first_duplicate_and_fills_the_page(several_server: Service, many: Collection) -> None:
     vectors = many.index("images").vectors(np.arange(MANY))
     for start in range(3):
         query = vectors[start].tolist()
@@ -331,7 +333,7 @@ def test_a_collection_without_pictures_is_refused_with_the_reason(several_server
     assert "image" not in result
 
 
-def test_what_is_private_is_not_fetched_where_fetching_is_allowed(shared: Service) -> None:
+def test_private_addresses_are_never_fetched(shared: Service) -> None:
     with web.serving() as served:
         for host in ("127.0.0.1", "localhost", "[::1]"):
             address = f"http://{host}:{served.server_port}/good/1.png"

@@ -17,7 +17,7 @@ from tests.support import source
 SUMMARY = ["name", "version", "created", "counts", "model", "images", "prompts"]
 
 
-def test_one_collection_is_the_default(server: Service, tiny: Collection, encoders: Encoders) -> None:
+def test_a_single_collection_is_the_default(server: Service, tiny: Collection, encoders: Encoders) -> None:
     answer = server.get("/collections").json()
     assert list(answer) == ["default", "collections", "refused", "outdated"]
     assert (answer["default"], answer["refused"], answer["outdated"]) == ("tiny", {}, {})
@@ -78,7 +78,7 @@ def test_an_unknown_collection_is_an_error_with_the_known_ones(server: Service, 
 @pytest.mark.parametrize(
     ("path", "answer"), [("/healthz", {"status": "ok"}), ("/readyz", {"status": "ready", "problems": {}})]
 )
-def test_it_is_alive_and_ready(server: Service, path: str, answer: dict[str, Any]) -> None:
+def test_health_and_readiness_return_200(server: Service, path: str, answer: dict[str, Any]) -> None:
     response = server.get(path)
     assert (response.status_code, response.json()) == (200, answer)
 

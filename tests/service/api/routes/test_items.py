@@ -171,7 +171,7 @@ def test_a_range_of_a_file_that_changed_comes_whole(server: Service, ids: dict[s
         assert httpx.get(url, headers={"Range": "bytes=0-9", "If-Range": known}).status_code == status
 
 
-def test_the_thumbnail_is_what_the_builder_made(server: Service, tiny: Collection, ids: dict[str, str]) -> None:
+def test_the_served_thumbnail_is_that_of_the_collection(server: Service, tiny: Collection, ids: dict[str, str]) -> None:
     assert tiny.thumbnails is not None
     response = server.get(f"/images/{ids['sub/b.jpg']}/thumbnail")
     assert response.content == tiny.thumbnails.get(tiny.items.image(ids["sub/b.jpg"]).row)

@@ -212,7 +212,7 @@ def test_item_addresses_name_the_collection_only_where_there_are_several(
                 assert httpx.get(service.url + result["image"][part]).status_code == 200
 
 
-def test_a_collection_is_called_by_its_folder_whatever_it_was_built_as(several_server: Service) -> None:
+def test_a_collection_is_named_by_its_folder(several_server: Service) -> None:
     answer = check_answer(several_server.get("/search/images", q="fox", collection="renamed"), "images")
     assert answer["collection"] == "renamed"
     assert answer["results"][0]["image"]["file"].endswith("/file?collection=renamed")
