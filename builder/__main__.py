@@ -24,6 +24,7 @@ _DISK_FULL = re.compile(r"No space left|disk is full|disk I/O error|unable to op
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and print what it yields; exit with 1 and one line on stderr if it fails, with 130 on Ctrl-C."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # what is wrong with a picture is in quarantine.csv
     for stage in ("progress", "indexing"):
         logging.getLogger(f"{__package__}.{stage}").setLevel(logging.INFO)
     parsed = parser(PROGRAM).parse_args(arguments)

@@ -11,7 +11,7 @@ from typing import Literal
 
 from promptsearch.encoding.bundle import FILES, Bundle, Precision
 from promptsearch.encoding.encoders import Encoders
-from promptsearch.errors import ExportError
+from promptsearch.errors import ExportError, ModelFault
 from promptsearch.system.files import sha256_of
 
 from . import fidelity
@@ -45,7 +45,12 @@ def export(
         bundle = write_fp32(replace(original, licences=texts), folder, licence=licence, licence_files=licence_files)
         encoders = Encoders(bundle)
         reference = fidelity.Reference.of(original, encoders.preprocessing)
-        measured = fidelity.measure(encoders, reference)
+        try:
+            measured = fidelity.measure(encoders, reference)
+        except ModelFault:
+            raise ExportError(
+                f"the encoders of {original.source.name} return vectors that are not finite or zero: check its weights"
+            ) from None
         fidelity.require_every(measured, fidelity.FP32_COSINE)
         fp32 = Precision(FILES.text, FILES.image, measured, reference=original.reference.name)
         bundle = replace(bundle, precisions={"fp32": fp32})

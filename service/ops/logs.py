@@ -82,5 +82,6 @@ def configure() -> None:
     ACCESS.addHandler(requests)
     ACCESS.propagate = False
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # warns of malformed forms of clients
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # logs what is wrong with a client's file, besides raising
     for name in ("botocore", "aiobotocore"):  # log where they found credentials
         logging.getLogger(name).setLevel(logging.WARNING)

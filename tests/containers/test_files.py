@@ -22,7 +22,7 @@ MANIFESTS = sorted((ROOT / "deploy" / "kubernetes").glob("*.yaml"))
 KUBERNETES = "1.34"
 
 # Settings that are the container's own business, or that want a file in it.
-NOT_IN_COMPOSE = {"host", "port", "cache", "api_keys_file", "otlp_endpoint"}
+NOT_IN_COMPOSE = {"host", "port", "cache", "otlp_endpoint"}
 STORE = "AWS_"  # what begins so is not the service's own
 
 

@@ -69,7 +69,11 @@ class Running:
 def running(command: list[str], folder: Path, log: Path) -> Iterator[Running]:
     """Run a command in `folder` for this block; its output goes to `log`."""
     with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=folder, stdout=output, stderr=output, start_new_session=True,
+            # A runner that was itself started in the background has Ctrl-C switched off, which is inherited.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )  # fmt: skip
     try:
         yield Running(process, log)
     finally:
