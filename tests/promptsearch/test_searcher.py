@@ -51,7 +51,7 @@ def test_searching_loads_no_torch_and_no_web_framework(pictures: Gallery) -> Non
     assert unwanted.isdisjoint(loaded.split())
 
 
-def test_names_are_those_that_are_there() -> None:
+def test_public_names_exist() -> None:
     assert {*promptsearch.__all__} <= {*dir(promptsearch)}
     assert promptsearch.__version__ == promptsearch.version.__version__
     for name in {*promptsearch.__all__} - {"__version__"}:

@@ -90,7 +90,7 @@ def test_links_lie_in_files_of_whole_shards(tmp_path: Path) -> None:
     assert [link for shard in shards for link in shard] == links
 
 
-def test_a_survey_tells_sources_apart() -> None:
+def test_surveys_of_different_sources_differ() -> None:
     digests = {
         survey(Listed(listed)).digest
         for listed in ([item()], [item(), item(1)], [item(prompt="other")], [item(settings={"seed": 1})])

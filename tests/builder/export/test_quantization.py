@@ -93,7 +93,7 @@ def test_a_resnets_convolutions_are_bytes_but_the_first(resnet: Path, tmp_path: 
     assert np.vecdot(ours, fp32).min() > 0.98
 
 
-def test_a_row_of_nothing_stays_nothing(exported: Bundle, tmp_path: Path) -> None:
+def test_rows_of_zeros_stay_zero(exported: Bundle, tmp_path: Path) -> None:
     model = onnx.load(exported.path("text.onnx"))
     for tensor in model.graph.initializer:
         if "token_embedding" in tensor.name:

@@ -89,7 +89,7 @@ def test_a_part_is_read_as_folder_and_as_archive(tmp_path: Path, write: Any, ins
     assert fox.picture.file == (in_folder if write is write_folder else None)
 
 
-def test_a_part_that_is_there_twice_is_read_once_from_its_folder(tmp_path: Path) -> None:
+def test_a_part_with_folder_and_archive_is_read_from_its_folder(tmp_path: Path) -> None:
     write_zip(tmp_path, 1, {"a.png": CAT})
     write_folder(tmp_path, 1, {"a.png": CAT})
     write_zip(tmp_path / "images", 1, {"a.png": CAT})
@@ -257,7 +257,7 @@ def test_invalid_metadata_raises_a_source_error(tmp_path: Path) -> None:
         open_source("diffusiondb", path, None)
 
 
-def test_metadata_that_is_damaged_further_in_costs_no_picture(tmp_path: Path) -> None:
+def test_damaged_rows_of_metadata_keep_the_pictures(tmp_path: Path) -> None:
     write_zip(tmp_path, 1, {"a.png": CAT})
     path = write_metadata(tmp_path / "metadata.parquet", [row(f"{number}.png", 1) for number in range(5000)], 100)
     content = bytearray(path.read_bytes())

@@ -28,7 +28,7 @@ def learn(path: Path, root: Path, changed: float = LONG_AGO) -> None:
         memory.learn("a/夜.png", DIGEST)
 
 
-def test_all_that_was_read_comes_back_with_the_digest(tmp_path: Path) -> None:
+def test_remembered_items_are_returned_with_their_digest(tmp_path: Path) -> None:
     learn(tmp_path / "cache" / "files.sqlite", tmp_path)
     with FileMemory(tmp_path / "cache" / "files.sqlite", tmp_path) as memory:
         assert memory.count() == 1

@@ -186,7 +186,7 @@ def test_damage_between_members_is_reported(tmp_path: Path) -> None:
     assert "no proper end" in rejected.reason
 
 
-def test_members_names_lead_nowhere_and_same_names_count_once(tmp_path: Path) -> None:
+def test_member_names_cannot_leave_the_archive_and_repeated_names_count_once(tmp_path: Path) -> None:
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(drawn("009"))
     root = tmp_path / "data"
@@ -274,7 +274,7 @@ def test_img2dataset_is_searched(tmp_path: Path, format: str) -> None:
         assert prompt.text == "a red boat"
 
 
-def test_a_member_of_a_negative_size_ends_its_archive_alone(tmp_path: Path) -> None:
+def test_a_member_of_negative_size_ends_only_its_archive(tmp_path: Path) -> None:
     write(tmp_path, "webdataset", "00000", [sample("000000000"), sample("000000001")])
     (tmp_path / "00000.parquet").unlink()
     content = bytearray((tmp_path / "00000.tar").read_bytes())

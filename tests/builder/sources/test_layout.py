@@ -49,7 +49,9 @@ def test_a_folders_kind_follows_from_its_files(tmp_path: Path, name: str, kind: 
         ("a.png", "", None),
     ],
 )
-def test_a_file_looks_like_its_name_or_its_columns(tmp_path: Path, name: str, content: str, kind: str | None) -> None:
+def test_a_files_kind_follows_from_its_name_or_columns(
+    tmp_path: Path, name: str, content: str, kind: str | None
+) -> None:
     (tmp_path / name).write_text(content)
     assert kind_of(tmp_path / name) == kind
 

@@ -101,7 +101,7 @@ def test_tables_of_other_programs_are_read(tmp_path: Path, content: str, encodin
     assert (item.key, item.prompt) == ("x.png", "an owl, ü")
 
 
-def test_the_columns_that_were_found_are_named(tmp_path: Path) -> None:
+def test_errors_name_the_columns_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"none of the columns image, prompt; found 'picture', 'text'"):
         items(tmp_path, "picture,text\na.png,x\n")
 
@@ -154,7 +154,7 @@ def test_invalid_sources_are_reported(tmp_path: Path) -> None:
         open_source("album", tmp_path, None)
 
 
-def test_a_name_that_no_file_can_have_costs_the_picture_alone(tmp_path: Path) -> None:
+def test_a_file_name_that_is_too_long_keeps_the_prompt(tmp_path: Path) -> None:
     [item] = items(tmp_path, f"image,prompt,seed\n{'a' * 300}.png,a cat,1\n")
     assert isinstance(item, Item)
     assert (item.prompt, item.settings, item.picture) == (

@@ -37,7 +37,7 @@ def test_a_generation_has_the_fields_of_discord() -> None:
     )
 
 
-def test_numbers_may_be_texts_or_not_be_there() -> None:
+def test_numbers_may_be_texts_or_missing() -> None:
     items, _ = read()
     texts = items["numbers as texts"]
     assert (texts.width, texts.height) == (640, 384)

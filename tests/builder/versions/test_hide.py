@@ -50,7 +50,7 @@ def test_hidden_items_are_not_found_until_unhidden(collection: Path) -> None:
     assert len(shown(collection)) == 40
 
 
-def test_hiding_is_the_same_once_and_twice(collection: Path) -> None:
+def test_hiding_is_idempotent(collection: Path) -> None:
     assert ids(hide(collection, [IMAGES[0], PROMPT, IMAGES[0]])) == [IMAGES[0], PROMPT]
     text = (collection / "hidden").read_bytes()
     assert hide(collection, [PROMPT]) == []

@@ -89,7 +89,7 @@ def test_repeated_keys_become_items_of_their_own(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_key_may_come_very_often(tmp_path: Path) -> None:
+def test_a_key_may_repeat_many_times(tmp_path: Path) -> None:
     with Staging(tmp_path / "c", 4) as staging:
         for number in range(20_000):
             staging.add(Item("same", f"{number}", None), None)

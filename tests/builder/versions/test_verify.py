@@ -29,7 +29,7 @@ def collection(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "c"))
 
 
-def test_vectors_between_those_that_opening_looks_at_are_checked(tmp_path: Path) -> None:
+def test_vectors_that_opening_does_not_sample_are_checked(tmp_path: Path) -> None:
     collection = build(tmp_path / "c", random_vectors(200, 8), random_vectors(30, 8, seed=1))
     folder = current_version(collection)
     vectors(lambda stored: stored.__setitem__(4, 0))(folder)

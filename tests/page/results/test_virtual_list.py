@@ -46,7 +46,7 @@ def seen_to_the_end(visit: Visit, ends: str, leap: int = 1) -> tuple[list[str], 
 
 
 @pytest.mark.parametrize("kind", ["images", "prompts"])
-def test_everything_comes_once_and_in_order(visit: Visit, kind: str) -> None:
+def test_scrolling_shows_every_result_once_and_in_order(visit: Visit, kind: str) -> None:
     visit.open(f"/?q=red+fox&kind={kind}")
     results = visit.service.get(f"/search/{kind}", q="red fox", limit=200).json()["results"]
     places, _ = seen_to_the_end(visit, f"^{len(results)} {kind}")

@@ -60,7 +60,7 @@ def test_retries_are_limited(ask: Any) -> None:
 
 
 @either
-def test_long_wait_is_not_made(ask: Any) -> None:
+def test_a_long_retry_after_is_not_waited_for(ask: Any) -> None:
     with refusing((503, "3600", PROBLEM)) as server:
         with pytest.raises(NotReady):
             ask(server.url)

@@ -95,7 +95,7 @@ def test_usual_pictures_need_little_of_the_memory(format: str) -> None:
     assert opened.size == (1024, 1024)
 
 
-def test_a_picture_that_needs_more_than_there_is_is_refused(palette: bytes) -> None:
+def test_a_picture_that_exceeds_the_memory_is_refused(palette: bytes) -> None:
     with pytest.raises(PictureTooLarge, match=r"takes \d+ MiB of memory, 16 are allowed: send a smaller picture"):
         open_picture(palette, shorter_side=224, memory=ThreadsMemory(2**24))
     open_picture(palette, shorter_side=224, memory=ThreadsMemory(DECODE_MEMORY))

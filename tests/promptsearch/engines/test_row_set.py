@@ -12,7 +12,7 @@ from tests.support.vectors import random_vectors
 
 
 @given(mask=st.lists(st.booleans(), min_size=1, max_size=70))
-def test_a_set_is_the_mask_that_it_was_made_of(mask: list[bool]) -> None:
+def test_a_row_set_equals_its_mask(mask: list[bool]) -> None:
     rows = RowSet(np.array(mask))
     assert rows.mask.tolist() == mask
     assert rows.rows.tolist() == [row for row, chosen in enumerate(mask) if chosen]

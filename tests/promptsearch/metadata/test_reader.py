@@ -52,7 +52,7 @@ def test_every_program_in_jpeg_and_webp(tmp_path: Path, suffix: str) -> None:
     assert prompt(made.save_exif(path, fooocus)) == "a teapot on the moon"
 
 
-def test_the_next_picture_is_never_given_the_last_ones_prompt(tmp_path: Path) -> None:
+def test_prompts_never_carry_over_to_the_next_picture(tmp_path: Path) -> None:
     picture().save(tmp_path / "plain.jpg")
     for number in range(20):
         comment = made.unicode_comment(made.A1111.replace("a fox", f"fox {number}"))
@@ -79,7 +79,7 @@ def test_the_prompt_alone_is_a_prompt_in_parameters_only() -> None:
     assert generation_of_fields({"Description": "a cat", "UserComment": "a cat"}) is None
 
 
-def test_text_that_a_node_of_comfyui_wrote_comes_before_its_graph() -> None:
+def test_text_written_by_a_comfyui_node_takes_precedence_over_its_graph() -> None:
     result = generation_of_fields({"parameters": made.A1111, "prompt": json.dumps(made.COMFYUI)})
     assert result is not None
     assert result.settings["seed"] == 1234567890
@@ -99,7 +99,7 @@ def test_numbers_that_are_none_in_json_are_read() -> None:
     assert (found.prompt, found.extra.get("denoise")) == ("a glass bottle, 夜の銀河", None)
 
 
-def test_the_editors_graph_is_read_if_the_other_is_not_there_or_tells_nothing() -> None:
+def test_the_editors_graph_is_read_if_the_other_has_no_prompt() -> None:
     workflow = {"nodes": [{"id": 1, "type": "CLIPTextEncode", "widgets_values": ["a crane"],
                            "outputs": [{"type": "CONDITIONING"}]},
                           {"id": 2, "type": "KSampler", "widgets_values": [5, "fixed", 9, 1.0, "euler", "normal", 1.0],
@@ -126,7 +126,7 @@ def test_a_text_is_a_prompt_with_or_without_settings() -> None:
     assert not from_text("  ")
 
 
-def test_a_damaged_or_missing_file_tells_nothing(tmp_path: Path) -> None:
+def test_a_damaged_or_missing_file_returns_none(tmp_path: Path) -> None:
     whole = as_bytes(picture())
     for content in (whole[:200], b"no picture", b"", whole[:8]):
         assert read_generation(content) is None

@@ -47,7 +47,7 @@ def test_a_damaged_record_is_written_again(file: Path, tmp_path: Path, damage: s
     assert Checksums(tmp_path).is_known(file)
 
 
-def test_a_record_that_cannot_be_written_costs_nothing(file: Path) -> None:
+def test_an_unwritable_record_is_ignored(file: Path) -> None:
     checksums = Checksums(file / "no folder")
     assert checksums.of(file) == sha256_of(file)
     checksums.save()

@@ -165,9 +165,7 @@ def test_a_key_that_cannot_be_sent_or_can_be_guessed_ends_the_start(key: str) ->
     assert key not in str(caught.value)
 
 
-def test_a_file_of_keys_that_has_none_or_is_not_there_ends_the_start(
-    indices: Path, models: Path, tmp_path: Path
-) -> None:
+def test_start_fails_if_the_file_of_keys_is_empty_or_missing(indices: Path, models: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("# none\n", encoding="utf-8")
     with pytest.raises(StartError, match="has no API keys: write one per line"):
         read_keys([], tmp_path / "empty")

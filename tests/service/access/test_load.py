@@ -90,7 +90,7 @@ def occupy_workers(service: Service, pool: ThreadPoolExecutor, count: int) -> li
     return futures
 
 
-def test_equal_questions_at_once_are_computed_once(flags: list[str], tmp_path: Path) -> None:
+def test_equal_concurrent_queries_are_computed_once(flags: list[str], tmp_path: Path) -> None:
     patient = [*flags, "--cache-bytes", "0", "--deadline", str(START)]
     with serving(tmp_path, patient) as service, ThreadPoolExecutor(40) as pool:
         occupy_workers(service, pool, 6)
@@ -103,7 +103,7 @@ def test_equal_questions_at_once_are_computed_once(flags: list[str], tmp_path: P
         assert service.end() == 0
 
 
-def test_probes_wait_for_nothing(narrow: Service) -> None:
+def test_probes_are_answered_under_load(narrow: Service) -> None:
     with ThreadPoolExecutor(10) as pool:
         occupy_workers(narrow, pool, 3)
         for path in ("/healthz", "/readyz", "/metrics", "/collections"):

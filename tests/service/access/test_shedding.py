@@ -56,7 +56,7 @@ def test_shedding_refuses_only_work_without_an_origin_or_a_body(
     asyncio.run(ask())
 
 
-def test_a_loop_that_was_behind_refuses_for_a_while_without_finding_out() -> None:
+def test_a_loop_that_was_behind_keeps_refusing_for_a_while() -> None:
     clock = [100.0]
 
     async def ask() -> None:
@@ -86,7 +86,7 @@ def test_unparsed_requests_count_for_shedding() -> None:
     asyncio.run(ask())
 
 
-def test_with_room_and_at_the_end_everything_is_handed_on() -> None:
+def test_requests_pass_with_capacity_and_after_stop() -> None:
     async def ask() -> None:
         roomy, stopped = Shedding(lambda _, __: None, Metrics()), Shedding(full, Metrics())
         stopped.stop()
@@ -124,7 +124,7 @@ def narrow(indices: Path, models: Path, tmp_path: Path) -> Iterator[Service]:
 
 
 @pytest.mark.slow
-def test_a_flood_of_new_connections_is_answered_or_refused_with_all_that_a_refusal_has(narrow: Service) -> None:
+def test_a_flood_of_connections_is_answered_or_refused_with_a_complete_response(narrow: Service) -> None:
     async def flood() -> list[httpx.Response]:
         limits = httpx.Limits(max_connections=CLIENTS)
         async with httpx.AsyncClient(

@@ -94,7 +94,7 @@ def test_a_default_that_is_refused_ends_the_start(copy: Path, models: Path) -> N
         assert catalogue.default == "tiny"
 
 
-def test_a_default_that_is_not_there_ends_the_start(copy: Path, models: Path) -> None:
+def test_start_fails_if_the_default_does_not_exist(copy: Path, models: Path) -> None:
     with pytest.raises(StartError, match=r"--collection must name a served collection \(spoilt, tiny\), got 'other'"):
         Catalogue.open(Settings(models=[models], indices=[copy], collection="other"))
 

@@ -239,7 +239,7 @@ def test_takedowns_apply_at_once(running: Service, folder: Path) -> None:
     assert without_thumbnails(again) == without_thumbnails(before)
 
 
-def test_collections_come_while_it_runs(running: Service, folder: Path) -> None:
+def test_new_collections_are_served(running: Service, folder: Path) -> None:
     shutil.copytree(folder / "tiny", folder.parent / "other")
     (folder.parent / "other").rename(folder / "other")
     wait_for(lambda: running.get("/collections/other").status_code == 200, "serve the new collection")

@@ -135,7 +135,7 @@ def test_json_just_below_the_limit_is_read(server: Service) -> None:
     check_answer(httpx.post(f"{server.url}/search/images", json=body, timeout=START), "images")
 
 
-def test_a_form_is_limited_as_well(server: Service) -> None:
+def test_limits_apply_to_forms(server: Service) -> None:
     check_problem(httpx.post(f"{server.url}/search/images", data={"q": "x" * MEBIBYTE}), 413, "request-too-large")
     nested = repeated(b'{"or":[', b"{},", b"{}]}", 900_000).decode()
     upload = {"image": base64.b64decode(PICTURE)}

@@ -192,7 +192,7 @@ def test_the_description_declares_each_routes_problems(document: dict[str, Any])
     assert declared == DECLARED
 
 
-def test_the_description_is_whole(document: dict[str, Any]) -> None:
+def test_openapi_defines_the_problem_and_every_referenced_schema(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     assert set(schemas["Problem"]["properties"]) == {"type", "title", "status", "detail"}
     assert set(re.findall(r"#/components/schemas/(\w+)", repr(document))) == set(schemas)
@@ -211,7 +211,7 @@ def test_the_error_tree_in_the_docstring_is_correct() -> None:
     }
 
 
-def test_the_map_to_http_stands_in_one_place() -> None:
+def test_routes_raise_no_http_exceptions() -> None:
     """No route answers an error by itself."""
     for path in (Path(problems.__file__).parents[1] / "api" / "routes").glob("*.py"):
         assert "HTTPException" not in path.read_text(encoding="utf-8")

@@ -32,7 +32,7 @@ def shared(indices: Path, models: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.mark.parametrize("path", [*DATA, *PAGES])
-def test_every_answer_keeps_to_itself(server: Service, path: str) -> None:
+def test_every_response_has_strict_security_headers(server: Service, path: str) -> None:
     headers = server.get(path).headers
     assert {name: headers.get(name) for name in EVERYWHERE} == EVERYWHERE
     assert headers["cross-origin-resource-policy"] == "same-origin"
@@ -47,7 +47,7 @@ def test_data_loads_nothing(server: Service, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_pages_load_from_here_alone(server: Service, path: str) -> None:
+def test_pages_load_only_from_their_own_origin(server: Service, path: str) -> None:
     answer = server.get(path)
     assert answer.headers["content-security-policy"].startswith("default-src 'self'; ")
     if answer.headers["content-type"].startswith("text/html"):
@@ -76,7 +76,7 @@ def test_origins_that_are_named_may_read_and_no_others(shared: Service) -> None:
         assert httpx.options(f"{shared.url}/search/images", headers=headers).is_success == (origin == FRIEND)
 
 
-def test_problems_can_be_read_from_there_as_well(shared: Service) -> None:
+def test_problems_allow_configured_origins(shared: Service) -> None:
     answer = httpx.get(f"{shared.url}/search/images?limit=0", headers={"Origin": FRIEND})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (400, FRIEND)
     assert "X-Request-ID" in answer.headers["access-control-expose-headers"]

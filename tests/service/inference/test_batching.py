@@ -93,7 +93,7 @@ def test_a_single_request_starts_at_once_and_later_ones_form_a_batch() -> None:
     assert run(scenario).batches == [[1], [2, 3, 5, 6]]
 
 
-def test_callbacks_run_in_the_encoding_thread_only_if_no_text_waits() -> None:
+def test_callbacks_run_in_the_encoding_thread_only_if_no_item_waits() -> None:
     done: dict[float, str] = {}
 
     def then(vector: Vector) -> None:

@@ -59,7 +59,7 @@ def test_in_flight_counts_the_metrics_request_itself(server: Service) -> None:
     assert counted(server, "in_flight") == 1
 
 
-def test_renamed_metrics_have_their_old_names_too(server: Service) -> None:
+def test_renamed_metrics_keep_their_old_names(server: Service) -> None:
     server.get("/healthz")
     exported = samples(server)
     new_name, old_name = "prompt_search_request_duration_seconds", "prompt_search_request_seconds"
@@ -114,7 +114,7 @@ def test_a_new_version_takes_the_place_of_the_old_one() -> None:
     assert shown == [("a", "2"), ("b", "1")]
 
 
-def test_every_stage_is_there_from_the_start() -> None:
+def test_every_stage_is_exported_from_the_start() -> None:
     stages = re.findall(r'^prompt_search_stage_seconds_count\{stage="([^"]+)"\} 0.0$', text(Metrics()), re.MULTILINE)
     assert tuple(stages) == STAGES
 
@@ -134,7 +134,7 @@ def text(metrics: Metrics) -> str:
     return metrics.exposition().decode()
 
 
-def test_the_dashboard_shows_metrics_that_there_are() -> None:
+def test_the_dashboard_uses_existing_metrics() -> None:
     metrics = Metrics()
     names = {family.name for family in metrics.registry.collect()}
     names |= {f"{name}{suffix}" for name in names for suffix in ("_total", "_bucket", "_count", "_sum")}

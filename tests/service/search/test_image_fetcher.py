@@ -138,7 +138,7 @@ def test_the_system_finds_this_machine() -> None:
 
 
 @pytest.mark.parametrize("whole", [GOOD, CHUNKED, answer("200 OK", body=PICTURE)])
-def test_a_picture_of_a_public_host_is_fetched_from_the_address_that_was_looked_at(whole: bytes) -> None:
+def test_a_picture_is_fetched_from_the_address_that_was_checked(whole: bytes) -> None:
     hosts = Hosts({"pictures.test": [PUBLIC, "8.8.8.8"]}, replying(whole))
     assert run(lambda: hosts.get("http://pictures.test/a cat/ä.png?size=1 2#part")) == PICTURE
     assert hosts.connected == [(PUBLIC, 80)]
@@ -194,7 +194,7 @@ def test_a_redirect_to_a_file_is_refused() -> None:
         run(lambda: hosts.get("http://pictures.test/"))
 
 
-def test_redirects_come_to_an_end() -> None:
+def test_redirects_are_limited() -> None:
     hosts = Hosts({"pictures.test": [PUBLIC]}, replying(answer("302 Found", "Location: /again")))
     with pytest.raises(FetchError, match=f"redirects more than {MAX_REDIRECTS} times"):
         run(lambda: hosts.get("http://pictures.test/"))

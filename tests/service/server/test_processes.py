@@ -53,7 +53,7 @@ def test_a_process_that_dies_is_replaced(flags: list[str], tmp_path: Path) -> No
         assert line["message"].endswith("ended with -9; starting another")
 
 
-def test_processes_end_with_the_one_that_supervises_them(flags: list[str], tmp_path: Path) -> None:
+def test_worker_processes_end_with_their_supervisor(flags: list[str], tmp_path: Path) -> None:
     with serving(tmp_path, flags) as service:
         workers = children(service)
         assert service.end(signal.SIGKILL) == -signal.SIGKILL

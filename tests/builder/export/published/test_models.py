@@ -25,7 +25,7 @@ def test_each_row_is_complete(name: str) -> None:
         assert of_architecture(row.open_clip)[str(row.tag)] == row
 
 
-def test_openais_models_are_all_there() -> None:
+def test_table_has_all_models_of_openai() -> None:
     assert [name for name in table() if published(name).open_clip is None] == list(OPENAI)
 
 

@@ -54,7 +54,7 @@ def test_a_bundle_holds_its_checkpoint(vit_bundle: Bundle, vit_checkpoint: Check
     assert same(back, vit_checkpoint)
 
 
-def test_a_bundle_of_other_graphs_holds_none(vit_bundle: Bundle) -> None:
+def test_a_bundle_of_other_graphs_raises_an_error(vit_bundle: Bundle) -> None:
     files = replace(vit_bundle.precisions["fp32"], text="image.onnx")
     with pytest.raises(BundleError, match="holds no named CLIP weights: export it again"):
         Checkpoint.of_bundle(replace(vit_bundle, precisions={"fp32": files}))

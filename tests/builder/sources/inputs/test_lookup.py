@@ -10,7 +10,7 @@ def test_the_first_of_equal_names_is_found() -> None:
         assert [lookup.get(name) for name in ("a", "夜", "9999", "b", "")] == ["1", "2", "9999", None, None]
 
 
-def test_two_lookups_have_nothing_in_common() -> None:
+def test_lookups_are_independent() -> None:
     with Lookup() as first, Lookup() as other:
         first.add([("a", "1")])
         assert other.get("a") is None

@@ -28,7 +28,7 @@ def test_rows_come_in_order_with_their_places(tmp_path: Path) -> None:
     assert found[6001] == Row(6001, 1, {"a": 6001})
 
 
-def test_a_cell_that_python_cannot_hold_costs_itself_at_most(tmp_path: Path) -> None:
+def test_cells_that_python_cannot_represent_keep_the_rest_of_the_row(tmp_path: Path) -> None:
     times = pyarrow.array([0, YEAR_12000, 0]).view(pyarrow.timestamp("us", tz="UTC"))
     encoded = pyarrow.array([b"fox", "schön".encode("cp1252"), "黒猫夜空".encode("gbk")])
     table = pyarrow.table({"time": times, "text": encoded.view(pyarrow.string()), "seed": [1, 2, 3]})

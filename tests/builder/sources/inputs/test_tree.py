@@ -28,7 +28,7 @@ def test_a_folder_named_like_a_picture_is_a_folder(tmp_path: Path) -> None:
     assert list(pictures_below(tmp_path)) == ["a.png/b.png"]
 
 
-def test_links_add_nothing_that_comes_by_its_own_name_and_never_go_in_circles(tmp_path: Path) -> None:
+def test_links_to_listed_pictures_are_skipped_and_cycles_end(tmp_path: Path) -> None:
     touch(tmp_path, "a/1.png", "b/2.png")
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "a" / "self").symlink_to(tmp_path / "a")

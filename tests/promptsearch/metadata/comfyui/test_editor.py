@@ -143,7 +143,7 @@ def test_set_and_get_nodes_are_connected() -> None:
     assert cells(usual(put=put, get=get, sampler=sampler, links=links))["prompt"] == "a paper crane"
 
 
-def test_a_subgraph_that_holds_itself_ends() -> None:
+def test_recursive_subgraphs_end() -> None:
     within = subgraph({"name": "text", "type": "STRING"})
     within["nodes"].append(node(31, INNER, ["x"], outputs="CONDITIONING", text_w=None))
     assert cells(usual(positive=node(2, INNER, ["a crane"], text_w=None), definitions={"subgraphs": [within]}))

@@ -96,7 +96,7 @@ def test_two_passes_have_the_settings_of_the_first_and_the_texts_of_both() -> No
     assert cells(nodes)["hires_upscaler"] == "bislerp"
 
 
-def test_the_settings_are_those_of_the_sampler_that_the_text_is_given_to() -> None:
+def test_settings_come_from_the_sampler_with_the_prompt() -> None:
     first = sampler(seed=1, positive=["nothing", 0])
     nodes = graph(first=first, nothing=encode(""), sampler=sampler(latent_image=["first", 0]))
     assert settings(nodes)[0] == 11

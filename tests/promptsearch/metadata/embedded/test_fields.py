@@ -105,7 +105,7 @@ def test_boxes_of_jpeg_xl(large: bool) -> None:
     assert fields(start + struct.pack(">I4s", 3, b"Exif") + metadata) == {}, "a box that is shorter than its head"
 
 
-def test_the_first_frame_of_a_moving_webp_tells() -> None:
+def test_fields_of_an_animated_webp_are_read() -> None:
     exif = Image.Exif()
     exif[made.MODEL] = 'prompt:{"1": {}}'
     moving = as_bytes(picture(1), "WEBP", save_all=True, append_images=[picture(2)], exif=exif)
