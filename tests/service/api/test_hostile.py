@@ -21,6 +21,7 @@ from tests.service.support.shapes import check_answer, check_problem
 from tests.support.drawing import as_bytes, picture
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+SAMPLES = b"\x15\x01\x03\0\x01\0\0\0"  # the head of the field of a TIFF that has the number of samples a pixel
 GOOD = {format: as_bytes(picture(3, 80, 60), format) for format in FORMATS}
 MEMORY = 600 * 2**20  # bytes above the start: a picture of the largest allowed size is 150 MB as RGB, and is resized
 DEADLINE = 30  # seconds for one upload, on a busy machine; what takes longer is answered 503
@@ -72,6 +73,7 @@ REFUSED = {
     "PNG of no size": png(0, 0, b""),
     "PNG bomb within the limit, with too little data": png(7000, 7000, zlib.compress(b"")),
     "PNG bomb": png(30_000, 30_000, ZEROS),
+    "TIFF of 38 samples a pixel": GOOD["TIFF"].replace(SAMPLES + b"\x03", SAMPLES + b"\x26"),
     "GIF header of 65535 pixels a side": gif_header(65535, 65535) + b"\x2c" + bytes(9) + b"\x02\x00\x3b",
     "BMP header of 2^31 pixels a side": bmp_header(2**31 - 1),
     "TIFF whose directory is itself": b"II*\0\x08\0\0\0" + struct.pack("<H", 0) + b"\x08\0\0\0",
