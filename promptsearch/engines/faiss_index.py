@@ -7,6 +7,7 @@ between pages, indices and versions. Search parameters are passed with each call
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,9 +157,15 @@ class VectorIndex:
         return parameters
 
 
-def _require_unit_length(path: Path, vectors: NDArray[np.float16]) -> None:
-    """Raise CollectionError if a sample of the vectors is not of unit length, as those of a damaged model."""
-    rows = np.unique(np.linspace(0, max(0, len(vectors) - 1), _SAMPLE).astype(np.int64))[: len(vectors)]
-    lengths = np.linalg.norm(to_float32(vectors[rows]), axis=-1)
+def _require_unit_length(path: Path, vectors: np.memmap[Any, np.dtype[np.float16]]) -> None:
+    """Raise CollectionError if a sample of the vectors is not of unit length, as those of a damaged model.
+
+    The sample is read, not mapped: the kernel maps up to 2 MB around each row, which would count as memory of the
+    process.
+    """
+    count, dim = vectors.shape
+    rows = np.unique(np.linspace(0, max(0, count - 1), min(_SAMPLE, count)).astype(np.int64)).tolist()
+    sample = [np.fromfile(path, vectors.dtype, dim, offset=vectors.offset + 2 * dim * row) for row in rows]
+    lengths = np.linalg.norm(to_float32(np.array(sample, dtype=np.float16).reshape(-1, dim)), axis=-1)
     if not (np.abs(lengths - 1) < _TOLERANCE).all():  # false for NaN
         raise CollectionError(f"{path} has vectors that are not finite or of unit length: build the collection again")
