@@ -21,6 +21,7 @@ _RUN = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1100-\u11ff\u1780-\u17ff\u2e80-\u2fdf\u3005-\u3007\u3040-\u30fa\u30fc-\u30ff\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]+"
 )
+_PLURAL = re.compile("[a-z]{2,}[^aius]s", re.ASCII)  # not the endings of canvas, iris, virus, glass
 # A phrase in quotes, or a word.
 _TERMS = re.compile(r'"([^"]*)"|(\S+)')
 
@@ -32,6 +33,16 @@ def to_index(text: str) -> str:
 
 def _pairs(run: str) -> str:
     return " ".join(run[place : place + 2] for place in range(len(run) - 1))
+
+
+def _singular(word: str) -> str | None:
+    """Return the singular of an English word that looks like a plural, else None."""
+    lower = word.lower()
+    if not _PLURAL.fullmatch(lower):
+        return None
+    if lower.endswith("ies"):
+        return f"{word[:-3]}y"
+    return word[:-2] if lower.endswith(("xes", "zes", "ches", "shes", "sses")) else word[:-1]
 
 
 def _to_query(term: str) -> str:
@@ -56,15 +67,27 @@ class FullTextIndex:
         self._has_pairs = form >= FORM
 
     def search(self, text: str) -> NDArray[np.int64]:
-        """Return the rows of the prompts with all words and quoted phrases of `text`, best first by BM25: int64 [n]."""
-        terms = [phrase or word.replace('"', "") for phrase, word in _TERMS.findall(text.replace("\0", " "))]
-        words = [term for term in terms if any(letter.isalnum() for letter in term)]
-        query = " ".join(_to_query(word) if self._has_pairs else f'"{word}"' for word in words)
+        """Return the rows of the prompts with all words and quoted phrases of `text`, best first by BM25: int64 [n].
+
+        A word in the plural also finds its singular.
+        """
+        parts = [self._part(*found) for found in _TERMS.findall(text.replace("\0", " "))]
+        query = " AND ".join(part for part in parts if part)
         if not query:
             return np.empty(0, dtype=np.int64)
         # Equal ranks are ordered by row, so that the same query always has the same results.
         rows = self._database.rows("SELECT rowid FROM words WHERE words MATCH ? ORDER BY rank, rowid", (query,))
         return np.fromiter((row for (row,) in rows), dtype=np.int64, count=len(rows))
+
+    def _part(self, phrase: str, word: str) -> str:
+        """Return FTS5's expression for a phrase or a word, empty for one without letters and digits."""
+        term = phrase or word.replace('"', "")
+        if not any(letter.isalnum() for letter in term):
+            return ""
+        singular = None if phrase else _singular(term)
+        spellings = [term] if singular is None else [term, singular]
+        expressions = [_to_query(spelling) if self._has_pairs else f'"{spelling}"' for spelling in spellings]
+        return f"({' OR '.join(expressions)})"
 
     def close(self) -> None:
         """Close the index."""

@@ -141,3 +141,24 @@ def test_an_index_of_an_earlier_release_is_searched_by_whole_runs(tmp_path: Path
     with contextlib.closing(FullTextIndex(tmp_path)) as index:
         assert index.search("黒猫").tolist() == [0]
         assert index.search("cat").tolist() == [0]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("ships", ["ship", "ships"]), ("SHIPS tall", ["ship"]), ("ship", ["ship"]), ('"ships"', ["ships"]),
+        ("foxes", ["fox"]), ("ponies", ["pony"]), ("glass", ["glass"]), ("glasses", ["glass"]), ("canvas", ["canvas"]),
+        ("iris", ["iris"]), ("1990s", ["1990s"]),
+    ],
+)  # fmt: skip
+def test_a_plural_also_finds_its_singular(tmp_path: Path, query: str, found: list[str]) -> None:
+    words = ["ship", "ships", "fox", "pony", "glass", "glas", "canvas", "canva", "iris", "iri", "1990s", "1990"]
+    texts = [f"a {'small' if word == 'ships' else 'tall'} {word}" for word in words]
+    with contextlib.closing(sqlite3.connect(tmp_path / FILES.items)) as database:
+        database.executescript(items.SCHEMA)
+        rows = [(row, f"{row:020x}", text, 0) for row, text in enumerate(texts)]
+        database.executemany("INSERT INTO prompts VALUES (?, ?, ?, ?)", rows)
+        database.commit()
+    write_words(tmp_path)
+    with contextlib.closing(FullTextIndex(tmp_path)) as opened:
+        assert [words[row] for row in sorted(opened.search(query).tolist())] == found
