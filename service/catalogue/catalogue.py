@@ -141,7 +141,7 @@ class Catalogue:
         except (ArtefactError, UnknownCollection):
             return False
         versions = [path.name for path in (folder / FILES.versions).iterdir()]
-        return version == current or version > max(versions)  # versions are named by time
+        return version == current or version >= max(versions)  # named by time; the newest may be about to be current
 
     @property
     def verifying(self) -> bool:

@@ -20,6 +20,7 @@ from ..ops.request_log import HEADER as REQUEST_ID_HEADER
 from ..ops.request_log import new_id
 from .connections import Limits, make_room
 
+_NEW = 3.0  # seconds that the first request of a connection may take on a busy machine
 MAX_HEAD = 65_535  # bytes of request line and headers; httptools cannot parse a longer URL
 
 
@@ -56,6 +57,12 @@ class Protocol(HttpToolsProtocol):
     def is_in_request(self) -> bool:
         """Return whether a request has begun and is not answered."""
         return self._in_head or self._is_computing
+
+    @property
+    def is_new(self) -> bool:
+        """Return whether the connection was made a moment ago and its first request has not arrived yet."""
+        nothing_came = self._is_due and self._running is None and not self._in_head
+        return nothing_came and self.loop.time() - self._began < _NEW
 
     @property
     def waits_for_client(self) -> bool:

@@ -44,6 +44,7 @@ _SWITCH_INTERVAL = 0.0005
 # less: a request that is sent just as the service closes is lost.
 KEEP_ALIVE = 75
 _TICKS = 10  # of uvicorn's main loop in a second
+_WAIT = 0.05  # seconds between two looks at new connections
 DRAIN = 0.5  # seconds in which responses make busy clients reconnect elsewhere
 
 
@@ -104,6 +105,8 @@ class Server(uvicorn.Server):
         await self._stop_listening(sockets or [])
         if self.server_state.connections:
             await asyncio.sleep(DRAIN)
+        while any(cast("Protocol", connection).is_new for connection in self.server_state.connections):
+            await asyncio.sleep(_WAIT)  # closed now, the connection would lose the request that is on its way
         await super().shutdown(sockets)
 
     def _accept(self) -> None:

@@ -52,6 +52,6 @@ def test_the_choice_is_hidden_for_a_single_collection(emoji: Visit) -> None:
 def test_an_unknown_collection(visit: Visit) -> None:
     visit.provoked = "status of 404"
     visit.open("/?q=fox&collection=none")
-    expect(visit.notice).to_contain_text("There is no collection 'none'")
+    expect(visit.notice).to_contain_text("Unknown collection 'none'")
     visit.page.get_by_role("button", name="Search in gallery").click()
     visit.shows(visit.expected("images", q="fox"))
