@@ -15,7 +15,7 @@ from tests.docs.pages import of_kind
 from tests.support.workspace import make_workspace
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("command", of_kind("export-file"))
 def test_a_file_of_open_clips_weights_is_exported(command: str, tmp_path: Path) -> None:

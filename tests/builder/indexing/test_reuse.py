@@ -21,7 +21,7 @@ DIM = 32
 KEYS = {"lists": "IVF64,Flat", "codes": "OPQ4_32,IVF256,PQ4x8"}
 
 
-@pytest.fixture(params=["lists", "codes"])
+@pytest.fixture(params=["lists", pytest.param("codes", marks=pytest.mark.long)])
 def vectors(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Vectors:
     """Return enough vectors for an index of inverted lists, or of codes, and a tenth more."""
     monkeypatch.setattr(builder.indexing.index_key, "EXACT_UP_TO", 2000)
