@@ -173,7 +173,7 @@ def test_losses_of_milvus_are_reported(collection: Path, way: str) -> None:
             connection.client.drop_collection(published.milvus.images)
         else:
             connection.client.delete(published.milvus.images, filter="row in [5, 6]")
-    with pytest.raises(CollectionError, match="has no collection" if way == "gone" else r"holds 400 images, .* 402"):
+    with pytest.raises(CollectionError, match="has no collection" if way == "gone" else "has 400 images, expected 402"):
         Collection.open(collection)
     with pytest.raises(CollectionError, match="publish it there again"):
         verify(collection)
