@@ -93,6 +93,10 @@ def register(folder: Path) -> None:
     open_clip.add_model_config(folder)
 
 
+# Random weights of these do not tell pictures apart: the dimensions of the weights that are larger, and how much.
+LARGER = {"PE-Core-T-16-384": (2, 12), "MobileCLIP2-S0": (4, 2)}
+
+
 def random_model(architecture: str, folder: Path) -> nn.Module:
     """Return open_clip's model with seeded weights that differ wherever a trained model's would."""
     changed = {}
@@ -113,10 +117,10 @@ def random_model(architecture: str, folder: Path) -> nn.Module:
             if value.ndim == 1 or "positional" in name or "embeddings" in name or "pos_embed" in name:
                 is_scale = value.ndim == 1 and name.endswith("weight")
                 value.copy_(0.1 * torch.randn_like(value) + (1.0 if is_scale else 0.0))
-        if architecture.startswith("PE-Core"):  # random weights of its size see no difference between pictures
-            for name, value in model.named_parameters():
-                if name.startswith("visual") and value.ndim == 2:
-                    value.mul_(12)
+        ndim, factor = LARGER.get(architecture, (0, 1))
+        for name, value in model.named_parameters():
+            if name.startswith("visual") and value.ndim == ndim:
+                value.mul_(factor)
     return model.eval().requires_grad_(False)
 
 
