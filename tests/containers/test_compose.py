@@ -102,12 +102,22 @@ def test_built_collections_are_served(checkout: Checkout, gpu_image: Engine) -> 
             assert "mine" in checkout.run(command)
     [build] = [command for command in commands(OWN) if " builder build " in command]
     [request] = [command for command in commands(OWN) if command.startswith("curl")]
+    change(checkout.folder / "sources" / "my-pictures")
     checkout.run(build)  # the next version of what is served already
     for _ in range(60):
         if json.loads(checkout.run(request))["version"] != answer["version"]:
             return
         time.sleep(1)
     raise AssertionError("the service has not picked the new version up")
+
+
+def change(folder: Path) -> None:
+    """Change a manifest without adding or removing an item: a build without changes publishes nothing."""
+    manifest = folder / "manifest.csv"
+    text = manifest.read_text(encoding="utf-8")
+    assert "prompt" in text.splitlines()[0]
+    header, rows = text.split("\n", 1)
+    manifest.write_text(f"{header},note\n" + rows.replace("\n", ",changed\n"), encoding="utf-8")
 
 
 def export(command: str, checkout: Checkout) -> None:
@@ -134,6 +144,7 @@ def test_no_client_notices_that_a_version_is_replaced_and_a_replica_dies(checkou
     for number in range(10):  # of both replicas
         checkout.run(f"curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors '{address}{number}'")
     with paging(checkout.url("PROXY_PORT"), 3, "many") as read:
+        change(pictures)
         checkout.run(f"{build} --collection many")
         wait_for(lambda: len(read.versions) == 2, "serve the new version")
         first, _ = checkout.containers("replica")
