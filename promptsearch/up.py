@@ -107,11 +107,11 @@ def find_model(wanted: str | None, models: Path) -> Path:
             if (path / BUNDLE_FILES.model).is_file():
                 return path
         return fetch(wanted, models)
-    found = {path.parent.name: path.parent for path in sorted(models.glob(f"*/{BUNDLE_FILES.model}"))}
-    found.pop(DEMO_MODEL, None)
-    if len(found) > 1:
-        raise BundleError(f"{models} has several models, expected one: choose with --model: {', '.join(found)}")
-    return next(iter(found.values()), None) or fetch(DEFAULT_MODEL, models)
+    bundles = {path.parent.name: path.parent for path in sorted(models.glob(f"*/{BUNDLE_FILES.model}"))}
+    bundles.pop(DEMO_MODEL, None)
+    if len(bundles) > 1:
+        raise BundleError(f"{models} has several models, expected one: choose with --model: {', '.join(bundles)}")
+    return next(iter(bundles.values()), None) or fetch(DEFAULT_MODEL, models)
 
 
 def fetch(name: str, models: Path) -> Path:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +15,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 
 from .onnx_files import is_embedding, save, store_in_half
+from .quiet import quiet
 
 # How matrix products are computed.
 # "dynamic": activations become 8 bits with one scale for all of them, measured as they come. The fastest.
@@ -131,7 +129,7 @@ def _in_bytes(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np
 
 
 def _dynamic(model: onnx.ModelProto, last: str) -> onnx.ModelProto:
-    with tempfile.TemporaryDirectory() as scratch, _quiet():
+    with tempfile.TemporaryDirectory() as scratch, quiet():  # every node that is skipped is logged
         target = Path(scratch) / "dynamic.onnx"
         quantize_dynamic(
             model,
@@ -148,7 +146,7 @@ def _dynamic(model: onnx.ModelProto, last: str) -> onnx.ModelProto:
 def _blockwise(model: onnx.ModelProto, last: str) -> onnx.ModelProto:
     # accuracy_level 4: the products are of 8-bit whole numbers, rather than of weights made fp32 again each time.
     config = DefaultWeightOnlyQuantConfig(block_size=BLOCK, is_symmetric=True, accuracy_level=4, bits=8)
-    with _quiet():
+    with quiet():
         quantiser = MatMulNBitsQuantizer(model, algo_config=config, nodes_to_exclude=[last])
         quantiser.process()
     quantised: onnx.ModelProto = quantiser.model.model
@@ -175,14 +173,3 @@ def _replace_nodes(model: onnx.ModelProto, nodes: list[onnx.NodeProto]) -> None:
     kept = [tensor for tensor in model.graph.initializer if tensor.name in wanted]
     del model.graph.initializer[:]
     model.graph.initializer.extend(kept)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the quantisers, which log every node that they skip to the root logger."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(previous)

@@ -109,8 +109,8 @@ def index_vectors(
     for other in fallbacks(spec, max_memory):
         if info.reached:
             break
-        found = min(info.recall_at_10.values())
-        log.info("%s has a recall of %.3f, less than %s: trying %s", info.key, found, recall, other.key)
+        reached = min(info.recall_at_10.values())
+        log.info("%s has a recall of %.3f, less than %s: trying %s", info.key, reached, recall, other.key)
         info = _index_as(folder, kind, other, recall, add)
     return info
 

@@ -58,8 +58,8 @@ def _fetch(url: str, partial: Path, headers: Mapping[str, str]) -> None:
 
 def _continue(url: str, partial: Path, headers: Mapping[str, str]) -> None:
     start = _size(partial)
-    asked = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
-    with httpx.stream("GET", url, headers=asked, follow_redirects=True, timeout=TIMEOUT) as answer:
+    ranged = {**headers, "Accept-Encoding": "identity", **({"Range": f"bytes={start}-"} if start else {})}
+    with httpx.stream("GET", url, headers=ranged, follow_redirects=True, timeout=TIMEOUT) as answer:
         if answer.status_code == httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE:
             if answer.headers.get("Content-Range") != f"bytes */{start}":  # what is here is longer
                 partial.unlink()

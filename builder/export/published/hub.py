@@ -75,8 +75,8 @@ def fetch_first(files: Sequence[HubFile]) -> Path:
         return _without_network(files, OFFLINE)
     try:
         for file in files:
-            if (found := _fetch(file)) is not None:
-                return found
+            if (path := _fetch(file)) is not None:
+                return path
     except httpx.HTTPError as error:
         return _without_network(files, one_line(error))
     names = " or ".join(file.name for file in files)

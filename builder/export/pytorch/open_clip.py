@@ -9,8 +9,7 @@ import difflib
 import json
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from promptsearch.system.files import sha256_of
 
 from ..clip.layouts import openai_names
 from ..original import Original
+from ..quiet import quiet
 from ..weights.reader import read_weights
 from . import open_clip_tokens
 from .checkpoint import StateDict, state_of_bundle, tensors
@@ -82,7 +82,7 @@ class OpenClipCheckpoint:
     def model(self) -> Any:
         """Return open_clip's model, in fp32 on the CPU, for inference. Raises ExportError if the weights do not fit."""
         config = open_clip.get_model_config(self.architecture)["text_cfg"]
-        with _quiet(), tempfile.TemporaryDirectory() as scratch:
+        with quiet(), tempfile.TemporaryDirectory() as scratch:  # open_clip warns that it loads no weights
             changed = {}
             if name := config.get("hf_model_name"):
                 described = _roberta(name, self.source.name, self.state)
@@ -364,14 +364,3 @@ def _context_length(config: Mapping[str, Any]) -> int:
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence open_clip, which warns that it has loaded no weights: they are loaded here."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        yield
-    finally:
-        logging.disable(previous)

@@ -26,16 +26,19 @@ PROMPTS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullTextIndex]:
-    folder = tmp_path_factory.mktemp("version")
+def written(folder: Path, prompts: list[str]) -> FullTextIndex:
     with contextlib.closing(sqlite3.connect(folder / FILES.items)) as database:
         database.executescript(items.SCHEMA)
-        rows = [(row, f"{row:020x}", text, 0) for row, text in enumerate(PROMPTS)]
+        rows = [(row, f"{row:020x}", text, 0) for row, text in enumerate(prompts)]
         database.executemany("INSERT INTO prompts VALUES (?, ?, ?, ?)", rows)
         database.commit()
     write_words(folder)
-    index = FullTextIndex(folder)
+    return FullTextIndex(folder)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FullTextIndex]:
+    index = written(tmp_path_factory.mktemp("version"), PROMPTS)
     yield index
     index.close()
 
@@ -98,16 +101,6 @@ runs = st.text(LETTERS, min_size=1, max_size=6)
 phrases = st.lists(runs | st.sampled_from(["cat", "dog"]), min_size=1, max_size=4).map(" ".join)
 
 
-def written(folder: Path, prompts: list[str]) -> FullTextIndex:
-    with contextlib.closing(sqlite3.connect(folder / FILES.items)) as database:
-        database.executescript(items.SCHEMA)
-        rows = [(row, f"{row:020x}", text, 0) for row, text in enumerate(prompts)]
-        database.executemany("INSERT INTO prompts VALUES (?, ?, ?, ?)", rows)
-        database.commit()
-    write_words(folder)
-    return FullTextIndex(folder)
-
-
 @settings(max_examples=30)
 @given(prompts=st.lists(phrases, min_size=1, max_size=8), run=runs)
 def test_any_part_of_a_run_without_spaces_is_found(prompts: list[str], run: str) -> None:
@@ -154,11 +147,5 @@ def test_an_index_of_an_earlier_release_is_searched_by_whole_runs(tmp_path: Path
 def test_a_plural_also_finds_its_singular(tmp_path: Path, query: str, found: list[str]) -> None:
     words = ["ship", "ships", "fox", "pony", "glass", "glas", "canvas", "canva", "iris", "iri", "1990s", "1990"]
     texts = [f"a {'small' if word == 'ships' else 'tall'} {word}" for word in words]
-    with contextlib.closing(sqlite3.connect(tmp_path / FILES.items)) as database:
-        database.executescript(items.SCHEMA)
-        rows = [(row, f"{row:020x}", text, 0) for row, text in enumerate(texts)]
-        database.executemany("INSERT INTO prompts VALUES (?, ?, ?, ?)", rows)
-        database.commit()
-    write_words(tmp_path)
-    with contextlib.closing(FullTextIndex(tmp_path)) as opened:
+    with contextlib.closing(written(tmp_path, texts)) as opened:
         assert [words[row] for row in sorted(opened.search(query).tolist())] == found

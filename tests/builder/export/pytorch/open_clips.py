@@ -15,6 +15,13 @@ from tests.support.texts import TEXTS
 
 # As in open_clip's own model_configs/, with fewer and narrower layers. A RoBERTa's size is that of its weights.
 _VISION = {"image_size": 32, "layers": 2, "width": 64, "head_width": 32, "patch_size": 8}
+_SIGLIP_VISION = {
+    "image_size": 160,
+    "timm_model_name": "test_vit",
+    "timm_model_pretrained": False,
+    "timm_pool": "map",
+    "timm_proj": "none",
+}
 TINY = {
     "tiny-ViT": {
         "embed_dim": 32,
@@ -25,13 +32,7 @@ TINY = {
         "embed_dim": 64,
         "init_logit_bias": -10,
         "custom_text": True,
-        "vision_cfg": {
-            "image_size": 160,
-            "timm_model_name": "test_vit",
-            "timm_model_pretrained": False,
-            "timm_pool": "map",
-            "timm_proj": "none",
-        },
+        "vision_cfg": _SIGLIP_VISION,
         "text_cfg": {
             "context_length": 16,
             "vocab_size": 1000,
@@ -50,13 +51,7 @@ TINY = {
         "embed_dim": 64,
         "init_logit_bias": -10,
         "custom_text": True,
-        "vision_cfg": {
-            "image_size": 160,
-            "timm_model_name": "test_vit",
-            "timm_model_pretrained": False,
-            "timm_pool": "map",
-            "timm_proj": "none",
-        },
+        "vision_cfg": _SIGLIP_VISION,
         "text_cfg": {
             "context_length": 16,
             "vocab_size": 1000,
